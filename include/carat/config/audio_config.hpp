@@ -1,0 +1,35 @@
+/// \file
+/// AudioConfig: what a Gemma 4 audio tower is. Source: spec/audio.md, spec/variants.md section 3.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "carat/config/text_config.hpp"
+
+namespace carat {
+
+/// Fields carry the names of `audio_config`. num_hidden_layers 0 means that the model has no audio tower.
+struct AudioConfig {
+    std::size_t hidden_size = 1024;
+    std::size_t num_hidden_layers = 0;
+    std::size_t num_attention_heads = 8;
+    std::array<std::size_t, 2> subsampling_conv_channels{128, 32};
+    std::size_t conv_kernel_size = 5;
+    std::size_t attention_chunk_size = 12;
+    std::size_t attention_context_left = 13;
+    std::size_t attention_context_right = 0;
+    std::size_t output_proj_dims = 1536;
+    bool use_clipped_linears = true;
+    Activation hidden_act = Activation::silu;
+    double residual_weight = 0.5;
+    double attention_logit_cap = 50.0;
+    double attention_invalid_logits_value = -1e9;
+    double gradient_clipping = 1e10;
+    double rms_norm_eps = 1e-6;
+
+    friend constexpr bool operator==(const AudioConfig&, const AudioConfig&) = default;
+    [[nodiscard]] constexpr bool present() const { return num_hidden_layers > 0; }
+};
+
+}  // namespace carat

@@ -1,0 +1,109 @@
+/// \file
+/// Result<T>: a value, or an Error that says what went wrong, where, and what was expected.
+///
+/// The names are those of std::expected, which g++ 12 has in C++23 only. `value()` throws and exists only where
+/// exceptions do; everything else works without them.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <variant>
+
+namespace carat {
+
+/// What kind of thing went wrong, for programs; the text of an Error is for people.
+enum class Errc {
+    io,                ///< the operating system refused: no such file, no permission, short read
+    bad_format,        ///< bytes that are not what they claim to be
+    mismatch,          ///< well formed, but for another configuration: a shape, a name, a type
+    unsupported,       ///< well formed and understood, but carat does not do it
+    invalid_argument,  ///< the caller asked for something that makes no sense
+    out_of_range,      ///< an id, an index or a length beyond its limit
+    out_of_memory,     ///< an allocation was refused
+    cancelled,         ///< the caller's callback said stop
+};
+
+struct Error {
+    Errc code = Errc::invalid_argument;
+    std::string text;  ///< one or more lines: what, where, what was expected
+};
+
+#if defined(__cpp_exceptions)
+/// Thrown by Result::value() and by nothing else.
+class BadResult {
+  public:
+    explicit BadResult(Error error) : error_(std::move(error)) {}
+    [[nodiscard]] const Error& error() const noexcept { return error_; }
+
+  private:
+    Error error_;
+};
+#endif
+
+/// A T or an Error. Like std::expected, it must be looked at: `if (!r) return r.error();`
+template <class T>
+class [[nodiscard]] Result {
+  public:
+    using value_type = T;
+
+    Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+    Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+
+    [[nodiscard]] bool has_value() const noexcept { return state_.index() == 0; }
+    explicit operator bool() const noexcept { return has_value(); }
+
+    /// The value. Only after has_value() said so.
+    T& operator*() & noexcept { return *std::get_if<0>(&state_); }
+    const T& operator*() const& noexcept { return *std::get_if<0>(&state_); }
+    T&& operator*() && noexcept { return std::move(*std::get_if<0>(&state_)); }
+    T* operator->() noexcept { return std::get_if<0>(&state_); }
+    const T* operator->() const noexcept { return std::get_if<0>(&state_); }
+
+    /// The error. Only after has_value() said no.
+    Error& error() & noexcept { return *std::get_if<1>(&state_); }
+    const Error& error() const& noexcept { return *std::get_if<1>(&state_); }
+    Error&& error() && noexcept { return std::move(*std::get_if<1>(&state_)); }
+
+#if defined(__cpp_exceptions)
+    T& value() & {
+        if (!has_value()) throw BadResult(error());
+        return **this;
+    }
+    T&& value() && {
+        if (!has_value()) throw BadResult(error());
+        return *std::move(*this);
+    }
+#endif
+
+  private:
+    std::variant<T, Error> state_;
+};
+
+/// Success without a value, or an Error.
+template <>
+class [[nodiscard]] Result<void> {
+  public:
+    using value_type = void;
+
+    Result() = default;
+    Result(Error error) : error_(std::move(error)), failed_(true) {}
+
+    [[nodiscard]] bool has_value() const noexcept { return !failed_; }
+    explicit operator bool() const noexcept { return !failed_; }
+
+    Error& error() & noexcept { return error_; }
+    const Error& error() const& noexcept { return error_; }
+    Error&& error() && noexcept { return std::move(error_); }
+
+#if defined(__cpp_exceptions)
+    void value() const {
+        if (failed_) throw BadResult(error_);
+    }
+#endif
+
+  private:
+    Error error_;
+    bool failed_ = false;
+};
+
+}  // namespace carat
