@@ -66,17 +66,24 @@ class ExecutorRef {
 /// single grain stays on the calling thread.
 template <class F>
 void parallel_for(ExecutorRef executor, std::size_t n, std::size_t grain, F&& f) {
+    const auto call = [&](std::size_t begin, std::size_t end, std::size_t worker) {
+        if constexpr (std::is_invocable_v<F&, std::size_t, std::size_t, std::size_t>) {
+            f(begin, end, worker);
+        } else {
+            f(begin, end);
+        }
+    };
     const std::size_t grains = (n + grain - 1) / grain;
     const std::size_t parts = std::min(executor.concurrency(), grains);
     if (parts <= 1) {
-        if (n > 0) f(std::size_t{0}, n);
+        if (n > 0) call(0, n, 0);
         return;
     }
     executor.run([&](std::size_t i) {
         if (i >= parts) return;
         const std::size_t begin = grains * i / parts * grain;
         const std::size_t end = std::min(n, grains * (i + 1) / parts * grain);
-        if (begin < end) f(begin, end);
+        if (begin < end) call(begin, end, i);
     });
 }
 

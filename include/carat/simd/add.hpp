@@ -14,13 +14,6 @@ inline void add(float* x, const float* y, std::size_t n) noexcept {
     for_each_batch(
         n, [&](std::size_t i, std::size_t m) { store(x + i, m, load(x + i, m) + load(y + i, m)); });
 }
-/// x += scale · y.
-inline void add_scaled(float* x, const float* y, float scale, std::size_t n) noexcept {
-    const Batch s(scale);
-    for_each_batch(n, [&](std::size_t i, std::size_t m) {
-        store(x + i, m, xsimd::fma(s, load(y + i, m), load(x + i, m)));
-    });
-}
 /// x *= scale.
 inline void scale(float* x, float factor, std::size_t n) noexcept {
     const Batch s(factor);

@@ -22,6 +22,21 @@ inline void scale_row(const T* x, std::size_t n, float scale, float* out) noexce
     if (i < n) hn::StoreN(hn::Mul(load_f32(x + i, n - i), s), d, out + i, n - i);
 }
 
+/// out[i] += x[i] · scale, in f32.
+template <class T>
+inline void add_scaled(const T* x, std::size_t n, float scale, float* out) noexcept {
+    const F32Tag d;
+    const auto s = hn::Set(d, scale);
+    const std::size_t lanes = hn::Lanes(d);
+    std::size_t i = 0;
+    for (; i + lanes <= n; i += lanes)
+        hn::StoreU(hn::MulAdd(load_f32(x + i), s, hn::LoadU(d, out + i)), d, out + i);
+    if (i < n) {
+        const auto sum = hn::MulAdd(load_f32(x + i, n - i), s, hn::LoadN(d, out + i, n - i));
+        hn::StoreN(sum, d, out + i, n - i);
+    }
+}
+
 /// out[i] = x[i] in the type of out.
 inline void convert(const float* x, std::size_t n, float* out) noexcept { std::copy_n(x, n, out); }
 inline void convert(const float* x, std::size_t n, bf16* out) noexcept {

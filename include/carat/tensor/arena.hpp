@@ -36,13 +36,19 @@ class MemoryPlan {
     template <class T, std::size_t... Extents, class... Sizes>
     constexpr View<T, Extents...> take(Sizes... sizes) {
         const View<T, Extents...> shape(nullptr, sizes...);
-        bytes_ += aligned_size(shape.size() * sizeof(T));
+        used_ += aligned_size(shape.size() * sizeof(T));
+        bytes_ = used_ > bytes_ ? used_ : bytes_;
         return shape;
     }
+    /// Where the next view goes, and back there: what is never alive at the same time shares its
+    /// place.
+    [[nodiscard]] constexpr std::size_t mark() const { return used_; }
+    constexpr void rewind(std::size_t mark) { used_ = mark; }
+    /// The most that was ever taken at once.
     [[nodiscard]] constexpr std::size_t bytes() const { return bytes_; }
 
   private:
-    std::size_t bytes_ = 0;
+    std::size_t used_ = 0, bytes_ = 0;
 };
 
 /// One block of zeroed memory, in huge pages where the system has them. Moves, never copies, never
@@ -98,8 +104,9 @@ class Arena {
         used_ += bytes;
         return View<T, Extents...>(place, sizes...);
     }
+    [[nodiscard]] std::size_t mark() const noexcept { return used_; }
+    void rewind(std::size_t mark) noexcept { used_ = mark; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
-    [[nodiscard]] std::size_t used() const noexcept { return used_; }
 
   private:
     static constexpr std::size_t page = std::size_t{1} << 21;  // of x86-64 and most AArch64 systems

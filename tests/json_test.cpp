@@ -1,0 +1,75 @@
+#include "carat/json.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+using namespace carat;
+
+namespace {
+std::string error_of(std::string_view text) {
+    auto r = parse_json(text, "x.json");
+    REQUIRE_FALSE(r);
+    CHECK(r.error().code == Errc::bad_format);
+    return r.error().text;
+}
+}  // namespace
+
+TEST_CASE("integers, floats, strings and order survive") {
+    const auto r = parse_json(
+        "\xEF\xBB\xBF"
+        R"({"b":18446744073709551615,"a":-9223372036854775808,"one":1.0,"s":"\u00e9\u0000x","b":2})",
+        "x");
+    REQUIRE(r);
+    const JsonValue& v = *r;
+    CHECK(json::integer(json::find(v, "b")) == 2);  // the last one counts
+    REQUIRE(json::members(v).size() == 5);
+    CHECK(json::key(json::members(v)[0]) == "b");
+    CHECK(json::unsigned_integer(json::members(v)[0].value) == 18446744073709551615u);
+    CHECK_FALSE(json::integer(json::members(v)[0].value));
+    CHECK(json::integer(json::find(v, "a")) == INT64_MIN);
+    CHECK_FALSE(json::unsigned_integer(json::find(v, "a")));
+    CHECK_FALSE(json::integer(json::find(v, "one")));
+    CHECK(json::number(json::find(v, "one")) == 1.0);
+    CHECK(json::string(json::find(v, "s")) == std::string_view("\xC3\xA9\0x", 4));
+}
+
+TEST_CASE("asking for the wrong type or a missing thing answers nothing") {
+    const auto r = parse_json(R"([1, "a", {"k": []}, {}, true])", "x");
+    REQUIRE(r);
+    CHECK(json::find(*r, "k") == nullptr);
+    CHECK(json::find(json::find(*r, "k"), "j") == nullptr);
+    CHECK_FALSE(json::string(*r));
+    CHECK_FALSE(json::boolean(json::find(*r, "k")));
+    const auto list = json::elements(*r);
+    REQUIRE(list.size() == 5);
+    CHECK(json::boolean(list[4]) == true);
+    CHECK(json::members(list[3]).empty());
+    CHECK(json::elements(list[0]).empty());
+    CHECK(json::elements(json::find(list[2], "k")).empty());
+    CHECK(json::type_name(json::find(list[2], "q")) == std::string("missing"));
+    CHECK(json::type_name(&list[0]) == std::string("an integer"));
+    CHECK_FALSE(json::truthy(&list[3]));
+    CHECK(json::truthy(&list[2]));
+}
+
+TEST_CASE("broken JSON is an error that names file, line and column") {
+    CHECK(error_of("{\n  \"a\": ,\n}").find("x.json: line 2, column 8: not JSON: ") == 0);
+    for (const std::string_view bad : {"", " ", "{", "[1,]", "{\"a\" 1}", "1 2", "nul", "NaN", "\"\\ud800\"",
+                                       "\"\xFF\"", "\"\xC3\"", "\"a", "01", "1e999", "\"\x01\"", "[1}"}) {
+        CAPTURE(bad);
+        CHECK_FALSE(error_of(bad).empty());
+    }
+    CHECK(error_of(std::string_view("1\0", 2)).find("column 2") != std::string::npos);
+    CHECK(error_of(std::string_view("[1,\0 2]", 7)).find("column 4") != std::string::npos);
+}
+
+TEST_CASE("nesting is limited, however deep the text goes") {
+    const auto nested = [](std::size_t n) { return std::string(n, '[') + std::string(n, ']'); };
+    CHECK(parse_json(nested(json::max_depth), "x"));
+    CHECK(error_of(nested(json::max_depth + 1)).find("deeper than 256") != std::string::npos);
+    CHECK(error_of(std::string(1000000, '[')).find("deeper than 256") != std::string::npos);
+    std::string objects;
+    for (int i = 0; i < 100000; ++i) objects += "{\"a\":";
+    CHECK(error_of(objects).find("deeper than 256") != std::string::npos);
+}
