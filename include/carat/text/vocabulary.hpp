@@ -67,8 +67,8 @@ struct Vocabulary {
     return static_cast<std::uint8_t>(high * 16 + low);
 }
 
-/// Whether a string looks like one of Gemma's control tokens: `<|turn>`, `<turn|>`, `<|image|>`, `<mask>`. For files that do
-/// not say which added tokens are special.
+/// Whether a string looks like one of Gemma's control tokens: `<|turn>`, `<turn|>`, `<|image|>`, `<mask>`. For files
+/// that do not say which added tokens are special.
 [[nodiscard]] inline bool looks_special(std::string_view text) noexcept {
     if (text == "<mask>") return true;
     return text.size() >= 4 && text.front() == '<' && text.back() == '>' &&
