@@ -1,8 +1,8 @@
 /// \file
 /// Result<T>: a value, or an Error that says what went wrong, where, and what was expected.
 ///
-/// The names are those of std::expected, which g++ 12 has in C++23 only. `value()` throws and exists only where
-/// exceptions do; everything else works without them.
+/// The names are those of std::expected, which g++ 12 has in C++23 only. `value()` throws and
+/// exists only where exceptions do; everything else works without them.
 #pragma once
 
 #include <string>

@@ -2,14 +2,15 @@
 /// AudioConfig: what a Gemma 4 audio tower is. Source: spec/audio.md, spec/variants.md section 3.
 #pragma once
 
+#include "carat/config/text_config.hpp"
+
 #include <array>
 #include <cstddef>
 
-#include "carat/config/text_config.hpp"
-
 namespace carat {
 
-/// Fields carry the names of `audio_config`. num_hidden_layers 0 means that the model has no audio tower.
+/// Fields carry the names of `audio_config`. num_hidden_layers 0 means that the model has no audio
+/// tower.
 struct AudioConfig {
     std::size_t hidden_size = 1024;
     std::size_t num_hidden_layers = 0;

@@ -1,6 +1,7 @@
 /// \file
-/// Which configurations make sense. One list of rules, used twice: a config that breaks one stops the compiler with
-/// the rule's sentence, and a config.json that breaks one is refused with the same sentence.
+/// Which configurations make sense. One list of rules, used twice: a config that breaks one stops
+/// the compiler with the rule's sentence, and a config.json that breaks one is refused with the
+/// same sentence.
 #pragma once
 
 #include "carat/config/model_config.hpp"
@@ -59,15 +60,17 @@ constexpr bool every_layer_has_a_producer(const TextConfig& c) {
     return true;
 }
 constexpr bool sensible(const RopeParameters& r) {
-    return r.theta > 0 && r.factor > 0 && r.partial_rotary_factor >= 0 && r.partial_rotary_factor <= 1;
+    return r.theta > 0 && r.factor > 0 && r.partial_rotary_factor >= 0 &&
+           r.partial_rotary_factor <= 1;
 }
 constexpr bool within_limits(const TextConfig& c) {
     constexpr std::size_t dim = std::size_t{1} << 24, count = std::size_t{1} << 16;
-    return c.hidden_size <= dim && c.intermediate_size <= dim && c.hidden_size_per_layer_input <= dim &&
-           c.vocab_size_per_layer_input <= 0x7fffffff && c.sliding_window <= dim && c.moe_intermediate_size <= dim &&
-           c.head_dim <= count && c.global_head_dim <= count && c.num_attention_heads <= count &&
-           c.num_key_value_heads <= count && c.num_global_key_value_heads <= count && c.num_experts <= count &&
-           c.max_position_embeddings <= 0x7fffffff;
+    return c.hidden_size <= dim && c.intermediate_size <= dim &&
+           c.hidden_size_per_layer_input <= dim && c.vocab_size_per_layer_input <= 0x7fffffff &&
+           c.sliding_window <= dim && c.moe_intermediate_size <= dim && c.head_dim <= count &&
+           c.global_head_dim <= count && c.num_attention_heads <= count &&
+           c.num_key_value_heads <= count && c.num_global_key_value_heads <= count &&
+           c.num_experts <= count && c.max_position_embeddings <= 0x7fffffff;
 }
 
 }  // namespace detail
@@ -83,8 +86,8 @@ constexpr const char* fault(const TextConfig& c) {
 }
 constexpr const char* fault(const ModelConfig& c) { return fault(c.text); }
 
-/// True, or a compiler error with the sentence of the rule that C breaks. The door of every template that takes a
-/// config: `static_assert(well_formed<C>());`
+/// True, or a compiler error with the sentence of the rule that C breaks. The door of every
+/// template that takes a config: `static_assert(well_formed<C>());`
 template <TextConfig C>
 constexpr bool well_formed() {
     using namespace detail;

@@ -23,10 +23,12 @@ struct LayerSet {
     friend constexpr bool operator==(const LayerSet&, const LayerSet&) = default;
 };
 
-/// The layers of a repeating pattern whose last member counts: every_nth(5, 35) = {4, 9, 14, …, 34}.
+/// The layers of a repeating pattern whose last member counts: every_nth(5, 35) = {4, 9, 14, …,
+/// 34}.
 constexpr LayerSet every_nth(std::size_t period, std::size_t layers) {
     LayerSet set;
-    for (std::size_t layer = period; period > 0 && layer <= layers; layer += period) set.insert(layer - 1);
+    for (std::size_t layer = period; period > 0 && layer <= layers; layer += period)
+        set.insert(layer - 1);
     return set;
 }
 

@@ -16,36 +16,34 @@ inline constexpr VisionConfig large_vision{.hidden_size = 1152,
                                            .standardize = true};
 inline constexpr AudioConfig audio{.num_hidden_layers = 12};
 
-inline constexpr ModelConfig e2b{
-    .text = {.hidden_size = 1536,
-             .hidden_size_per_layer_input = 256,
-             .intermediate_size = 6144,
-             .num_hidden_layers = 35,
-             .num_attention_heads = 8,
-             .num_key_value_heads = 1,
-             .full_attention = every_nth(5, 35),
-             .sliding_window = 512,
-             .num_kv_shared_layers = 20,
-             .max_position_embeddings = 131072,
-             .use_double_wide_mlp = true,
-             .final_logit_softcapping = 30.0},
-    .vision = small_vision,
-    .audio = audio};
+inline constexpr ModelConfig e2b{.text = {.hidden_size = 1536,
+                                          .hidden_size_per_layer_input = 256,
+                                          .intermediate_size = 6144,
+                                          .num_hidden_layers = 35,
+                                          .num_attention_heads = 8,
+                                          .num_key_value_heads = 1,
+                                          .full_attention = every_nth(5, 35),
+                                          .sliding_window = 512,
+                                          .num_kv_shared_layers = 20,
+                                          .max_position_embeddings = 131072,
+                                          .use_double_wide_mlp = true,
+                                          .final_logit_softcapping = 30.0},
+                                 .vision = small_vision,
+                                 .audio = audio};
 
-inline constexpr ModelConfig e4b{
-    .text = {.hidden_size = 2560,
-             .hidden_size_per_layer_input = 256,
-             .intermediate_size = 10240,
-             .num_hidden_layers = 42,
-             .num_attention_heads = 8,
-             .num_key_value_heads = 2,
-             .full_attention = every_nth(6, 42),
-             .sliding_window = 512,
-             .num_kv_shared_layers = 18,
-             .max_position_embeddings = 131072,
-             .final_logit_softcapping = 30.0},
-    .vision = small_vision,
-    .audio = audio};
+inline constexpr ModelConfig e4b{.text = {.hidden_size = 2560,
+                                          .hidden_size_per_layer_input = 256,
+                                          .intermediate_size = 10240,
+                                          .num_hidden_layers = 42,
+                                          .num_attention_heads = 8,
+                                          .num_key_value_heads = 2,
+                                          .full_attention = every_nth(6, 42),
+                                          .sliding_window = 512,
+                                          .num_kv_shared_layers = 18,
+                                          .max_position_embeddings = 131072,
+                                          .final_logit_softcapping = 30.0},
+                                 .vision = small_vision,
+                                 .audio = audio};
 
 inline constexpr ModelConfig gemma4_31b{
     .text = {.hidden_size = 5376,

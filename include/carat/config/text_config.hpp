@@ -1,15 +1,16 @@
 /// \file
 /// TextConfig: what a Gemma 4 text decoder is, as a value that can be a template argument.
 ///
-/// Fields carry the names of config.json. What follows from them (which layer is of which kind, which layer's keys a
-/// layer reads) is derived here and never stored. Source: spec/text.md section 1, spec/variants.md section 1.
+/// Fields carry the names of config.json. What follows from them (which layer is of which kind,
+/// which layer's keys a layer reads) is derived here and never stored. Source: spec/text.md section
+/// 1, spec/variants.md section 1.
 #pragma once
+
+#include "carat/config/layer_set.hpp"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-
-#include "carat/config/layer_set.hpp"
 
 namespace carat {
 
@@ -21,15 +22,17 @@ enum class Activation : std::uint8_t { gelu_tanh, gelu, silu, relu };
 /// `use_bidirectional_attention`: whom a token may see besides its past.
 enum class Bidirectional : std::uint8_t {
     none,
-    vision,  ///< the rest of its own image or video frame, in sliding layers, while a prompt is read
+    vision,  ///< the rest of its own image or video frame, in sliding layers, while a prompt is
+             ///< read
     all,     ///< everybody; sliding layers see sliding_window / 2 + 1 tokens to either side
 };
 
 /// One entry of `rope_parameters`.
 struct RopeParameters {
     double theta = 10000.0;
-    double partial_rotary_factor = 1.0;  ///< share of the pairs that rotate; the others pass through
-    double factor = 1.0;                 ///< divides the frequencies
+    double partial_rotary_factor =
+        1.0;              ///< share of the pairs that rotate; the others pass through
+    double factor = 1.0;  ///< divides the frequencies
     friend constexpr bool operator==(const RopeParameters&, const RopeParameters&) = default;
 };
 
@@ -40,11 +43,13 @@ struct LayerKind {
     bool k_eq_v = false;     ///< has no v_proj: values come from the raw key projection
     Activation activation = Activation::gelu_tanh;
     std::size_t hidden_size = 0;
-    std::size_t intermediate_size = 0;  ///< of the dense mlp, doubled already where the model doubles it
+    std::size_t intermediate_size =
+        0;  ///< of the dense mlp, doubled already where the model doubles it
     std::size_t heads = 0, kv_heads = 0, head_dim = 0;
-    std::size_t rotary_pairs = 0;      ///< pairs (i, i + head_dim / 2) with i below this rotate
-    std::size_t per_layer_input = 0;   ///< width of the per-layer embedding, 0: none
-    std::size_t experts = 0, top_k = 0, expert_intermediate_size = 0;  ///< 0: no mixture beside the mlp
+    std::size_t rotary_pairs = 0;     ///< pairs (i, i + head_dim / 2) with i below this rotate
+    std::size_t per_layer_input = 0;  ///< width of the per-layer embedding, 0: none
+    std::size_t experts = 0, top_k = 0,
+                expert_intermediate_size = 0;  ///< 0: no mixture beside the mlp
     double rms_norm_eps = 1e-6;
 
     [[nodiscard]] constexpr std::size_t q_size() const { return heads * head_dim; }
@@ -63,17 +68,20 @@ struct TextConfig {
     std::size_t num_hidden_layers = 30;
     std::size_t num_attention_heads = 8;
     std::size_t num_key_value_heads = 4;
-    std::size_t num_global_key_value_heads = 0;  ///< of full layers, with attention_k_eq_v only; 0: not given
+    std::size_t num_global_key_value_heads =
+        0;  ///< of full layers, with attention_k_eq_v only; 0: not given
     std::size_t head_dim = 256;
-    std::size_t global_head_dim = 512;               ///< of full layers
-    LayerSet full_attention = every_nth(6, 30);      ///< the layers of `layer_types` that say full_attention
-    std::size_t sliding_window = 512;                ///< keys a sliding layer sees, its own token included
-    std::size_t num_kv_shared_layers = 0;            ///< the last so many layers own no keys and values
+    std::size_t global_head_dim = 512;  ///< of full layers
+    LayerSet full_attention =
+        every_nth(6, 30);                  ///< the layers of `layer_types` that say full_attention
+    std::size_t sliding_window = 512;      ///< keys a sliding layer sees, its own token included
+    std::size_t num_kv_shared_layers = 0;  ///< the last so many layers own no keys and values
     std::size_t num_experts = 0, top_k_experts = 0;  ///< 0: none
     std::size_t moe_intermediate_size = 0;
     std::size_t max_position_embeddings = 131072;
     bool attention_k_eq_v = false;
-    bool use_double_wide_mlp = false;  ///< layers that share keys and values have twice the intermediate_size
+    bool use_double_wide_mlp =
+        false;  ///< layers that share keys and values have twice the intermediate_size
     bool enable_moe_block = false;
     bool tie_word_embeddings = true;
     Activation hidden_activation = Activation::gelu_tanh;
@@ -89,14 +97,17 @@ struct TextConfig {
     [[nodiscard]] constexpr AttentionType attention_type(std::size_t layer) const {
         return full_attention.contains(layer) ? AttentionType::full : AttentionType::sliding;
     }
-    /// The first layer that reads another layer's keys and values; num_hidden_layers if there is none.
+    /// The first layer that reads another layer's keys and values; num_hidden_layers if there is
+    /// none.
     [[nodiscard]] constexpr std::size_t first_shared_layer() const {
         return num_hidden_layers - num_kv_shared_layers;
     }
-    [[nodiscard]] constexpr bool shares_kv(std::size_t layer) const { return layer >= first_shared_layer(); }
+    [[nodiscard]] constexpr bool shares_kv(std::size_t layer) const {
+        return layer >= first_shared_layer();
+    }
 
-    /// The layer whose keys and values `layer` reads: itself, or the last owning layer of its type. If no layer
-    /// of its type owns any, num_hidden_layers: check() refuses such a config.
+    /// The layer whose keys and values `layer` reads: itself, or the last owning layer of its type.
+    /// If no layer of its type owns any, num_hidden_layers: check() refuses such a config.
     [[nodiscard]] constexpr std::size_t kv_producer(std::size_t layer) const {
         if (!shares_kv(layer)) return layer;
         for (std::size_t p = first_shared_layer(); p-- > 0;)
@@ -105,10 +116,13 @@ struct TextConfig {
     }
     /// Key/value heads of the full layers.
     [[nodiscard]] constexpr std::size_t full_kv_heads() const {
-        return attention_k_eq_v && num_global_key_value_heads > 0 ? num_global_key_value_heads : num_key_value_heads;
+        return attention_k_eq_v && num_global_key_value_heads > 0 ? num_global_key_value_heads
+                                                                  : num_key_value_heads;
     }
     /// Experts beside the dense mlp of each layer, 0 if the block is not enabled.
-    [[nodiscard]] constexpr std::size_t experts() const { return enable_moe_block ? num_experts : 0; }
+    [[nodiscard]] constexpr std::size_t experts() const {
+        return enable_moe_block ? num_experts : 0;
+    }
 
     [[nodiscard]] constexpr LayerKind kind(std::size_t layer) const {
         const bool full = attention_type(layer) == AttentionType::full;
@@ -120,12 +134,16 @@ struct TextConfig {
         k.k_eq_v = attention_k_eq_v && full && !shared;
         k.activation = hidden_activation;
         k.hidden_size = hidden_size;
-        // With no layer owning keys and values (a drafter) nothing is doubled: spec/text.md section 10.
-        k.intermediate_size = intermediate_size * (use_double_wide_mlp && shared && first_shared_layer() > 0 ? 2 : 1);
+        // With no layer owning keys and values (a drafter) nothing is doubled: spec/text.md
+        // section 10.
+        k.intermediate_size =
+            intermediate_size * (use_double_wide_mlp && shared && first_shared_layer() > 0 ? 2 : 1);
         k.heads = num_attention_heads;
         k.kv_heads = full ? full_kv_heads() : num_key_value_heads;
         k.head_dim = full ? global_head_dim : head_dim;
-        k.rotary_pairs = static_cast<std::size_t>(rope.partial_rotary_factor * static_cast<double>(k.head_dim)) / 2;
+        k.rotary_pairs =
+            static_cast<std::size_t>(rope.partial_rotary_factor * static_cast<double>(k.head_dim)) /
+            2;
         k.per_layer_input = hidden_size_per_layer_input;
         k.experts = experts();
         k.top_k = enable_moe_block ? top_k_experts : 0;

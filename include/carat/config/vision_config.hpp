@@ -1,14 +1,16 @@
 /// \file
-/// VisionConfig: what a Gemma 4 vision tower is. Source: spec/vision.md, spec/variants.md section 2.
+/// VisionConfig: what a Gemma 4 vision tower is. Source: spec/vision.md, spec/variants.md
+/// section 2.
 #pragma once
-
-#include <cstddef>
 
 #include "carat/config/text_config.hpp"
 
+#include <cstddef>
+
 namespace carat {
 
-/// Fields carry the names of `vision_config`. num_hidden_layers 0 means that the model has no vision tower.
+/// Fields carry the names of `vision_config`. num_hidden_layers 0 means that the model has no
+/// vision tower.
 struct VisionConfig {
     std::size_t hidden_size = 768;
     std::size_t intermediate_size = 3072;
@@ -19,7 +21,7 @@ struct VisionConfig {
     std::size_t patch_size = 16;
     std::size_t pooling_kernel_size = 3;
     std::size_t position_embedding_size = 10240;  ///< per axis
-    std::size_t default_output_length = 280;      ///< soft tokens of an image unless asked otherwise
+    std::size_t default_output_length = 280;  ///< soft tokens of an image unless asked otherwise
     bool use_clipped_linears = false;
     bool standardize = false;
     Activation hidden_activation = Activation::gelu_tanh;

@@ -1,0 +1,81 @@
+# Finds the packages of the library itself and makes an imported target of each. Included by carat's own CMakeLists.txt
+# and by an installed carat-config.cmake, so that both look in the same places and say the same sentences.
+#
+#   carat::highway, carat::xsimd, carat::rapidjson   headers, needed by carat::carat
+#   carat::sentencepiece, carat::utf8proc            libraries, needed by carat::text
+#
+# Afterwards CARAT_MISSING and CARAT_TEXT_MISSING hold one sentence for each package that was not found. The targets are
+# global, because carat::carat may be linked from a folder above the one that found them, and their include folders are
+# system folders, as those of every imported target are: their warnings are not ours.
+
+set(CARAT_MISSING "")
+set(CARAT_TEXT_MISSING "")
+
+# Highway's headers are enough; its exported CMake target would link its library. Debian 12's own are too old, so a
+# folder only counts if its version will do, and cmake/setup.sh unpacks newer ones into the cache named here.
+function(_carat_highway_will_do result folder)
+    file(STRINGS "${folder}/hwy/base.h" lines REGEX "#define HWY_(MAJOR|MINOR) [0-9]+")
+    string(REGEX REPLACE "[^0-9]+([0-9]+)[^0-9]+([0-9]+)" "\\1.\\2" version "${lines}")
+    if(version STREQUAL "" OR version VERSION_LESS 1.2)
+        set(${result} FALSE PARENT_SCOPE)
+    endif()
+endfunction()
+
+if(DEFINED CARAT_HIGHWAY_DIR AND CARAT_HIGHWAY_DIR AND EXISTS "${CARAT_HIGHWAY_DIR}/hwy/base.h")
+    set(_carat_will_do TRUE)
+    _carat_highway_will_do(_carat_will_do "${CARAT_HIGHWAY_DIR}")
+    if(NOT _carat_will_do)
+        list(APPEND CARAT_MISSING
+            "the headers of Highway 1.2 or newer: those in CARAT_HIGHWAY_DIR='${CARAT_HIGHWAY_DIR}' are older")
+    endif()
+endif()
+find_path(CARAT_HIGHWAY_DIR hwy/highway.h
+    VALIDATOR _carat_highway_will_do
+    PATHS
+        "$ENV{XDG_CACHE_HOME}/carat/highway/usr/include"
+        "$ENV{HOME}/.cache/carat/highway/usr/include"
+        "${CMAKE_CURRENT_LIST_DIR}/../build/cache/highway/usr/include"
+    DOC "Folder that holds hwy/highway.h of Highway 1.2 or newer")
+find_path(CARAT_XSIMD_DIR xsimd/xsimd.hpp DOC "Folder that holds xsimd/xsimd.hpp")
+find_path(CARAT_RAPIDJSON_DIR rapidjson/document.h DOC "Folder that holds rapidjson/document.h")
+find_path(CARAT_SENTENCEPIECE_DIR sentencepiece_processor.h DOC "Folder that holds sentencepiece_processor.h")
+find_library(CARAT_SENTENCEPIECE_LIBRARY sentencepiece DOC "The sentencepiece library")
+find_path(CARAT_UTF8PROC_DIR utf8proc.h DOC "Folder that holds utf8proc.h")
+find_library(CARAT_UTF8PROC_LIBRARY utf8proc DOC "The utf8proc library")
+mark_as_advanced(CARAT_HIGHWAY_DIR CARAT_XSIMD_DIR CARAT_RAPIDJSON_DIR CARAT_SENTENCEPIECE_DIR
+    CARAT_SENTENCEPIECE_LIBRARY CARAT_UTF8PROC_DIR CARAT_UTF8PROC_LIBRARY)
+
+# _carat_package(<target> <list of the missing> <sentence> <include folder> [<library>])
+function(_carat_package target missing sentence folder)
+    if(NOT folder OR (ARGC GREATER 4 AND NOT ARGV4))
+        list(APPEND ${missing} "${sentence}")
+        set(${missing} "${${missing}}" PARENT_SCOPE)
+        return()
+    endif()
+    if(TARGET ${target})
+        return()
+    endif()
+    if(ARGC GREATER 4)
+        add_library(${target} UNKNOWN IMPORTED GLOBAL)
+        set_target_properties(${target} PROPERTIES IMPORTED_LOCATION "${ARGV4}")
+    else()
+        add_library(${target} INTERFACE IMPORTED GLOBAL)
+    endif()
+    set_target_properties(${target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${folder}")
+endfunction()
+
+_carat_package(carat::highway CARAT_MISSING
+    "the headers of Highway 1.2 or newer: run cmake/setup.sh, install libhwy-dev (Debian 13), or set CARAT_HIGHWAY_DIR to a folder that holds hwy/highway.h"
+    "${CARAT_HIGHWAY_DIR}")
+_carat_package(carat::xsimd CARAT_MISSING
+    "xsimd 8.1 or newer: install libxsimd-dev, or set CARAT_XSIMD_DIR to a folder that holds xsimd/xsimd.hpp"
+    "${CARAT_XSIMD_DIR}")
+_carat_package(carat::rapidjson CARAT_MISSING
+    "RapidJSON: install rapidjson-dev, or set CARAT_RAPIDJSON_DIR to a folder that holds rapidjson/document.h"
+    "${CARAT_RAPIDJSON_DIR}")
+_carat_package(carat::sentencepiece CARAT_TEXT_MISSING
+    "sentencepiece (install libsentencepiece-dev)"
+    "${CARAT_SENTENCEPIECE_DIR}" "${CARAT_SENTENCEPIECE_LIBRARY}")
+_carat_package(carat::utf8proc CARAT_TEXT_MISSING
+    "utf8proc (install libutf8proc-dev)"
+    "${CARAT_UTF8PROC_DIR}" "${CARAT_UTF8PROC_LIBRARY}")

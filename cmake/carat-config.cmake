@@ -1,0 +1,31 @@
+# find_package(carat CONFIG [COMPONENTS text]): the targets carat::carat and, where sentencepiece and utf8proc are,
+# carat::text; and the command carat_add_model.
+include(CMakeFindDependencyMacro)
+find_dependency(Threads)
+
+include("${CMAKE_CURRENT_LIST_DIR}/CaratDependencies.cmake")
+if(CARAT_MISSING)
+    list(JOIN CARAT_MISSING "\n  * " ${CMAKE_FIND_PACKAGE_NAME}_NOT_FOUND_MESSAGE)
+    string(PREPEND ${CMAKE_FIND_PACKAGE_NAME}_NOT_FOUND_MESSAGE "carat needs\n  * ")
+    set(${CMAKE_FIND_PACKAGE_NAME}_FOUND FALSE)
+    return()
+endif()
+
+include("${CMAKE_CURRENT_LIST_DIR}/carat-targets.cmake")
+set(${CMAKE_FIND_PACKAGE_NAME}_text_FOUND FALSE)
+if(NOT CARAT_TEXT_MISSING AND EXISTS "${CMAKE_CURRENT_LIST_DIR}/carat-text-targets.cmake")
+    include("${CMAKE_CURRENT_LIST_DIR}/carat-text-targets.cmake")
+    set(${CMAKE_FIND_PACKAGE_NAME}_text_FOUND TRUE)
+endif()
+include("${CMAKE_CURRENT_LIST_DIR}/CaratAddModel.cmake")
+
+foreach(component IN LISTS ${CMAKE_FIND_PACKAGE_NAME}_FIND_COMPONENTS)
+    if(${CMAKE_FIND_PACKAGE_NAME}_FIND_REQUIRED_${component} AND NOT ${CMAKE_FIND_PACKAGE_NAME}_${component}_FOUND)
+        set(${CMAKE_FIND_PACKAGE_NAME}_FOUND FALSE)
+        set(${CMAKE_FIND_PACKAGE_NAME}_NOT_FOUND_MESSAGE "carat has no component '${component}' here")
+        if(component STREQUAL "text" AND CARAT_TEXT_MISSING)
+            list(JOIN CARAT_TEXT_MISSING " and " missing)
+            set(${CMAKE_FIND_PACKAGE_NAME}_NOT_FOUND_MESSAGE "carat's component 'text' needs ${missing}")
+        endif()
+    endif()
+endforeach()

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Talks with a Gemma 4: installs what is missing, builds examples/chat.cpp for the model, and runs it.
+#
+#   examples/chat.sh                                 the small model of this repository
+#   examples/chat.sh "Name three rivers."            one question, one answer
+#   examples/chat.sh --model DIR [PROMPT] [OPTION]…  another checkpoint: a folder with a config.json
+#   examples/chat.sh --help                          all options
+#
+# With CARAT_WEIGHTS=f32|bf16|f16 in the environment the weights are kept in that format, not as stored.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+model=
+previous=
+for argument in "$@"; do
+    case $argument in --model=*) model=${argument#--model=} ;; esac
+    [[ $previous == --model ]] && model=$argument
+    previous=$argument
+done
+arguments=("$@")
+if [[ -z $model ]]; then
+    model=$root/examples/pocket
+    arguments=(--model "$model" "$@")
+fi
+if [[ ! -f $model/config.json ]]; then
+    echo "carat: $model has no config.json; expected the folder of a Gemma 4 checkpoint" >&2
+    exit 1
+fi
+
+"$root/cmake/setup.sh"
+
+# One build folder for each model and weight format, since both are part of the program.
+model=$(cd "$model" && pwd)
+weights=${CARAT_WEIGHTS:-}
+build=$root/build/chat
+if [[ $model != "$root/examples/pocket" || -n $weights ]]; then
+    build=$root/build/chat-$(cksum <<<"$model $weights" | cut -d ' ' -f 1)
+fi
+
+# Quiet, unless it takes long or fails.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+quietly() { "$@" >"$log" 2>&1 </dev/null || { cat "$log" >&2; exit 1; }; }
+if [[ ! -f $build/build.ninja ]]; then
+    echo "carat: building the chat program for $(basename "$model"), once; this takes a minute or two" >&2
+    (cd "$root" && quietly cmake --preset chat -B "$build" "-DCARAT_MODEL=$model" "-DCARAT_WEIGHTS=$weights")
+fi
+quietly cmake --build "$build" --target chat -j "$(nproc)"
+rm -f "$log"
+trap - EXIT
+exec "$build/examples/chat" "${arguments[@]}"

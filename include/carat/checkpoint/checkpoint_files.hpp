@@ -1,0 +1,215 @@
+/// \file
+/// CheckpointFiles: the tensors of a model folder, whether they lie in one file or in several.
+/// Source: spec/checkpoint.md sections 1 and 6.
+#pragma once
+
+#include "carat/checkpoint/faults.hpp"
+#include "carat/checkpoint/mapped_file.hpp"
+#include "carat/checkpoint/safetensors.hpp"
+#include "carat/json.hpp"
+#include "carat/result.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace carat {
+
+class CheckpointFiles {
+  public:
+    struct File {
+        std::string name;  ///< for errors: the path as it was given, or a shard's name
+        MappedFile map;    ///< nothing, where the bytes belong to the caller
+        Safetensors tensors;
+    };
+    struct Located {
+        const StoredTensor* tensor = nullptr;
+        const File* file = nullptr;
+        explicit operator bool() const noexcept { return tensor != nullptr; }
+    };
+
+    CheckpointFiles() = default;
+    CheckpointFiles(CheckpointFiles&&) = default;
+    CheckpointFiles& operator=(CheckpointFiles&&) = default;
+
+    /// Opens a folder with `model.safetensors`, or with `model.safetensors.index.json` and the
+    /// shards it names; or, if `path` ends in ".safetensors", that file. The files stay mapped as
+    /// long as this object lives, and nothing but their headers is read.
+    ///
+    /// Bad input: a folder with neither, and whatever MappedFile and Safetensors refuse; an index
+    /// that is not one, that names a file outside the folder or one that is not there, or that says
+    /// a tensor is in a shard where it is not; a name that two shards have. All faults of an index
+    /// come at once.
+    static Result<CheckpointFiles> open(const std::string& path) {
+        CheckpointFiles all;
+        all.name_ = path;
+        if (path.ends_with(".safetensors")) {
+            if (Result<void> added = all.add(path, path); !added) return std::move(added).error();
+            return all.indexed();
+        }
+        const std::string folder = path.empty() || path.ends_with('/') ? path : path + '/';
+        const std::string single = folder + "model.safetensors";
+        const std::string index = single + ".index.json";
+        if (!detail::is_missing(single)) {
+            if (Result<void> added = all.add(single, single); !added)
+                return std::move(added).error();
+            return all.indexed();
+        }
+        if (detail::is_missing(index))
+            return Error{Errc::io, path +
+                                       ": there is neither model.safetensors nor "
+                                       "model.safetensors.index.json"};
+        if (Result<void> added = all.add_index(folder, index); !added)
+            return std::move(added).error();
+        return all.indexed();
+    }
+
+    /// The same for a safetensors file in the caller's memory, which must stay there: weights that
+    /// are part of the program. `what` names it in errors.
+    static Result<CheckpointFiles> view(std::span<const std::byte> bytes, std::string what) {
+        CheckpointFiles all;
+        Result<Safetensors> tensors = Safetensors::read(bytes, what);
+        if (!tensors) return std::move(tensors).error();
+        all.name_ = what;
+        all.files_.push_back({std::move(what), MappedFile(), std::move(*tensors)});
+        return all.indexed();
+    }
+
+    /// The tensor of that name and the file it is in, or nothing. Logarithmic in all tensors.
+    [[nodiscard]] Located find(std::string_view name) const noexcept {
+        const auto at = std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                                         [](const Entry& e, std::string_view n) {
+                                             return std::string_view(e.tensor->name) < n;
+                                         });
+        if (at == by_name_.end() || at->tensor->name != name) return {};
+        return {at->tensor, &files_[at->file]};
+    }
+    [[nodiscard]] std::span<const File> files() const noexcept { return files_; }
+    /// What was opened, for errors.
+    [[nodiscard]] const std::string& name() const noexcept { return name_; }
+    /// How many tensors there are in all.
+    [[nodiscard]] std::size_t size() const noexcept { return by_name_.size(); }
+
+  private:
+    struct Entry {
+        const StoredTensor* tensor;
+        std::size_t file;
+    };
+
+    /// The index of a large model has some thousand lines of a hundred bytes.
+    static constexpr std::size_t most_index_bytes = std::size_t{1} << 24;
+
+    Result<void> add(const std::string& path, std::string name) {
+        Result<MappedFile> map = MappedFile::open(path);
+        if (!map) return std::move(map).error();
+        Result<Safetensors> tensors = Safetensors::read(map->bytes(), path);
+        if (!tensors) return std::move(tensors).error();
+        files_.push_back({std::move(name), std::move(*map), std::move(*tensors)});
+        return {};
+    }
+
+    /// A name that means a file of the folder and nothing else on any system.
+    static bool is_plain_file_name(std::string_view name) {
+        if (name.empty() || name == "." || name == ".." || name.size() > 255) return false;
+        for (const char c : name)
+            if (c == '/' || c == '\\' || c == ':' || static_cast<unsigned char>(c) < 0x20)
+                return false;
+        return true;
+    }
+
+    Result<void> add_index(const std::string& folder, const std::string& path) {
+        Result<MappedFile> text = MappedFile::open(path);
+        if (!text) return std::move(text).error();
+        Faults faults(path);
+        if (text->bytes().size() > most_index_bytes) {
+            faults.add(Errc::bad_format, "has " + std::to_string(text->bytes().size()) +
+                                             " bytes, expected at most " +
+                                             std::to_string(most_index_bytes));
+            return faults.error();
+        }
+        Result<Json> index = parse_json(text->text(), path);
+        if (!index) return std::move(index).error();
+        const JsonValue* map = json::find(*index, "weight_map");
+        if (map == nullptr || !map->IsObject()) {
+            faults.add(Errc::bad_format, std::string("weight_map is ") + json::type_name(map) +
+                                             ", expected an object of tensor and file names");
+            return faults.error();
+        }
+
+        std::map<std::string_view, std::size_t> shards;  // by name, with the place in files_
+        for (const auto& entry : json::members(map)) {
+            const auto shard = json::string(entry.value);
+            if (!shard || !is_plain_file_name(*shard))
+                faults.add(Errc::bad_format,
+                           "tensor " + printable(json::key(entry)) + " is said to be in " +
+                               (shard ? '"' + printable(*shard) + '"'
+                                      : std::string(json::type_name(&entry.value))) +
+                               ", expected the name of a file in the folder");
+            else
+                shards.emplace(*shard, 0);
+        }
+        if (shards.empty() && faults.none()) faults.add(Errc::bad_format, "weight_map is empty");
+        if (!faults.none()) return faults.error();
+        files_.reserve(shards.size());
+        for (auto& [name, place] : shards) {
+            place = files_.size();
+            const std::string shard = folder + std::string(name);
+            Result<void> added = add(shard, shard);
+            if (!added) faults.add(added.error().code, added.error().text);
+        }
+        if (!faults.none()) return faults.error();
+        for (const auto& entry : json::members(map)) {
+            const std::string_view name = json::key(entry);
+            const auto shard = shards.find(json::string(entry.value).value_or(""));
+            if (shard != shards.end() && files_[shard->second].tensors.find(name) == nullptr)
+                faults.add(Errc::mismatch, "tensor " + printable(name) + " is said to be in " +
+                                               printable(shard->first) + ", but is not");
+        }
+        if (!faults.none()) return faults.error();
+        return {};
+    }
+
+    /// Sorts the names of all files into one list, where a name that two files have shows.
+    Result<CheckpointFiles> indexed() {
+        Faults faults(name_);
+        for (std::size_t f = 0; f < files_.size(); ++f)
+            for (const StoredTensor& t : files_[f].tensors.tensors()) by_name_.push_back({&t, f});
+        std::sort(by_name_.begin(), by_name_.end(),
+                  [](const Entry& a, const Entry& b) { return a.tensor->name < b.tensor->name; });
+        for (std::size_t i = 1; i < by_name_.size(); ++i)
+            if (by_name_[i].tensor->name == by_name_[i - 1].tensor->name)
+                faults.add(Errc::bad_format,
+                           "tensor " + printable(by_name_[i].tensor->name) + " is both in " +
+                               printable(files_[by_name_[i - 1].file].name) + " and in " +
+                               printable(files_[by_name_[i].file].name));
+        if (!faults.none()) return faults.error();
+        return std::move(*this);
+    }
+
+    std::string name_;
+    std::vector<File> files_;
+    std::vector<Entry> by_name_;
+};
+
+/// Where the tensors of the text model are in the file: "model.language_model." in published
+/// checkpoints, "language_model.model." or "model." in other exports (spec/checkpoint.md section
+/// 1). Bad input: a checkpoint with none of them is Errc::mismatch.
+inline Result<std::string> text_prefix(const CheckpointFiles& files) {
+    constexpr std::string_view prefixes[] = {"model.language_model.", "language_model.model.",
+                                             "model."};
+    Error none{Errc::mismatch, files.name() + ": no text model: there is none of"};
+    for (const std::string_view prefix : prefixes) {
+        std::string name = std::string(prefix) + "embed_tokens.weight";
+        if (files.find(name)) return std::string(prefix);
+        none.text += (prefix == prefixes[0] ? " " : ", ") + name;
+    }
+    return none;
+}
+
+}  // namespace carat

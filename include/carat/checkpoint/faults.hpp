@@ -1,0 +1,91 @@
+/// \file
+/// Faults: everything that is wrong with a file, gathered into one Error; and strangers' names made
+/// fit to be printed.
+#pragma once
+
+#include "carat/result.hpp"
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace carat {
+
+/// A name out of a file as it may stand in the text of an error: control characters become `\x0a`,
+/// and no more than `limit` bytes are shown.
+[[nodiscard]] inline std::string printable(std::string_view name, std::size_t limit = 120) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string text;
+    for (const char c : name.substr(0, limit)) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte >= 0x20 && byte != 0x7f) {
+            text += c;
+            continue;
+        }
+        text += "\\x";
+        text += digits[byte >> 4];
+        text += digits[byte & 15u];
+    }
+    if (name.size() > limit) text += "...";
+    return text;
+}
+
+/// Collects what is wrong, one line each, up to a number that a person still reads. The code of the
+/// Error is that of the first fault.
+class Faults {
+  public:
+    static constexpr std::size_t most_lines = 20;
+
+    /// `where` names the file: it begins every line.
+    explicit Faults(std::string_view where) : where_(printable(where, 400)) {}
+
+    void add(Errc code, std::string_view what) {
+        if (count_ == 0) code_ = code;
+        if (++count_ > most_lines) return;
+        if (count_ > 1) text_ += '\n';
+        text_.append(where_).append(": ").append(what);
+    }
+    /// A fault in one of several files.
+    void add_in(std::string_view file, Errc code, std::string_view what) {
+        std::string name = printable(file, 400);
+        std::swap(where_, name);
+        add(code, what);
+        std::swap(where_, name);
+    }
+    [[nodiscard]] bool none() const noexcept { return count_ == 0; }
+    /// Enough has been found: looking for more would change no line.
+    [[nodiscard]] bool full() const noexcept { return count_ > most_lines; }
+    [[nodiscard]] Error error() const {
+        Error all{code_, text_};
+        if (count_ > most_lines)
+            all.text += "\nand " + std::to_string(count_ - most_lines) + " more faults like these";
+        return all;
+    }
+
+  private:
+    std::string where_, text_;
+    Errc code_ = Errc::bad_format;
+    std::size_t count_ = 0;
+};
+
+/// a * b, or false where that is more than a size_t holds.
+[[nodiscard]] constexpr bool multiply(std::size_t a, std::size_t b, std::size_t& product) {
+    if (b != 0 && a > static_cast<std::size_t>(-1) / b) return false;
+    product = a * b;
+    return true;
+}
+
+/// "[6144, 1536]"
+template <class Sizes>
+[[nodiscard]] std::string shape_text(const Sizes& sizes) {
+    std::string text = "[";
+    std::size_t axis = 0;
+    for (const std::size_t n : sizes) {
+        if (axis++ > 0) text += ", ";
+        text += std::to_string(n);
+    }
+    return text + "]";
+}
+
+}  // namespace carat

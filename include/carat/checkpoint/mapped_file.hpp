@@ -1,0 +1,180 @@
+/// \file
+/// MappedFile: the bytes of a file, read when they are touched.
+///
+/// The bytes belong to the operating system's cache and cost no memory of the program's own. In
+/// return they are only as good as the file: if somebody shortens it while it is mapped, touching
+/// what is gone raises SIGBUS, which no check made here can prevent. Replacing a file by renaming
+/// another over it is safe. Where there is no mmap the file is read into memory as a whole.
+#pragma once
+
+#include "carat/result.hpp"
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
+
+namespace carat {
+namespace detail {
+
+inline Error io_error(std::string_view path, std::string_view doing, int code) {
+    return {Errc::io, std::string(path) + ": cannot " + std::string(doing) + ": " +
+                          std::error_code(code, std::generic_category()).message()};
+}
+
+/// A whole file in memory: what MappedFile falls back to.
+inline Result<std::vector<std::byte>> read_whole(const std::string& path) {
+    std::FILE* file = std::fopen(path.c_str(), "rb");
+    if (file == nullptr) return io_error(path, "open", errno);
+    std::vector<std::byte> bytes;
+    constexpr std::size_t most = std::size_t{1} << 24;
+    std::size_t step = std::size_t{1} << 16, got = 0;
+    do {  // grows with what is really there, not with what the file says of itself
+        const std::size_t size = bytes.size();
+        bytes.resize(size + step);
+        got = std::fread(bytes.data() + size, 1, step, file);
+        bytes.resize(size + got);
+        if (step < most) step *= 2;
+    } while (got > 0);
+    const int code = std::ferror(file) != 0 ? (errno != 0 ? errno : EIO) : 0;
+    std::fclose(file);
+    if (code != 0) return io_error(path, "read", code);
+    return bytes;
+}
+
+/// Whether there is nothing at all by that name. A file that cannot be opened is there.
+inline bool is_missing(const std::string& path) {
+    std::FILE* file = std::fopen(path.c_str(), "rb");
+    if (file == nullptr) return errno == ENOENT || errno == ENOTDIR;
+    std::fclose(file);
+    return false;
+}
+
+}  // namespace detail
+
+/// A file's bytes, read-only. Moves, never copies; the bytes stay where they are when it moves.
+class MappedFile {
+  public:
+    MappedFile() = default;
+
+    /// Bad input: a path that is no readable regular file is Errc::io with the system's reason, an
+    /// empty file Errc::bad_format.
+    static Result<MappedFile> open(const std::string& path) {
+        MappedFile mapped;
+        mapped.path_ = path;
+#if defined(__unix__) || defined(__APPLE__)
+        // Not blocking: a named pipe without a writer would wait here for ever.
+        const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (file < 0) return detail::io_error(path, "open", errno);
+        struct stat about {};
+        const int failed = ::fstat(file, &about) != 0 ? errno : 0;
+        if (failed != 0 || !S_ISREG(about.st_mode)) {
+            ::close(file);
+            if (failed != 0) return detail::io_error(path, "open", failed);
+            if (S_ISDIR(about.st_mode)) return detail::io_error(path, "read", EISDIR);
+            return Error{Errc::io, path + ": cannot read: it is not a regular file"};
+        }
+        const auto length = static_cast<std::uintmax_t>(about.st_size);
+        if (length == 0 || length > SIZE_MAX) {
+            ::close(file);
+            return length == 0 ? empty(path) : detail::io_error(path, "map", EFBIG);
+        }
+        void* data =
+            ::mmap(nullptr, static_cast<std::size_t>(length), PROT_READ, MAP_PRIVATE, file, 0);
+        const int refused = data == MAP_FAILED ? errno : 0;
+        ::close(file);  // the mapping keeps the file
+        if (refused != 0) return detail::io_error(path, "map", refused);
+        mapped.data_ = static_cast<const std::byte*>(data);
+        mapped.size_ = static_cast<std::size_t>(length);
+#else
+        Result<std::vector<std::byte>> read = detail::read_whole(path);
+        if (!read) return std::move(read).error();
+        if (read->empty()) return empty(path);
+        mapped.owned_ = std::move(*read);
+        mapped.data_ = mapped.owned_.data();
+        mapped.size_ = mapped.owned_.size();
+#endif
+        return mapped;
+    }
+
+    MappedFile(MappedFile&& other) noexcept { swap(other); }
+    MappedFile& operator=(MappedFile&& other) noexcept {
+        swap(other);
+        return *this;
+    }
+    ~MappedFile() {
+#if defined(__unix__) || defined(__APPLE__)
+        if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+#endif
+    }
+
+    [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
+    [[nodiscard]] std::string_view text() const noexcept {
+        return {reinterpret_cast<const char*>(data_), size_};
+    }
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
+    /// The bytes will be read once, in order: the system reads ahead.
+    void advise_sequential() const noexcept { advise(bytes(), Advice::sequential); }
+    /// `part` will be read here and there, a few bytes at a time: the system reads nothing ahead.
+    void advise_random(std::span<const std::byte> part) const noexcept {
+        advise(part, Advice::random);
+    }
+    /// `part` has been read and need not stay in this program's memory. What is touched again is
+    /// there again, from the file; so this may be wrong about a page but never breaks anything.
+    void dont_need(std::span<const std::byte> part) const noexcept {
+        advise(part, Advice::dont_need);
+    }
+
+  private:
+    enum class Advice { sequential, random, dont_need };
+
+    static Error empty(const std::string& path) { return {Errc::bad_format, path + ": is empty"}; }
+
+    void advise([[maybe_unused]] std::span<const std::byte> part,
+                [[maybe_unused]] Advice advice) const noexcept {
+#if defined(__unix__) || defined(__APPLE__)
+        const auto address = reinterpret_cast<std::uintptr_t>(part.data());
+        const auto first = reinterpret_cast<std::uintptr_t>(data_);
+        if (data_ == nullptr || address < first || address - first > size_ ||
+            part.size() > size_ - (address - first))
+            return;  // not ours
+        const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+        const std::uintptr_t begin = address / page * page;
+        const std::uintptr_t end = advice == Advice::dont_need
+                                       ? (address + part.size()) / page * page
+                                       : address + part.size();
+        if (end <= begin) return;
+        ::madvise(reinterpret_cast<void*>(begin), end - begin,
+                  advice == Advice::sequential ? MADV_SEQUENTIAL
+                  : advice == Advice::random   ? MADV_RANDOM
+                                               : MADV_DONTNEED);
+#endif
+    }
+    void swap(MappedFile& other) noexcept {
+        std::swap(path_, other.path_);
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        std::swap(owned_, other.owned_);
+    }
+
+    std::string path_;
+    const std::byte* data_ = nullptr;
+    std::size_t size_ = 0;
+    std::vector<std::byte> owned_;  ///< only where there is no mmap
+};
+
+}  // namespace carat

@@ -1,0 +1,88 @@
+/// \file
+/// UnfinishedFile: a file that appears under its name when it is complete, and otherwise never.
+#pragma once
+
+#include "carat/checkpoint/mapped_file.hpp"
+#include "carat/result.hpp"
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <string>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#endif
+
+namespace carat {
+
+/// Bytes go to a new file beside `path`; finish() renames it to `path`, replacing what was there.
+/// Until then, and after any error, nothing at `path` has changed and the other file is removed.
+class UnfinishedFile {
+  public:
+    explicit UnfinishedFile(const std::string& path) : path_(path) {
+        for (int n = 0; n < 100 && file_ == nullptr; ++n) {
+            partial_ = path + ".partial" + (n > 0 ? std::to_string(n) : std::string());
+            file_ = std::fopen(partial_.c_str(), "wbx");  // x: never a file of somebody else's
+            if (file_ == nullptr && errno != EEXIST) break;
+        }
+        if (file_ == nullptr) fail("create");
+    }
+    UnfinishedFile(const UnfinishedFile&) = delete;
+    UnfinishedFile& operator=(const UnfinishedFile&) = delete;
+    ~UnfinishedFile() {
+        if (file_ == nullptr) return;
+        std::fclose(file_);
+        std::remove(partial_.c_str());
+    }
+
+    /// The next bytes. An error is remembered and returned by finish().
+    void write(const void* data, std::size_t bytes) {
+        if (failed_ != nullptr || bytes == 0) return;
+        errno = 0;
+        if (std::fwrite(data, 1, bytes, file_) != bytes) fail("write");
+    }
+
+    /// Everything to the disk and to its name. Bad input: what the system refused, Errc::io.
+    Result<void> finish() {
+        errno = 0;
+        if (failed_ == nullptr && (std::fflush(file_) != 0 || !synced())) fail("write");
+        if (file_ != nullptr) {
+            errno = 0;
+            if (std::fclose(file_) != 0 && failed_ == nullptr) fail("write");
+            file_ = nullptr;
+            if (failed_ == nullptr) rename();
+            if (failed_ != nullptr) std::remove(partial_.c_str());
+        }
+        if (failed_ != nullptr) return detail::io_error(path_, failed_, code_);
+        return {};
+    }
+
+  private:
+    void fail(const char* doing) {
+        failed_ = doing;
+        code_ = errno != 0 ? errno : EIO;
+    }
+    /// A crash after rename() must not leave an empty file under the name.
+    [[nodiscard]] bool synced() const {
+#if defined(__unix__) || defined(__APPLE__)
+        return ::fsync(::fileno(file_)) == 0 || errno == EINVAL;  // EINVAL: cannot be synced
+#else
+        return true;
+#endif
+    }
+    void rename() {
+#if defined(_WIN32)
+        std::remove(path_.c_str());  // rename() does not replace there
+#endif
+        errno = 0;
+        if (std::rename(partial_.c_str(), path_.c_str()) != 0) fail("replace");
+    }
+
+    std::string path_, partial_;
+    std::FILE* file_ = nullptr;
+    const char* failed_ = nullptr;  ///< what could not be done
+    int code_ = 0;
+};
+
+}  // namespace carat

@@ -1,0 +1,293 @@
+/// \file
+/// The text decoder: embedding, decoder layers, final norm, tied head. Source: spec/text.md.
+#pragma once
+
+#include "carat/model/layer_kinds.hpp"
+#include "carat/nn/decoder_layer.hpp"
+#include "carat/nn/embedding.hpp"
+#include "carat/progress.hpp"
+#include "carat/tensor/arena.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <tuple>
+#include <utility>
+
+namespace carat {
+inline namespace HWY_NAMESPACE {
+
+/// The tokens of one call, as ids or as embeddings, and what is known about them. Nothing here is
+/// checked: Session does.
+template <TextConfig C>
+struct TextInput {
+    std::span<const std::int32_t> ids;  ///< [tokens]; placeholders replaced by pad already
+    View<const float, dynamic, C.hidden_size>
+        embeds{};  ///< in place of the embeddings of ids, already scaled
+    /// In place of the rows of the per-layer table, already scaled: [tokens, layers · width].
+    View<const float, dynamic, C.num_hidden_layers * C.hidden_size_per_layer_input>
+        per_layer_tokens{};
+    bool no_per_layer_tokens = false;             ///< embeddings without any token part
+    std::span<const std::int32_t> positions;      ///< [tokens]
+    std::span<const std::uint8_t> token_types{};  ///< nn::TokenType values [tokens]
+    std::span<const std::uint8_t> key_mask{};     ///< by cache index [seen + tokens], 0: padding
+    bool packed = false;   ///< a break in the positions starts a sequence of its own
+    std::size_t keep = 1;  ///< how many of the last tokens the caller wants results for
+
+    [[nodiscard]] std::size_t tokens() const { return embeds ? embeds.rows() : ids.size(); }
+};
+
+template <TextConfig C, class Policy = weights::bf16, class Modules = Gemma4Modules<Policy>>
+struct TextModel {
+    using Kinds = LayerKinds<C>;
+    using Input = TextInput<C>;
+    static constexpr TextConfig config = C;
+    static constexpr std::size_t hidden = C.hidden_size, layers = C.num_hidden_layers,
+                                 vocab = C.vocab_size;
+    static constexpr std::size_t per_layer = C.hidden_size_per_layer_input;
+    static constexpr std::size_t first_shared = C.first_shared_layer();
+
+    template <std::size_t kind>
+    using Layer = nn::DecoderLayer<Kinds::kinds[kind], Modules>;
+    using PerLayerEmbedding =
+        nn::PerLayerEmbedding<C.vocab_size_per_layer_input, hidden, layers, per_layer, Policy>;
+    template <AttentionType type>
+    using KvCache = typename Modules::template Attention<Kinds::owner(type)>::Cache;
+
+  private:
+    using AllKinds = std::make_index_sequence<Kinds::count>;
+    template <std::size_t... kind>
+    static auto weights_of(std::index_sequence<kind...>)
+        -> std::tuple<std::array<typename Layer<kind>::Weights, Kinds::layers_of(kind)>...>;
+    template <std::size_t... kind>
+    static auto scratch_of(std::index_sequence<kind...>)
+        -> std::tuple<typename Layer<kind>::Scratch...>;
+    struct NoPerLayer {
+        struct Weights {};
+        struct Scratch {};
+    };
+    using PerLayer = std::conditional_t<(per_layer > 0), PerLayerEmbedding, NoPerLayer>;
+    static constexpr std::size_t rotary_pairs(AttentionType type) {
+        for (std::size_t l = 0; l < layers; ++l)
+            if (C.attention_type(l) == type) return C.kind(l).rotary_pairs;
+        return 0;
+    }
+
+  public:
+    struct Weights {
+        View<const typename Policy::embedding, vocab, hidden> embed_tokens;  ///< and the head
+        View<const float, hidden> norm;
+        [[no_unique_address]] typename PerLayer::Weights per_layer;
+        decltype(weights_of(
+            AllKinds{})) layers;  ///< by kind, then by place among the layers of the kind
+    };
+    /// Keys and values of the owning layers. Layers that share keys and values have none.
+    struct Cache {
+        std::array<KvCache<AttentionType::sliding>, Kinds::owners(AttentionType::sliding)> sliding;
+        std::array<KvCache<AttentionType::full>, Kinds::owners(AttentionType::full)> full;
+
+        template <class Space>
+        static constexpr Cache take(Space& space, std::size_t context, std::size_t tokens) {
+            Cache c;
+            for (auto& layer : c.sliding)
+                layer =
+                    KvCache<AttentionType::sliding>::take(space, sliding_slots(context, tokens));
+            for (auto& layer : c.full) layer = KvCache<AttentionType::full>::take(space, context);
+            return c;
+        }
+        template <AttentionType type>
+        [[nodiscard]] const auto& of(std::size_t layer) const {
+            if constexpr (type == AttentionType::sliding) {
+                return sliding[Kinds::cache_slot[layer]];
+            } else {
+                return full[Kinds::cache_slot[layer]];
+            }
+        }
+        /// Slots of a sliding layer's ring: the keys that survive a call, and those of a call.
+        static constexpr std::size_t sliding_slots(std::size_t context, std::size_t tokens) {
+            if (C.use_bidirectional_attention == Bidirectional::all) return context;
+            return std::min(context, C.sliding_window - 1 + tokens);
+        }
+    };
+    struct Scratch {
+        template <AttentionType type>
+        using Rotary =
+            nn::RotaryEmbedding<type == AttentionType::full ? C.global_head_dim : C.head_dim,
+                                rotary_pairs(type)>;
+        Rows<float, hidden> x;
+        Rows<float, layers * per_layer> ple;
+        Rotary<AttentionType::sliding> sliding_rotary;
+        Rotary<AttentionType::full> full_rotary;
+        View<nn::Visible, dynamic> sliding_visible, full_visible;
+        nn::Rounded<nn::Activation<typename Policy::embedding, Policy::arithmetic>, hidden>
+            head_input;
+        [[no_unique_address]] typename PerLayer::Scratch per_layer_embedding;
+        decltype(scratch_of(AllKinds{})) layer;
+
+        template <class Space>
+        static constexpr Scratch take(Space& space, std::size_t context, std::size_t tokens,
+                                      std::size_t workers) {
+            Scratch s;
+            s.x = space.template take<float, dynamic, hidden>(tokens);
+            if constexpr (per_layer > 0)
+                s.ple = space.template take<float, dynamic, layers * per_layer>(tokens);
+            s.sliding_rotary = Rotary<AttentionType::sliding>::take(space, tokens);
+            s.full_rotary = Rotary<AttentionType::full>::take(space, tokens);
+            s.sliding_visible = space.template take<nn::Visible, dynamic>(tokens);
+            s.full_visible = space.template take<nn::Visible, dynamic>(tokens);
+            const std::size_t mark = space.mark();
+            s.head_input = decltype(s.head_input)::take(space, tokens);
+            if constexpr (per_layer > 0) {
+                space.rewind(mark);
+                s.per_layer_embedding = PerLayer::Scratch::take(space, tokens);
+            }
+            const std::size_t slots[] = {Cache::sliding_slots(context, tokens), context};
+            [&]<std::size_t... kind>(std::index_sequence<kind...>) {
+                ((space.rewind(mark),
+                  std::get<kind>(s.layer) = Layer<kind>::Scratch::take(
+                      space, tokens, workers,
+                      slots[Kinds::kinds[kind].attention == AttentionType::full ? 1 : 0])),
+                 ...);
+            }
+            (AllKinds{});
+            return s;
+        }
+    };
+
+    /// Runs a call of at least one token that follows `seen` earlier ones, and leaves its keys and
+    /// values in the cache. Returns the final norm of the last `keep` tokens, [keep, hidden], in
+    /// scratch that the next call overwrites; of none if progress cancelled. Layers that share keys
+    /// and values run for those tokens only (spec/text.md section 8): exact, and most of a prompt's
+    /// work saved.
+    template <Tap T = NoTap>
+    Rows<float, hidden> forward(const Weights& w, const Input& in, std::size_t seen,
+                                const Cache& cache, const Scratch& s, ExecutorRef executor,
+                                Progress progress, T& tap) const {
+        const std::size_t tokens = in.tokens(), keep = std::min(in.keep, tokens);
+        Rows<float, hidden> x = s.x.rows(0, tokens);
+        if (in.embeds) {
+            std::copy_n(in.embeds.data(), tokens * hidden, x.data());
+        } else {
+            nn::embed(w.embed_tokens, in.ids, x);
+        }
+        show<T>(tap, 0, 0, x);
+        embed_per_layer(w, in, keep, s, executor);
+        place(in, seen, s);
+
+        std::size_t first = 0;  // row of x's first token
+        const bool finished =
+            for_each_layer<C>([&]<std::size_t kind>(std::size_t layer, std::size_t ordinal) {
+                if (!progress(layer, layers)) return false;
+                if (layer == first_shared && first + keep < tokens) {
+                    x = x.rows(tokens - keep, keep);
+                    first = tokens - keep;
+                }
+                if (x.rows() == 0) return true;
+                run_layer<kind>(std::get<kind>(w.layers)[ordinal], layer, first, x, in, seen, cache,
+                                s, executor, tap);
+                if (layer + 1 < layers) show<T>(tap, layer + 1, first, x);
+                return true;
+            });
+        if (!finished) return x.rows(0, 0);
+        x = x.rows(x.rows() - keep, keep);
+        for (std::size_t t = 0; t < keep; ++t)
+            simd::rms_norm(x.row(t).data(), w.norm.data(), hidden,
+                           static_cast<float>(C.rms_norm_eps), x.row(t).data());
+        show<T>(tap, layers, tokens - keep, x);
+        return x;
+    }
+
+    /// logits [rows, vocab] of rows of the final norm [rows, hidden], capped.
+    void head(const Weights& w, Rows<const float, hidden> x, Rows<float, vocab> logits,
+              const Scratch& s, ExecutorRef executor) const {
+        const auto input = s.head_input(x, executor);
+        parallel_for(executor, vocab, nn::row_grain, [&](std::size_t begin, std::size_t end) {
+            simd::matmul(w.embed_tokens.row(begin).data(), hidden, end - begin, input.data(),
+                         hidden, x.rows(), hidden, logits.data() + begin, vocab);
+            if constexpr (C.final_logit_softcapping > 0) {
+                constexpr auto cap = static_cast<float>(C.final_logit_softcapping);
+                for (std::size_t t = 0; t < x.rows(); ++t) {
+                    float* z = logits.row(t).data() + begin;
+                    simd::map(z, end - begin, z, [](auto v) {
+                        using std::tanh;
+                        return tanh(v / decltype(v)(cap)) * decltype(v)(cap);
+                    });
+                }
+            }
+        });
+    }
+
+  private:
+    template <Tap T>
+    static void show(T& tap, std::size_t entry, std::size_t first, Rows<const float, hidden> x) {
+        if constexpr (T::hidden_states)
+            for (std::size_t t = 0; t < x.rows(); ++t) tap.hidden_state(entry, first + t, x.row(t));
+    }
+
+    /// Per-layer inputs: all tokens for the layers that own keys and values, the last `keep` for
+    /// the others.
+    void embed_per_layer(const Weights& w, const Input& in, std::size_t keep, const Scratch& s,
+                         ExecutorRef executor) const {
+        if constexpr (per_layer > 0) {
+            const auto add_token = [&](std::size_t t, std::size_t layer, float* ple) {
+                if (in.per_layer_tokens) {
+                    simd::add(ple, in.per_layer_tokens.row(t).data() + layer * per_layer,
+                              per_layer);
+                } else {
+                    PerLayerEmbedding::add_token_part(w.per_layer, in.ids[t], layer, ple);
+                }
+            };
+            const auto part = [&](std::size_t first, std::size_t rows, std::size_t layer,
+                                  std::size_t count) {
+                if (rows == 0 || count == 0) return;
+                PerLayerEmbedding{}.forward(w.per_layer, s.x.rows(first, rows), layer, count,
+                                            static_cast<float>(C.rms_norm_eps),
+                                            s.ple.rows(first, rows), s.per_layer_embedding,
+                                            executor, !in.no_per_layer_tokens,
+                                            [&](std::size_t t, std::size_t l, float* ple) {
+                                                add_token(first + t, l, ple);
+                                            });
+            };
+            const std::size_t tokens = in.tokens();
+            part(0, tokens, 0, first_shared);
+            part(tokens - keep, keep, first_shared, layers - first_shared);
+        }
+    }
+
+    /// Angles and masks of the call's tokens, for both attention types.
+    static void place(const Input& in, std::size_t seen, const Scratch& s) {
+        const nn::CallShape call{seen, in.tokens(), in.positions, in.token_types, in.packed};
+        s.sliding_rotary.set(C.sliding_rope, in.positions);
+        s.full_rotary.set(C.full_rope, in.positions);
+        nn::visible_keys(C, AttentionType::sliding, call, s.sliding_visible);
+        nn::visible_keys(C, AttentionType::full, call, s.full_visible);
+    }
+
+    template <std::size_t kind, Tap T>
+    void run_layer(const typename Layer<kind>::Weights& w, std::size_t layer, std::size_t first,
+                   Rows<float, hidden> x, const Input& in, std::size_t seen, const Cache& cache,
+                   const Scratch& s, ExecutorRef executor, T& tap) const {
+        constexpr AttentionType type = Kinds::kinds[kind].attention;
+        typename Layer<kind>::Attention::Call call;
+        call.first = seen + first;
+        call.key_mask = in.key_mask;
+        call.layer = layer;
+        call.row = first;
+        if constexpr (type == AttentionType::full) {
+            call.visible = s.full_visible.rows(first, x.rows()).span();
+            call.rotary = s.full_rotary.from(first, x.rows());
+        } else {
+            call.visible = s.sliding_visible.rows(first, x.rows()).span();
+            call.rotary = s.sliding_rotary.from(first, x.rows());
+        }
+        const float* ple = nullptr;
+        if constexpr (per_layer > 0) ple = s.ple.row(first).data() + layer * per_layer;
+        Layer<kind>{}.forward(w, call, x, ple, layers * per_layer, cache.template of<type>(layer),
+                              std::get<kind>(s.layer), executor, tap);
+    }
+};
+
+}  // namespace HWY_NAMESPACE
+}  // namespace carat

@@ -1,0 +1,196 @@
+/// \file
+/// One decoder layer, in the order of spec/text.md section 5:
+///
+///     x = x + norm(attention(norm(x)))
+///     x = x + norm(mlp(norm(x)) [and, normalised apart, the experts beside it])
+///     x = x + norm(per-layer input branch(x))                                    (E2B, E4B)
+///     x = x · layer_scalar
+#pragma once
+
+#include "carat/nn/attention.hpp"
+#include "carat/nn/gated_mlp.hpp"
+#include "carat/nn/moe.hpp"
+#include "carat/nn/per_layer_embedding.hpp"
+#include "carat/simd/add.hpp"
+#include "carat/simd/norm.hpp"
+
+#include <cstddef>
+#include <type_traits>
+
+namespace carat {
+
+/// The modules of a decoder layer. A researcher inherits this, replaces one name and passes the
+/// result to TextModel.
+template <class Policy>
+struct Gemma4Modules {
+    template <LayerKind K>
+    using Attention = nn::Attention<K, Policy>;
+    template <LayerKind K>
+    using Mlp = nn::GatedMlp<K, Policy>;
+    template <LayerKind K>
+    using Router = nn::Router<K>;
+    template <LayerKind K>
+    using Experts = nn::Experts<K, Policy>;
+    template <LayerKind K>
+    using PerLayerInput = nn::PerLayerInput<K, Policy>;
+};
+
+}  // namespace carat
+
+namespace carat::nn {
+inline namespace HWY_NAMESPACE {
+
+namespace detail {
+
+/// Stands where a kind lacks a module.
+struct Nothing {
+    struct Weights {};
+    struct Scratch {};
+};
+
+/// The weights and scratch of the experts, for kinds that have some.
+template <LayerKind K, class Modules>
+struct MixtureWeights {
+    View<const float, K.hidden_size> pre_feedforward_layernorm_2, post_feedforward_layernorm_1,
+        post_feedforward_layernorm_2;
+    typename Modules::template Router<K>::Weights router;
+    typename Modules::template Experts<K>::Weights experts;
+};
+template <LayerKind K, class Modules>
+struct MixtureScratch {
+    typename Modules::template Router<K>::Scratch router;
+    typename Modules::template Experts<K>::Scratch experts;
+    View<Route<K.top_k>, dynamic> routes;
+    Rows<float, K.hidden_size> input, output;
+
+    template <class Space>
+    static constexpr MixtureScratch take(Space& space, std::size_t tokens, std::size_t workers) {
+        return {Modules::template Router<K>::Scratch::take(space, tokens),
+                Modules::template Experts<K>::Scratch::take(space, tokens, workers),
+                space.template take<Route<K.top_k>, dynamic>(tokens),
+                space.template take<float, dynamic, K.hidden_size>(tokens),
+                space.template take<float, dynamic, K.hidden_size>(tokens)};
+    }
+};
+
+}  // namespace detail
+
+template <LayerKind K, class Modules>
+struct DecoderLayer {
+    using Attention = typename Modules::template Attention<K>;
+    using Mlp = typename Modules::template Mlp<K>;
+    using Router = typename Modules::template Router<K>;
+    using Experts = typename Modules::template Experts<K>;
+    using PerLayer = typename Modules::template PerLayerInput<K>;
+    static constexpr std::size_t hidden = K.hidden_size;
+    static constexpr bool has_experts = K.experts > 0, has_per_layer = K.per_layer_input > 0;
+
+    template <bool present, class M>
+    using If = std::conditional_t<present, M, detail::Nothing>;
+
+    struct Weights {
+        View<const float, hidden> input_layernorm, post_attention_layernorm,
+            pre_feedforward_layernorm, post_feedforward_layernorm;
+        View<const float, 1> layer_scalar;
+        typename Attention::Weights self_attn;
+        typename Mlp::Weights mlp;
+        [[no_unique_address]] If<has_experts, detail::MixtureWeights<K, Modules>> mixture;
+        [[no_unique_address]] typename If<has_per_layer, PerLayer>::Weights per_layer;
+    };
+    /// The modules run one after the other and share their place.
+    struct Scratch {
+        Rows<float, hidden> normed, output;
+        typename Attention::Scratch attention;
+        typename Mlp::Scratch mlp;
+        [[no_unique_address]] If<has_experts, detail::MixtureScratch<K, Modules>> mixture;
+        [[no_unique_address]] typename If<has_per_layer, PerLayer>::Scratch per_layer;
+
+        template <class Space>
+        static constexpr Scratch take(Space& space, std::size_t tokens, std::size_t workers,
+                                      std::size_t slots) {
+            Scratch s;
+            s.normed = space.template take<float, dynamic, hidden>(tokens);
+            s.output = space.template take<float, dynamic, hidden>(tokens);
+            const std::size_t mark = space.mark();
+            s.attention = Attention::Scratch::take(space, tokens, workers, slots);
+            space.rewind(mark);
+            s.mlp = Mlp::Scratch::take(space, tokens, workers);
+            if constexpr (has_experts) {
+                space.rewind(mark);
+                s.mixture = detail::MixtureScratch<K, Modules>::take(space, tokens, workers);
+            }
+            if constexpr (has_per_layer) {
+                space.rewind(mark);
+                s.per_layer = PerLayer::Scratch::take(space, tokens);
+            }
+            return s;
+        }
+    };
+    [[no_unique_address]] Attention attention{};
+    [[no_unique_address]] Mlp mlp{};
+
+    /// x [tokens, hidden] is the residual stream, in place. ple[t · ple_stride] is token t's
+    /// per-layer input.
+    template <Tap T>
+    [[gnu::noinline]] void forward(const Weights& w, const typename Attention::Call& call,
+                                   Rows<float, hidden> x, const float* ple, std::size_t ple_stride,
+                                   const typename Attention::Cache& cache, const Scratch& s,
+                                   ExecutorRef executor, T& tap) const {
+        const auto normed = s.normed.rows(0, x.rows()), output = s.output.rows(0, x.rows());
+        norm(executor, x, w.input_layernorm, normed);
+        attention.forward(w.self_attn, call, normed, output, cache, s.attention, executor, tap);
+        for_rows(executor, x.rows(), [&](std::size_t t) {
+            add_normed(output, w.post_attention_layernorm, x, t);
+            norm(x, w.pre_feedforward_layernorm, normed, t);
+        });
+        mlp.forward(w.mlp, normed, output, s.mlp, executor);
+        if constexpr (has_experts) add_experts(w, call, x, output, s, executor, tap);
+        for_rows(executor, x.rows(),
+                 [&](std::size_t t) { add_normed(output, w.post_feedforward_layernorm, x, t); });
+        if constexpr (has_per_layer)
+            PerLayer{}.forward(w.per_layer, x, ple, ple_stride, s.per_layer, executor);
+        for_rows(executor, x.rows(),
+                 [&](std::size_t t) { simd::scale(x.row(t).data(), w.layer_scalar[0], hidden); });
+    }
+
+  private:
+    static constexpr auto eps = static_cast<float>(K.rms_norm_eps);
+    using Norm = View<const float, hidden>;
+
+    static void norm(Rows<float, hidden> x, Norm w, Rows<float, hidden> out, std::size_t t) {
+        simd::rms_norm(x.row(t).data(), w.data(), hidden, eps, out.row(t).data());
+    }
+    static void norm(ExecutorRef executor, Rows<float, hidden> x, Norm w, Rows<float, hidden> out) {
+        for_rows(executor, x.rows(), [&](std::size_t t) { norm(x, w, out, t); });
+    }
+    /// x[t] += norm(y[t]); y is overwritten.
+    static void add_normed(Rows<float, hidden> y, Norm w, Rows<float, hidden> x, std::size_t t) {
+        norm(y, w, y, t);
+        simd::add(x.row(t).data(), y.row(t).data(), hidden);
+    }
+
+    /// output = norm_1(output) + norm_2(experts(norm(x), router(x))): the experts see their own
+    /// norm of the residual stream, the router the stream itself.
+    template <Tap T>
+    static void add_experts(const Weights& w, const typename Attention::Call& call,
+                            Rows<float, hidden> x, Rows<float, hidden> output, const Scratch& s,
+                            ExecutorRef executor, T& tap) {
+        const auto& m = w.mixture;
+        const auto input = s.mixture.input.rows(0, x.rows()),
+                   experts = s.mixture.output.rows(0, x.rows());
+        const auto routes = s.mixture.routes.rows(0, x.rows());
+        Router{}.forward(m.router, x, routes, s.mixture.router, executor);
+        if constexpr (T::router)
+            for (std::size_t t = 0; t < x.rows(); ++t)
+                tap.route(call.layer, call.row + t, s.mixture.router.probabilities.row(t));
+        norm(executor, x, m.pre_feedforward_layernorm_2, input);
+        Experts{}.forward(m.experts, input, routes, experts, s.mixture.experts, executor);
+        for_rows(executor, x.rows(), [&](std::size_t t) {
+            norm(output, m.post_feedforward_layernorm_1, output, t);
+            add_normed(experts, m.post_feedforward_layernorm_2, output, t);
+        });
+    }
+};
+
+}  // namespace HWY_NAMESPACE
+}  // namespace carat::nn

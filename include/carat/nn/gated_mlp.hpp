@@ -1,0 +1,78 @@
+/// \file
+/// Gated feed-forward: down_proj · (act(gate_proj · x) ⊙ (up_proj · x)). Source: spec/text.md
+/// section 10.
+#pragma once
+
+#include "carat/nn/linear.hpp"
+#include "carat/simd/activation.hpp"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace carat::nn {
+inline namespace HWY_NAMESPACE {
+
+/// hidden[t, begin … end) = act(gate · x[t]) ⊙ (up · x[t]), rounded to the type the next product
+/// takes. The two halves are computed a few rows at a time, so that they never leave the
+/// first-level cache.
+///   gate, up [inner, in]; x [tokens, in]; hidden [tokens, inner]; halves [2, tokens · row_grain]
+///   of this thread
+template <std::size_t in, std::size_t inner, class W, class A, class H, class Act>
+void gated_rows(const W* gate, const W* up, Rows<const A, in> x, Rows<H, inner> hidden,
+                std::size_t begin, std::size_t end, float* halves, const Act& act) {
+    const std::size_t tokens = x.rows();
+    float* g = halves;
+    float* u = halves + tokens * row_grain;
+    for (std::size_t r = begin; r < end; r += row_grain) {
+        const std::size_t n = std::min(row_grain, end - r);
+        simd::matmul(gate + r * in, in, n, x.data(), in, tokens, in, g, n);
+        simd::matmul(up + r * in, in, n, x.data(), in, tokens, in, u, n);
+        simd::map(g, u, tokens * n, g, [&](auto a, auto b) { return act(a) * b; });
+        for (std::size_t t = 0; t < tokens; ++t)
+            simd::convert(g + t * n, n, hidden.row(t).data() + r);
+    }
+}
+
+template <LayerKind K, class Policy, class Act = simd::ActivationFor<K.activation>>
+struct GatedMlp {
+    static_assert(simd::Pointwise<Act>,
+                  "carat: an activation must be callable with a float and with a simd::Batch and "
+                  "return the same type");
+    using W = typename Policy::linear;
+    using A = Activation<W, Policy::arithmetic>;
+    static constexpr std::size_t hidden = K.hidden_size, inner = K.intermediate_size;
+
+    struct Weights {
+        View<const W, inner, hidden> gate_proj, up_proj;
+        View<const W, hidden, inner> down_proj;
+    };
+    struct Scratch {
+        Rounded<A, hidden> input;
+        Rows<A, inner> gated;
+        View<float, dynamic, dynamic> halves;  ///< [workers, 2 · tokens · row_grain]
+
+        template <class Space>
+        static constexpr Scratch take(Space& space, std::size_t tokens, std::size_t workers) {
+            return {Rounded<A, hidden>::take(space, tokens),
+                    space.template take<A, dynamic, inner>(tokens),
+                    space.template take<float, dynamic, dynamic>(workers, 2 * tokens * row_grain)};
+        }
+    };
+    [[no_unique_address]] Act act{};
+
+    /// x, out [tokens, hidden].
+    void forward(const Weights& w, Rows<const float, hidden> x, Rows<float, hidden> out,
+                 const Scratch& s, ExecutorRef executor) const {
+        const Rows<const A, hidden> input = s.input(x, executor);
+        const Rows<A, inner> gated = s.gated.rows(0, x.rows());
+        parallel_for(executor, inner, row_grain,
+                     [&](std::size_t begin, std::size_t end, std::size_t worker) {
+                         gated_rows(w.gate_proj.data(), w.up_proj.data(), input, gated, begin, end,
+                                    s.halves.row(worker).data(), act);
+                     });
+        project(executor, Rows<const A, inner>(gated), Product{w.down_proj, out});
+    }
+};
+
+}  // namespace HWY_NAMESPACE
+}  // namespace carat::nn

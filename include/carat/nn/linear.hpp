@@ -1,0 +1,98 @@
+/// \file
+/// Linear layers: y = x · Wᵀ, several at a time where they share their input.
+#pragma once
+
+#include "carat/parallel/executor.hpp"
+#include "carat/simd/convert.hpp"
+#include "carat/simd/matmul.hpp"
+#include "carat/tensor/view.hpp"
+#include "carat/tensor/weights.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <type_traits>
+
+namespace carat::nn {
+inline namespace HWY_NAMESPACE {
+
+/// What a product with weights of type W takes its input as: f32, or in fast arithmetic what the
+/// machine's dot product for W takes. A new weight format adds its line here and its kernel in
+/// simd/dot.hpp.
+template <class W, Arithmetic a>
+using Activation =
+    std::conditional_t<a == Arithmetic::fast && std::is_same_v<W, bf16>, bf16, float>;
+
+/// Rows of a layer's input in the type its product takes: a rounded copy, or nothing where f32 is
+/// taken as it is.
+template <class A, std::size_t width>
+struct Rounded {
+    Rows<A, width> copy;
+
+    template <class Space>
+    static constexpr Rounded take(Space& space, std::size_t rows) {
+        return {space.template take<A, dynamic, width>(rows)};
+    }
+    Rows<const A, width> operator()(Rows<const float, width> x, ExecutorRef executor) const {
+        parallel_for(executor, x.rows(), 8, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t t = begin; t < end; ++t)
+                simd::convert(x.row(t).data(), width, copy.row(t).data());
+        });
+        return copy.rows(0, x.rows());
+    }
+};
+template <std::size_t width>
+struct Rounded<float, width> {
+    template <class Space>
+    static constexpr Rounded take(Space&, std::size_t) {
+        return {};
+    }
+    Rows<const float, width> operator()(Rows<const float, width> x, ExecutorRef) const { return x; }
+};
+
+/// Rows of weights that one thread takes at a time: whole tiles of both kernels of simd/matmul.hpp.
+inline constexpr std::size_t row_grain = 24;
+
+/// One product of a group: w [out, in] with the group's input, into y [tokens, out].
+template <class W, std::size_t out, std::size_t in>
+struct Product {
+    View<const W, out, in> w;
+    Rows<float, out> y;
+    static constexpr std::size_t padded = (out + row_grain - 1) / row_grain * row_grain;
+
+    template <class A>
+    void rows(std::size_t begin, std::size_t end, Rows<const A, in> x) const {
+        end = std::min(end, out);
+        if (begin < end)
+            simd::matmul(w.data() + begin * in, in, end - begin, x.data(), in, x.rows(), in,
+                         y.data() + begin, out);
+    }
+};
+template <class W, std::size_t out, std::size_t in>
+Product(View<const W, out, in>, Rows<float, out>) -> Product<W, out, in>;
+
+/// All products of the rows x [tokens, in], in one parallel region.
+template <class A, std::size_t in, class... Products>
+void project(ExecutorRef executor, Rows<const A, in> x, const Products&... products) {
+    parallel_for(
+        executor, (Products::padded + ...), row_grain, [&](std::size_t begin, std::size_t end) {
+            std::size_t start = 0;
+            const auto part = [&](const auto& p) {
+                const std::size_t padded = p.padded;
+                if (begin < start + padded && end > start)
+                    p.rows(std::max(begin, start) - start, std::min(end - start, padded), x);
+                start += padded;
+            };
+            (part(products), ...);
+        });
+}
+
+/// f(row) for each row of a call, on the executor.
+template <class F>
+void for_rows(ExecutorRef executor, std::size_t rows, F&& f) {
+    parallel_for(executor, rows, 4, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t row = begin; row < end; ++row) f(row);
+    });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace carat::nn

@@ -1,0 +1,127 @@
+/// \file
+/// Per-layer embeddings: a small vector for each token and layer, out of a table of its own and of
+/// the layer-0 input.
+///
+///     tok = table[id] · sqrt(P),  ctx = rms_norm(projection · x · hidden^(-1/2)),  ple = (ctx +
+///     tok) · 2^(-1/2)
+///
+/// Source: spec/text.md section 4.
+#pragma once
+
+#include "carat/nn/linear.hpp"
+#include "carat/simd/activation.hpp"
+#include "carat/simd/add.hpp"
+#include "carat/simd/norm.hpp"
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+namespace carat::nn {
+inline namespace HWY_NAMESPACE {
+
+/// For `layers` layers of `width` values; the table's rows hold all of them.
+template <std::size_t vocab, std::size_t hidden, std::size_t layers, std::size_t width,
+          class Policy>
+struct PerLayerEmbedding {
+    using W = typename Policy::linear;
+    using A = Activation<W, Policy::arithmetic>;
+
+    struct Weights {
+        View<const typename Policy::per_layer, vocab, layers * width> embed_tokens_per_layer;
+        View<const W, layers * width, hidden> per_layer_model_projection;
+        View<const float, width> per_layer_projection_norm;
+    };
+    struct Scratch {
+        Rounded<A, hidden> input;
+
+        template <class Space>
+        static constexpr Scratch take(Space& space, std::size_t tokens) {
+            return {Rounded<A, hidden>::take(space, tokens)};
+        }
+    };
+
+    /// The part of a token: ple [width] += its scaled row of the table, slice `layer`.
+    static void add_token_part(const Weights& w, std::int32_t id, std::size_t layer, float* ple) {
+        const auto row = w.embed_tokens_per_layer.row(static_cast<std::size_t>(id));
+        const auto factor = static_cast<float>(std::sqrt(static_cast<double>(width)));
+        simd::add_scaled(row.data() + layer * width, width, factor, ple);
+    }
+
+    /// Combined inputs of the layers [first, first + count), out [tokens, count · width] at a
+    /// stride of layers · width. x [tokens, hidden] is the layer-0 input; tokens(t, layer, out)
+    /// writes the token part.
+    template <class AddToken>
+    void forward(const Weights& w, Rows<const float, hidden> x, std::size_t first,
+                 std::size_t count, float eps, Rows<float, layers * width> out, const Scratch& s,
+                 ExecutorRef executor, bool has_tokens, const AddToken& add_token) const {
+        const Rows<const A, hidden> input = s.input(x, executor);
+        const std::size_t stride = layers * width;
+        parallel_for(executor, count * width, row_grain, [&](std::size_t begin, std::size_t end) {
+            simd::matmul(w.per_layer_model_projection.row(first * width + begin).data(), hidden,
+                         end - begin, input.data(), hidden, input.rows(), hidden,
+                         out.data() + first * width + begin, stride);
+        });
+        const float context_scale = 1.0f / std::sqrt(static_cast<float>(hidden));
+        for_rows(executor, x.rows(), [&](std::size_t t) {
+            for (std::size_t l = first; l < first + count; ++l) {
+                float* ple = out.row(t).data() + l * width;
+                simd::scale(ple, context_scale, width);
+                simd::rms_norm(ple, w.per_layer_projection_norm.data(), width, eps, ple);
+                if (!has_tokens) continue;
+                add_token(t, l, ple);
+                simd::scale(ple, 0.70710678118654752f, width);
+            }
+        });
+    }
+};
+
+/// The branch inside a layer: h += rms_norm(projection · (act(gate · h) ⊙ ple)).
+template <LayerKind K, class Policy, class Act = simd::ActivationFor<K.activation>>
+struct PerLayerInput {
+    using W = typename Policy::linear;
+    using A = Activation<W, Policy::arithmetic>;
+    static constexpr std::size_t hidden = K.hidden_size, width = K.per_layer_input;
+
+    struct Weights {
+        View<const W, width, hidden> per_layer_input_gate;
+        View<const W, hidden, width> per_layer_projection;
+        View<const float, hidden> post_per_layer_input_norm;
+    };
+    struct Scratch {
+        Rounded<A, hidden> input;
+        Rows<float, width> gate;
+        Rounded<A, width> gated;
+        Rows<float, hidden> projected;
+
+        template <class Space>
+        static constexpr Scratch take(Space& space, std::size_t tokens) {
+            return {Rounded<A, hidden>::take(space, tokens),
+                    space.template take<float, dynamic, width>(tokens),
+                    Rounded<A, width>::take(space, tokens),
+                    space.template take<float, dynamic, hidden>(tokens)};
+        }
+    };
+    [[no_unique_address]] Act act{};
+
+    /// h [tokens, hidden] is the residual stream; ple[t · stride] the layer's slice of token t.
+    void forward(const Weights& w, Rows<float, hidden> h, const float* ple, std::size_t stride,
+                 const Scratch& s, ExecutorRef executor) const {
+        const auto gate = s.gate.rows(0, h.rows());
+        project(executor, s.input(h, executor), Product{w.per_layer_input_gate, s.gate});
+        for_rows(executor, h.rows(), [&](std::size_t t) {
+            float* g = gate.row(t).data();
+            simd::map(g, ple + t * stride, width, g, [&](auto a, auto b) { return act(a) * b; });
+        });
+        project(executor, s.gated(gate, executor), Product{w.per_layer_projection, s.projected});
+        for_rows(executor, h.rows(), [&](std::size_t t) {
+            float* y = s.projected.row(t).data();
+            simd::rms_norm(y, w.post_per_layer_input_norm.data(), hidden,
+                           static_cast<float>(K.rms_norm_eps), y);
+            simd::add(h.row(t).data(), y, hidden);
+        });
+    }
+};
+
+}  // namespace HWY_NAMESPACE
+}  // namespace carat::nn

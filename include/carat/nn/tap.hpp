@@ -1,0 +1,40 @@
+/// \file
+/// Taps: how a caller looks inside a forward pass. What a tap does not ask for costs nothing, not
+/// even a branch.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <span>
+
+namespace carat {
+
+/// Looks at nothing. Derive, switch on a flag, and write the member of that name.
+struct NoTap {
+    static constexpr bool hidden_states = false;
+    static constexpr bool attentions = false;
+    static constexpr bool router = false;
+
+    /// Entry l of `hidden_states`: 0 the scaled embeddings, l the output of layer l - 1,
+    /// num_hidden_layers the final norm. One row [hidden_size] of the token `row` of this call.
+    void hidden_state(std::size_t /*entry*/, std::size_t /*row*/, std::span<const float> /*x*/) {}
+
+    /// Softmax probabilities [keys] of one query head over the keys first_key … of the cache.
+    void attention(std::size_t /*layer*/, std::size_t /*row*/, std::size_t /*head*/,
+                   std::size_t /*first_key*/, std::span<const float> /*probabilities*/) {}
+
+    /// The router's softmax over all experts [experts], what the reference records as router
+    /// logits.
+    void route(std::size_t /*layer*/, std::size_t /*row*/,
+               std::span<const float> /*probabilities*/) {}
+};
+
+/// A type that can be passed as a tap: derived from NoTap.
+template <class T>
+concept Tap = requires {
+    { T::hidden_states } -> std::convertible_to<bool>;
+    { T::attentions } -> std::convertible_to<bool>;
+    { T::router } -> std::convertible_to<bool>;
+};
+
+}  // namespace carat

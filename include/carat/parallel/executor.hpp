@@ -1,0 +1,90 @@
+/// \file
+/// Where work runs: an executor the host passes in, its own or one of carat's.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace carat {
+
+/// Something that can run a function several times at once.
+///   concurrency()  how many calls can run at the same time, at least 1
+///   run(f)         calls f(i) exactly once for each i below concurrency() and returns when all
+///   have returned;
+///                  what the calls wrote is then visible to the caller
+/// A host with a thread pool of its own writes these two and gives it to carat.
+template <class E>
+concept Executor = requires(E& e, void (*f)(std::size_t)) {
+    { e.concurrency() } -> std::convertible_to<std::size_t>;
+    e.run(f);
+};
+
+/// The caller's own thread.
+struct Serial {
+    [[nodiscard]] std::size_t concurrency() const noexcept { return 1; }
+    template <class F>
+    void run(F&& f) const {
+        f(std::size_t{0});
+    }
+};
+
+/// A reference to any executor, so that a model is compiled once and not once per executor. One
+/// indirect call a region.
+class ExecutorRef {
+  public:
+    template <Executor E>
+    requires(!std::is_same_v<std::remove_cv_t<E>, ExecutorRef>) ExecutorRef(E& executor)
+    noexcept
+        : executor_(const_cast<void*>(static_cast<const void*>(std::addressof(executor)))),
+          concurrency_([](void* e) -> std::size_t { return static_cast<E*>(e)->concurrency(); }),
+          run_([](void* e, Call call, void* f) {
+              static_cast<E*>(e)->run([call, f](std::size_t i) { call(f, i); });
+          }) {}
+
+    [[nodiscard]] std::size_t concurrency() const { return concurrency_(executor_); }
+    template <class F>
+    void run(F&& f) const {
+        run_(
+            executor_,
+            [](void* g, std::size_t i) { (*static_cast<std::remove_reference_t<F>*>(g))(i); },
+            const_cast<void*>(static_cast<const void*>(std::addressof(f))));
+    }
+
+  private:
+    using Call = void (*)(void*, std::size_t);
+
+    void* executor_;
+    std::size_t (*concurrency_)(void*);
+    void (*run_)(void*, Call, void*);
+};
+
+/// f(begin, end) over [0, n), cut into one part for each thread at multiples of `grain`. Work of a
+/// single grain stays on the calling thread.
+template <class F>
+void parallel_for(ExecutorRef executor, std::size_t n, std::size_t grain, F&& f) {
+    const auto call = [&](std::size_t begin, std::size_t end, std::size_t worker) {
+        if constexpr (std::is_invocable_v<F&, std::size_t, std::size_t, std::size_t>) {
+            f(begin, end, worker);
+        } else {
+            f(begin, end);
+        }
+    };
+    const std::size_t grains = (n + grain - 1) / grain;
+    const std::size_t parts = std::min(executor.concurrency(), grains);
+    if (parts <= 1) {
+        if (n > 0) call(0, n, 0);
+        return;
+    }
+    executor.run([&](std::size_t i) {
+        if (i >= parts) return;
+        const std::size_t begin = grains * i / parts * grain;
+        const std::size_t end = std::min(n, grains * (i + 1) / parts * grain);
+        if (begin < end) call(begin, end, i);
+    });
+}
+
+}  // namespace carat

@@ -1,0 +1,96 @@
+/// \file
+/// A small pool of threads that starts work within microseconds and sleeps when idle.
+#pragma once
+
+#include "carat/parallel/executor.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+
+namespace carat {
+
+/// An Executor of `threads` threads, the caller's included. One run at a time: run() may be called
+/// from any thread, but not from two at once and not from inside a run.
+class ThreadPool {
+  public:
+    explicit ThreadPool(std::size_t threads) {
+        const std::size_t others = threads > 1 ? threads - 1 : 0;
+        workers_.reserve(others);
+        for (std::size_t i = 0; i < others; ++i) workers_.emplace_back([this, i] { work(i + 1); });
+    }
+    ThreadPool(const ThreadPool&) = delete;
+    ThreadPool& operator=(const ThreadPool&) = delete;
+    ~ThreadPool() {
+        call_ = nullptr;
+        round_.fetch_add(1, std::memory_order_release);
+        round_.notify_all();
+    }  // the threads join
+
+    [[nodiscard]] std::size_t concurrency() const noexcept { return workers_.size() + 1; }
+
+    template <class F>
+    void run(F&& f) {
+        if (!workers_.empty()) {
+            function_ = const_cast<void*>(static_cast<const void*>(std::addressof(f)));
+            call_ = [](void* g, std::size_t i) {
+                (*static_cast<std::remove_reference_t<F>*>(g))(i);
+            };
+            pending_.store(static_cast<std::uint32_t>(workers_.size()), std::memory_order_relaxed);
+            round_.fetch_add(1, std::memory_order_release);
+            round_.notify_all();
+        }
+        f(std::size_t{0});
+        for (std::uint32_t left; (left = pending_.load(std::memory_order_acquire)) != 0;)
+            wait_while(pending_, left);
+    }
+
+  private:
+    using Call = void (*)(void*, std::size_t);
+
+    void work(std::size_t index) {
+        std::uint32_t seen = 0;
+        for (;;) {
+            wait_while(round_, seen);
+            seen = round_.load(std::memory_order_acquire);
+            if (call_ == nullptr) return;
+            call_(function_, index);
+            if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
+        }
+    }
+
+    /// Spins for some 30 µs, which is longer than the pauses between the products of a decode step;
+    /// then sleeps, so that an idle pool costs nothing and a descheduled thread does not hold up a
+    /// busy one.
+    static void wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
+        for (int i = 0; i < 2000; ++i) {
+            if (value.load(std::memory_order_acquire) != old) return;
+            pause();
+        }
+        value.wait(old, std::memory_order_acquire);
+    }
+    static void pause() {
+#if defined(__x86_64__) || defined(_M_X64)
+        _mm_pause();
+#elif defined(__aarch64__)
+        asm volatile("yield");
+#endif
+    }
+
+    // Each on a cache line of its own: workers poll the one while others count down the other.
+    alignas(64) std::atomic<std::uint32_t> round_{0};
+    alignas(64) std::atomic<std::uint32_t> pending_{0};
+    alignas(64) Call call_ = nullptr;
+    void* function_ = nullptr;
+    std::vector<std::jthread> workers_;  // last, so that the threads end before what they use
+};
+
+}  // namespace carat

@@ -1,0 +1,24 @@
+/// \file
+/// Sums and multiples of rows: the residual stream.
+#pragma once
+
+#include "carat/simd/batch.hpp"
+
+#include <cstddef>
+
+namespace carat::simd {
+inline namespace HWY_NAMESPACE {
+
+/// x += y.
+inline void add(float* x, const float* y, std::size_t n) noexcept {
+    for_each_batch(
+        n, [&](std::size_t i, std::size_t m) { store(x + i, m, load(x + i, m) + load(y + i, m)); });
+}
+/// x *= scale.
+inline void scale(float* x, float factor, std::size_t n) noexcept {
+    const Batch s(factor);
+    for_each_batch(n, [&](std::size_t i, std::size_t m) { store(x + i, m, load(x + i, m) * s); });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace carat::simd

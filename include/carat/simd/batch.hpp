@@ -1,0 +1,64 @@
+/// \file
+/// Rows of floats as xsimd batches: every pointwise function of carat runs through for_each_batch.
+///
+/// A tail is loaded into a padded batch and goes through the same instructions as the rest, so that
+/// an element's value does not depend on where in a row it lies.
+#pragma once
+
+#include "carat/simd/target.hpp"
+
+#include <xsimd/xsimd.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+namespace carat::simd {
+inline namespace HWY_NAMESPACE {
+
+using Batch = xsimd::batch<float>;
+
+/// Up to Batch::size elements from p; `padding` behind the first n.
+inline Batch load(const float* p, std::size_t n, float padding = 0.0f) {
+    if (n >= Batch::size) return Batch::load_unaligned(p);
+    std::array<float, Batch::size> padded;
+    padded.fill(padding);
+    std::copy_n(p, n, padded.begin());
+    return Batch::load_unaligned(padded.data());
+}
+inline void store(float* p, std::size_t n, Batch b) {
+    if (n >= Batch::size) {
+        b.store_unaligned(p);
+        return;
+    }
+    std::array<float, Batch::size> padded;
+    b.store_unaligned(padded.data());
+    std::copy_n(padded.begin(), n, p);
+}
+
+/// Sum and maximum over the lanes of a batch. By hand: xsimd's own changed their names between
+/// releases.
+inline float sum_of(Batch b) {
+    std::array<float, Batch::size> lanes;
+    b.store_unaligned(lanes.data());
+    for (std::size_t half = Batch::size / 2; half > 0; half /= 2)
+        for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+inline float max_of(Batch b) {
+    std::array<float, Batch::size> lanes;
+    b.store_unaligned(lanes.data());
+    return *std::max_element(lanes.begin(), lanes.end());
+}
+
+/// f(offset, count) for 0 … n in steps of a batch; count is less than Batch::size in the last one
+/// only.
+template <class F>
+inline void for_each_batch(std::size_t n, F&& f) {
+    std::size_t i = 0;
+    for (; i + Batch::size <= n; i += Batch::size) f(i, Batch::size);
+    if (i < n) f(i, n - i);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace carat::simd

@@ -1,0 +1,67 @@
+/// \file
+/// Rows from one element type to another, rounding to nearest even where the target is narrower.
+#pragma once
+
+#include "carat/simd/load.hpp"
+
+#include <algorithm>
+#include <cstddef>
+
+HWY_BEFORE_NAMESPACE();
+namespace carat::simd {
+inline namespace HWY_NAMESPACE {
+
+/// out[i] = x[i] · scale, in f32.
+template <class T>
+inline void scale_row(const T* x, std::size_t n, float scale, float* out) noexcept {
+    const F32Tag d;
+    const auto s = hn::Set(d, scale);
+    const std::size_t lanes = hn::Lanes(d);
+    std::size_t i = 0;
+    for (; i + lanes <= n; i += lanes) hn::StoreU(hn::Mul(load_f32(x + i), s), d, out + i);
+    if (i < n) hn::StoreN(hn::Mul(load_f32(x + i, n - i), s), d, out + i, n - i);
+}
+
+/// out[i] += x[i] · scale, in f32.
+template <class T>
+inline void add_scaled(const T* x, std::size_t n, float scale, float* out) noexcept {
+    const F32Tag d;
+    const auto s = hn::Set(d, scale);
+    const std::size_t lanes = hn::Lanes(d);
+    std::size_t i = 0;
+    for (; i + lanes <= n; i += lanes)
+        hn::StoreU(hn::MulAdd(load_f32(x + i), s, hn::LoadU(d, out + i)), d, out + i);
+    if (i < n) {
+        const auto sum = hn::MulAdd(load_f32(x + i, n - i), s, hn::LoadN(d, out + i, n - i));
+        hn::StoreN(sum, d, out + i, n - i);
+    }
+}
+
+/// out[i] = x[i] in the type of out.
+inline void convert(const float* x, std::size_t n, float* out) noexcept { std::copy_n(x, n, out); }
+inline void convert(const float* x, std::size_t n, bf16* out) noexcept {
+    // The bits by hand: Highway's demotion flushes subnormals on some targets, and the reference
+    // does not.
+    const F32Tag d;
+    const hn::RebindToUnsigned<F32Tag> du;
+    const hn::Rebind<std::uint16_t, F32Tag> d16;
+    const std::size_t lanes = hn::Lanes(d);
+    std::size_t i = 0;
+    for (; i + lanes <= n; i += lanes) {
+        const auto v = hn::LoadU(d, x + i);
+        const auto u = hn::BitCast(du, v);
+        const auto odd = hn::And(hn::ShiftRight<16>(u), hn::Set(du, 1u));
+        const auto rounded = hn::ShiftRight<16>(hn::Add(u, hn::Add(odd, hn::Set(du, 0x7fffu))));
+        const auto nan = hn::Or(hn::ShiftRight<16>(u), hn::Set(du, 0x40u));
+        const auto bits = hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(v)), nan, rounded);
+        hn::StoreU(hn::DemoteTo(d16, bits), d16, &out[i].bits);
+    }
+    for (; i < n; ++i) out[i] = to_bf16(x[i]);
+}
+inline void convert(const float* x, std::size_t n, f16* out) noexcept {
+    for (std::size_t i = 0; i < n; ++i) out[i] = to_f16(x[i]);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace carat::simd
+HWY_AFTER_NAMESPACE();

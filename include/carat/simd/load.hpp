@@ -1,0 +1,47 @@
+/// \file
+/// Loading stored elements as f32 lanes, whatever they are stored as.
+#pragma once
+
+#include "carat/simd/target.hpp"
+#include "carat/tensor/element.hpp"
+
+#include <cstddef>
+
+HWY_BEFORE_NAMESPACE();
+namespace carat::simd {
+inline namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using F32Tag = hn::ScalableTag<float>;
+using F32Vec = hn::Vec<F32Tag>;
+
+/// Lanes(F32Tag()) elements from p as f32.
+HWY_INLINE F32Vec load_f32(const float* p) { return hn::LoadU(F32Tag(), p); }
+HWY_INLINE F32Vec load_f32(const bf16* p) {
+    const hn::Rebind<hwy::bfloat16_t, F32Tag> d16;
+    const hn::RebindToUnsigned<decltype(d16)> bits;
+    return hn::PromoteTo(F32Tag(), hn::BitCast(d16, hn::LoadU(bits, &p->bits)));
+}
+HWY_INLINE F32Vec load_f32(const f16* p) {
+    const hn::Rebind<hwy::float16_t, F32Tag> d16;
+    const hn::RebindToUnsigned<decltype(d16)> bits;
+    return hn::PromoteTo(F32Tag(), hn::BitCast(d16, hn::LoadU(bits, &p->bits)));
+}
+
+/// The first n elements from p, n less than a whole vector; zeros behind them. Reads nothing past p
+/// + n.
+HWY_INLINE F32Vec load_f32(const float* p, std::size_t n) { return hn::LoadN(F32Tag(), p, n); }
+HWY_INLINE F32Vec load_f32(const bf16* p, std::size_t n) {
+    const hn::Rebind<hwy::bfloat16_t, F32Tag> d16;
+    const hn::RebindToUnsigned<decltype(d16)> bits;
+    return hn::PromoteTo(F32Tag(), hn::BitCast(d16, hn::LoadN(bits, &p->bits, n)));
+}
+HWY_INLINE F32Vec load_f32(const f16* p, std::size_t n) {
+    const hn::Rebind<hwy::float16_t, F32Tag> d16;
+    const hn::RebindToUnsigned<decltype(d16)> bits;
+    return hn::PromoteTo(F32Tag(), hn::BitCast(d16, hn::LoadN(bits, &p->bits, n)));
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace carat::simd
+HWY_AFTER_NAMESPACE();

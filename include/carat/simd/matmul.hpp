@@ -1,0 +1,75 @@
+/// \file
+/// Products of a stored matrix with rows of activations, out of dot_tile.
+#pragma once
+
+#include "carat/simd/dot.hpp"
+
+#include <algorithm>
+#include <cstddef>
+
+HWY_BEFORE_NAMESPACE();
+namespace carat::simd {
+inline namespace HWY_NAMESPACE {
+
+namespace detail {
+
+/// Tile of one token: eight rows give eight independent sums and eight streams for the prefetcher.
+inline constexpr std::size_t matvec_rows = 8;
+/// Tile of a prompt: sums plus operands fit the 32 registers of AVX-512 and NEON, or the 16 of AVX2
+/// and SSE.
+inline constexpr bool many_registers = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64;
+inline constexpr std::size_t matmul_rows = many_registers ? 6 : 3;
+inline constexpr std::size_t matmul_columns = many_registers ? 4 : 3;
+
+/// `width` columns at a time, the rest in a narrower tile.
+template <std::size_t height, std::size_t width, class W, class X>
+HWY_INLINE void tile_columns(const W* w, std::size_t w_stride, const X* x, std::size_t x_stride,
+                             std::size_t columns, std::size_t k, float* y, std::size_t y_stride) {
+    std::size_t c = 0;
+    for (; c + width <= columns; c += width)
+        dot_tile<height, width>(w, w_stride, x + c * x_stride, x_stride, k, y + c * y_stride,
+                                y_stride);
+    for (; c < columns; ++c)
+        dot_tile<height, 1>(w, w_stride, x + c * x_stride, x_stride, k, y + c * y_stride, y_stride);
+}
+
+}  // namespace detail
+
+/// y[c, r] = w[r] · x[c] for r < rows, c < columns. Strides are in elements; y must not overlap w
+/// or x.
+///   w [rows, k], x [columns, k], y [columns, rows]
+/// A value depends neither on `rows` nor on `columns`: it is dot(w[r], x[c], k) bit for bit.
+template <class W, class X>
+inline void matmul(const W* w, std::size_t w_stride, std::size_t rows, const X* x,
+                   std::size_t x_stride, std::size_t columns, std::size_t k, float* y,
+                   std::size_t y_stride) noexcept {
+    using namespace detail;
+    if (columns == 1) {
+        std::size_t r = 0;
+        for (; r + matvec_rows <= rows; r += matvec_rows)
+            dot_tile<matvec_rows, 1>(w + r * w_stride, w_stride, x, x_stride, k, y + r, y_stride);
+        for (; r < rows; ++r)
+            dot_tile<1, 1>(w + r * w_stride, w_stride, x, x_stride, k, y + r, y_stride);
+        return;
+    }
+    // Tokens in blocks that stay in the second-level cache while the rows stream past them.
+    constexpr std::size_t cache = std::size_t{1} << 19;
+    const std::size_t fit = cache / (k * sizeof(X) + 1) / matmul_columns * matmul_columns;
+    const std::size_t block = std::max(matmul_columns, fit);
+    for (std::size_t c = 0; c < columns; c += block) {
+        const std::size_t n = std::min(block, columns - c);
+        const X* xc = x + c * x_stride;
+        float* yc = y + c * y_stride;
+        std::size_t r = 0;
+        for (; r + matmul_rows <= rows; r += matmul_rows)
+            tile_columns<matmul_rows, matmul_columns>(w + r * w_stride, w_stride, xc, x_stride, n,
+                                                      k, yc + r, y_stride);
+        for (; r < rows; ++r)
+            tile_columns<1, matmul_columns>(w + r * w_stride, w_stride, xc, x_stride, n, k, yc + r,
+                                            y_stride);
+    }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace carat::simd
+HWY_AFTER_NAMESPACE();

@@ -1,0 +1,128 @@
+/// \file
+/// Planned memory: the same code that hands out views of an Arena counts, with a MemoryPlan, how
+/// many bytes it takes.
+///
+///     template <class Space>
+///     static Scratch take(Space& space, std::size_t rows) {
+///         return {space.template take<float, dynamic, 6144>(rows)};
+///     }
+///
+/// With a MemoryPlan the views point nowhere and only `bytes` grows (also at compile time); with an
+/// Arena of that many bytes every view gets its place. So a plan cannot differ from what is taken.
+#pragma once
+
+#include "carat/tensor/view.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <utility>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace carat {
+
+/// Alignment of everything planned: a cache line, and the widest vector of today's machines.
+inline constexpr std::size_t planned_alignment = 64;
+
+constexpr std::size_t aligned_size(std::size_t bytes) {
+    return (bytes + planned_alignment - 1) / planned_alignment * planned_alignment;
+}
+
+class MemoryPlan {
+  public:
+    template <class T, std::size_t... Extents, class... Sizes>
+    constexpr View<T, Extents...> take(Sizes... sizes) {
+        const View<T, Extents...> shape(nullptr, sizes...);
+        used_ += aligned_size(shape.size() * sizeof(T));
+        bytes_ = used_ > bytes_ ? used_ : bytes_;
+        return shape;
+    }
+    /// Where the next view goes, and back there: what is never alive at the same time shares its
+    /// place.
+    [[nodiscard]] constexpr std::size_t mark() const { return used_; }
+    constexpr void rewind(std::size_t mark) { used_ = mark; }
+    /// The most that was ever taken at once.
+    [[nodiscard]] constexpr std::size_t bytes() const { return bytes_; }
+
+  private:
+    std::size_t used_ = 0, bytes_ = 0;
+};
+
+/// One block of zeroed memory, in huge pages where the system has them. Moves, never copies, never
+/// grows.
+class Arena {
+  public:
+    Arena() = default;
+    /// Takes `bytes` at once; if the system refuses them, the arena is empty and false.
+    explicit Arena(std::size_t bytes) noexcept {
+        const std::size_t size = (bytes + page - 1) / page * page;
+        if (size < bytes) return;
+#if defined(__linux__)
+        // Anonymous pages come zeroed and untouched, so that reserved context costs nothing until
+        // it is used.
+        void* p = ::mmap(nullptr, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                         -1, 0);
+        if (p == MAP_FAILED) return;
+        map_ = p;
+        map_size_ = size + page;
+        const auto address = reinterpret_cast<std::uintptr_t>(p);
+        data_ = static_cast<std::byte*>(p) + ((page - address % page) % page);
+        ::madvise(data_, size, MADV_HUGEPAGE);
+#else
+        data_ =
+            static_cast<std::byte*>(::operator new (size, std::align_val_t{page}, std::nothrow));
+        if (data_ == nullptr) return;
+        for (std::size_t i = 0; i < size; ++i) data_[i] = std::byte{};
+#endif
+        size_ = bytes;
+    }
+    Arena(Arena&& other) noexcept { swap(other); }
+    Arena& operator=(Arena&& other) noexcept {
+        swap(other);
+        return *this;
+    }
+    ~Arena() {
+#if defined(__linux__)
+        if (map_ != nullptr) ::munmap(map_, map_size_);
+#else
+        ::operator delete (data_, std::align_val_t{page});
+#endif
+    }
+
+    explicit operator bool() const noexcept { return data_ != nullptr; }
+
+    /// A view of the next free bytes; one that points nowhere if the plan was too small.
+    template <class T, std::size_t... Extents, class... Sizes>
+    View<T, Extents...> take(Sizes... sizes) noexcept {
+        const View<T, Extents...> shape(nullptr, sizes...);
+        const std::size_t bytes = aligned_size(shape.size() * sizeof(T));
+        if (data_ == nullptr || bytes > size_ - used_) return shape;
+        T* place = reinterpret_cast<T*>(data_ + used_);
+        used_ += bytes;
+        return View<T, Extents...>(place, sizes...);
+    }
+    [[nodiscard]] std::size_t mark() const noexcept { return used_; }
+    void rewind(std::size_t mark) noexcept { used_ = mark; }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+  private:
+    static constexpr std::size_t page = std::size_t{1} << 21;  // of x86-64 and most AArch64 systems
+
+    void swap(Arena& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        std::swap(used_, other.used_);
+        std::swap(map_, other.map_);
+        std::swap(map_size_, other.map_size_);
+    }
+
+    std::byte* data_ = nullptr;
+    std::size_t size_ = 0, used_ = 0;
+    void* map_ = nullptr;
+    std::size_t map_size_ = 0;
+};
+
+}  // namespace carat

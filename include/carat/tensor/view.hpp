@@ -1,0 +1,146 @@
+/// \file
+/// View<T, extents...>: typed, unowned memory with a shape, row-major and contiguous.
+///
+/// A static extent is part of the type and costs nothing; `dynamic` ones are stored. `View<const
+/// bf16, 2048, 1536>` is one pointer, `View<float, dynamic, 1536>` a pointer and a count.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+namespace carat {
+
+inline constexpr std::size_t dynamic = static_cast<std::size_t>(-1);
+
+namespace detail {
+
+/// The sizes of the dynamic extents; nothing at all where there are none.
+template <std::size_t n>
+struct DynamicSizes {
+    std::array<std::size_t, n> sizes{};
+    constexpr std::size_t& operator[](std::size_t i) { return sizes[i]; }
+    constexpr std::size_t operator[](std::size_t i) const { return sizes[i]; }
+};
+template <>
+struct DynamicSizes<0> {
+    constexpr std::size_t operator[](std::size_t) const { return 0; }
+};
+
+}  // namespace detail
+
+template <class T, std::size_t... Extents>
+class View {
+    static_assert(sizeof...(Extents) > 0, "carat: a View needs at least one extent");
+
+  public:
+    using element_type = T;
+    static constexpr std::size_t rank = sizeof...(Extents);
+    static constexpr std::array<std::size_t, rank> static_extents{Extents...};
+    static constexpr std::size_t dynamic_extents = ((Extents == dynamic ? 1u : 0u) + ...);
+
+    constexpr View() = default;
+    /// The pointer, then one size for each dynamic extent, outermost first.
+    template <class... Sizes>
+    requires(sizeof...(Sizes) == dynamic_extents && (std::is_convertible_v<Sizes, std::size_t> &&
+                                                     ...)) constexpr explicit View(T* data,
+                                                                                   Sizes... sizes)
+        : data_(data), sizes_{static_cast<std::size_t>(sizes)...} {}
+    /// View<T> to View<const T>, static extents to dynamic ones.
+    template <class U, std::size_t... Others>
+    requires(std::is_convertible_v<U (*)[], T (*)[]> && sizeof...(Others) == rank &&
+             ((Extents == dynamic || Extents == Others) &&
+              ...)) constexpr View(const View<U, Others...>& other)
+        : data_(other.data()) {
+        if constexpr (dynamic_extents > 0) {
+            std::size_t at = 0;
+            for (std::size_t i = 0; i < rank; ++i)
+                if (static_extents[i] == dynamic) sizes_[at++] = other.extent(i);
+        }
+    }
+
+    [[nodiscard]] constexpr T* data() const { return data_; }
+    [[nodiscard]] constexpr explicit operator bool() const { return data_ != nullptr; }
+    [[nodiscard]] constexpr std::size_t extent(std::size_t axis) const {
+        if (static_extents[axis] != dynamic) return static_extents[axis];
+        std::size_t at = 0;
+        for (std::size_t i = 0; i < axis; ++i) at += static_extents[i] == dynamic ? 1 : 0;
+        return sizes_[at];
+    }
+    /// Elements in all.
+    [[nodiscard]] constexpr std::size_t size() const {
+        std::size_t n = 1;
+        for (std::size_t i = 0; i < rank; ++i) n *= extent(i);
+        return n;
+    }
+    /// Elements from one index of the outermost axis to the next.
+    [[nodiscard]] constexpr std::size_t stride() const {
+        std::size_t n = 1;
+        for (std::size_t i = 1; i < rank; ++i) n *= extent(i);
+        return n;
+    }
+    [[nodiscard]] constexpr std::size_t rows() const { return extent(0); }
+
+    constexpr T& operator[](std::size_t i) const requires(rank == 1) { return data_[i]; }
+    constexpr T& operator()(std::size_t i, std::size_t j) const requires(rank == 2) {
+        return data_[i * extent(1) + j];
+    }
+    /// Index i of the outermost axis: a view of one rank less.
+    [[nodiscard]] constexpr auto row(std::size_t i) const requires(rank > 1) {
+        return row_view(i, static_tail{});
+    }
+    /// Indices [begin, begin + count) of the outermost axis.
+    [[nodiscard]] constexpr auto rows(std::size_t begin, std::size_t count) const {
+        return rows_view(begin, count, static_tail{});
+    }
+    [[nodiscard]] constexpr std::span<T> span() const { return {data_, size()}; }
+    constexpr operator std::span<T>() const requires(rank == 1) { return span(); }
+
+  private:
+    template <std::size_t... Tail>
+    struct tail_of {};
+    template <std::size_t First, std::size_t... Rest>
+    static tail_of<Rest...> drop_first(tail_of<First, Rest...>);
+    using static_tail = decltype(drop_first(tail_of<Extents...>{}));
+
+    template <std::size_t... Tail>
+    constexpr auto row_view(std::size_t i, tail_of<Tail...>) const {
+        using Row = View<T, Tail...>;
+        return make<Row>(data_ + i * stride(), inner_sizes<Row>(),
+                         std::make_index_sequence<Row::dynamic_extents>{});
+    }
+    template <std::size_t... Tail>
+    constexpr auto rows_view(std::size_t begin, std::size_t count, tail_of<Tail...>) const {
+        using Rows = View<T, dynamic, Tail...>;
+        std::array<std::size_t, Rows::dynamic_extents> sizes{count};
+        std::size_t at = 1;
+        for (std::size_t i = 1; i < rank; ++i)
+            if (static_extents[i] == dynamic) sizes[at++] = extent(i);
+        return make<Rows>(data_ + begin * stride(), sizes,
+                          std::make_index_sequence<Rows::dynamic_extents>{});
+    }
+    template <class V>
+    constexpr auto inner_sizes() const {
+        std::array<std::size_t, V::dynamic_extents> sizes{};
+        std::size_t at = 0;
+        for (std::size_t i = 1; i < rank; ++i)
+            if (static_extents[i] == dynamic) sizes[at++] = extent(i);
+        return sizes;
+    }
+    template <class V, std::size_t N, std::size_t... I>
+    static constexpr V make(T* data, const std::array<std::size_t, N>& sizes,
+                            std::index_sequence<I...>) {
+        return V(data, sizes[I]...);
+    }
+
+    T* data_ = nullptr;
+    [[no_unique_address]] detail::DynamicSizes<dynamic_extents> sizes_{};
+};
+
+/// Rows of a model's width whose count is known at run time: `[rows, width]`.
+template <class T, std::size_t width>
+using Rows = View<T, dynamic, width>;
+
+}  // namespace carat

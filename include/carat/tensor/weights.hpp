@@ -1,0 +1,42 @@
+/// \file
+/// How a model's numbers are stored and multiplied: one policy type, a template argument of every
+/// model.
+#pragma once
+
+#include "carat/tensor/element.hpp"
+
+#include <cstdint>
+
+namespace carat {
+
+enum class Arithmetic : std::uint8_t {
+    exact,  ///< f32 activations, f32 sums: agrees with the reference in f32 to its noise floor
+    fast,   ///< activations rounded to what the machine's dot product takes; the distance is
+            ///< measured, not assumed
+};
+
+namespace weights {
+
+/// Weights of every role in one element type; derive and replace a name to mix.
+template <class Element>
+struct Uniform {
+    using linear = Element;     ///< projections of attention and mlp
+    using embedding = Element;  ///< embed_tokens, which is the output head too
+    using per_layer = Element;  ///< embed_tokens_per_layer, read a row a token
+    using experts = Element;    ///< routed experts
+    using cache = float;        ///< keys and values
+    static constexpr Arithmetic arithmetic = Arithmetic::exact;
+};
+using f32 = Uniform<carat::f32>;
+using bf16 = Uniform<carat::bf16>;
+using f16 = Uniform<carat::f16>;
+
+/// The same weights with rounded activations and a bf16 cache.
+template <class Policy>
+struct Fast : Policy {
+    using cache = carat::bf16;
+    static constexpr Arithmetic arithmetic = Arithmetic::fast;
+};
+
+}  // namespace weights
+}  // namespace carat

@@ -1,0 +1,14 @@
+/// \file
+/// The version of carat. The one place where it is written: CMake reads it from here.
+#pragma once
+
+namespace carat {
+
+struct Version {
+    int major, minor, patch;
+    friend constexpr bool operator==(const Version&, const Version&) = default;
+};
+
+inline constexpr Version version{0, 1, 0};
+
+}  // namespace carat

@@ -1,0 +1,19 @@
+# Installs the build in BUILD into an empty folder, moves that folder, and builds and runs the project in consumer/.
+cmake_minimum_required(VERSION 3.25)
+
+function(run)
+    execute_process(COMMAND ${ARGV} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+    if(NOT result EQUAL 0)
+        list(JOIN ARGV " " command)
+        message(FATAL_ERROR "carat: this failed: ${command}\n${output}")
+    endif()
+endfunction()
+
+file(REMOVE_RECURSE "${SCRATCH}")
+run("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${SCRATCH}/first")
+file(RENAME "${SCRATCH}/first" "${SCRATCH}/prefix")  # an installation must not remember where it was
+run("${CMAKE_COMMAND}" -S "${SOURCE}/consumer" -B "${SCRATCH}/build" -G "${GENERATOR}"
+    "-DCMAKE_PREFIX_PATH=${SCRATCH}/prefix" "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_CXX_FLAGS=${FLAGS}"
+    "-DCARAT_HIGHWAY_DIR=${HIGHWAY}" "-DMODEL=${MODEL}" "-DTEXT=${TEXT}" "-DVERSION=${VERSION}")
+run("${CMAKE_COMMAND}" --build "${SCRATCH}/build")
+run("${SCRATCH}/build/consumer")
