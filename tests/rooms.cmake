@@ -23,16 +23,18 @@ set(below_interop ${everything})
 set(users_of_version config tensor parallel simd nn model generate checkpoint text media instantiate interop)
 set(users_of_result model generate checkpoint text media instantiate interop)
 set(users_of_json model generate checkpoint text media)
+set(users_of_json_writer ${users_of_json})
 set(below_root_version "")
 set(below_root_result "")
 set(below_root_json "")
+set(below_root_json_writer "")
 
 # Who may include which package.
 set(places_of_hwy simd)
 set(places_of_xsimd simd)
 set(places_of_Eigen media interop)
 set(places_of_unsupported media)  # Eigen's FFT
-set(places_of_rapidjson json.hpp)
+set(places_of_rapidjson json.hpp json_writer.hpp)
 set(places_of_sentencepiece text)
 set(places_of_utf8proc text)
 

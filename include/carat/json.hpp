@@ -1,9 +1,9 @@
 /// \file
 /// JSON text into a tree, and the tree read without surprises.
 ///
-/// The tree is RapidJSON's: its header and a parse cost a unit under two seconds to compile, where the budget of a
-/// whole program is ten. Its own accessors assert on a wrong type; the ones below answer "nothing" instead, so that a
-/// stranger's file can never stop the program.
+/// The tree is RapidJSON's: its header and a parse cost a unit under two seconds to compile, where
+/// the budget of a whole program is ten. Its own accessors assert on a wrong type; the ones below
+/// answer "nothing" instead, so that a stranger's file can never stop the program.
 #pragma once
 
 #include "carat/result.hpp"
@@ -22,15 +22,16 @@
 
 namespace carat {
 
-/// A JSON value. Integers (up to 64 bits, signed or not) and floats are different things, members keep their order.
+/// A JSON value. Integers (up to 64 bits, signed or not) and floats are different things, members
+/// keep their order.
 using JsonValue = rapidjson::Value;
 /// A JSON value that owns its memory. Move only.
 using Json = rapidjson::Document;
 
 namespace json {
 
-/// How deep arrays and objects may nest: deep enough for any file of a model, shallow enough that a function which
-/// walks a tree recursively needs no check of its own.
+/// How deep arrays and objects may nest: deep enough for any file of a model, shallow enough that a
+/// function which walks a tree recursively needs no check of its own.
 inline constexpr std::size_t max_depth = 256;
 
 namespace detail {
@@ -47,7 +48,9 @@ struct DepthLimiter {
     bool Int64(std::int64_t v) { return tree.Int64(v); }
     bool Uint64(std::uint64_t v) { return tree.Uint64(v); }
     bool Double(double v) { return tree.Double(v); }
-    bool RawNumber(const char* s, rapidjson::SizeType n, bool copy) { return tree.RawNumber(s, n, copy); }
+    bool RawNumber(const char* s, rapidjson::SizeType n, bool copy) {
+        return tree.RawNumber(s, n, copy);
+    }
     bool String(const char* s, rapidjson::SizeType n, bool copy) { return tree.String(s, n, copy); }
     bool Key(const char* s, rapidjson::SizeType n, bool copy) { return tree.Key(s, n, copy); }
     bool StartObject() { return ++depth <= max_depth && tree.StartObject(); }
@@ -71,13 +74,14 @@ inline std::string line_and_column(std::string_view text, std::size_t offset) {
 
 }  // namespace detail
 
-/// The member of an object, or null where the value is no object (or null itself) or has no such key. Of several
-/// members with one key the last counts. Linear in the number of members.
+/// The member of an object, or null where the value is no object (or null itself) or has no such
+/// key. Of several members with one key the last counts. Linear in the number of members.
 [[nodiscard]] inline const JsonValue* find(const JsonValue* object, std::string_view key) noexcept {
     if (object == nullptr || !object->IsObject()) return nullptr;
     const JsonValue* found = nullptr;
     for (auto m = object->MemberBegin(); m != object->MemberEnd(); ++m) {
-        if (std::string_view(m->name.GetString(), m->name.GetStringLength()) == key) found = &m->value;
+        if (std::string_view(m->name.GetString(), m->name.GetStringLength()) == key)
+            found = &m->value;
     }
     return found;
 }
@@ -90,7 +94,8 @@ inline std::string line_and_column(std::string_view text, std::size_t offset) {
     if (v == nullptr || !v->IsString()) return std::nullopt;
     return std::string_view(v->GetString(), v->GetStringLength());
 }
-/// An integer that fits, nothing for floats (`1.0` is one), larger numbers, any other value or null.
+/// An integer that fits, nothing for floats (`1.0` is one), larger numbers, any other value or
+/// null.
 [[nodiscard]] inline std::optional<std::int64_t> integer(const JsonValue* v) noexcept {
     if (v == nullptr || !v->IsInt64()) return std::nullopt;
     return v->GetInt64();
@@ -110,34 +115,48 @@ inline std::string line_and_column(std::string_view text, std::size_t offset) {
     if (v == nullptr || !v->IsBool()) return std::nullopt;
     return v->GetBool();
 }
-[[nodiscard]] inline std::optional<std::string_view> string(const JsonValue& v) noexcept { return string(&v); }
-[[nodiscard]] inline std::optional<std::int64_t> integer(const JsonValue& v) noexcept { return integer(&v); }
+[[nodiscard]] inline std::optional<std::string_view> string(const JsonValue& v) noexcept {
+    return string(&v);
+}
+[[nodiscard]] inline std::optional<std::int64_t> integer(const JsonValue& v) noexcept {
+    return integer(&v);
+}
 [[nodiscard]] inline std::optional<std::uint64_t> unsigned_integer(const JsonValue& v) noexcept {
     return unsigned_integer(&v);
 }
-[[nodiscard]] inline std::optional<double> number(const JsonValue& v) noexcept { return number(&v); }
-[[nodiscard]] inline std::optional<bool> boolean(const JsonValue& v) noexcept { return boolean(&v); }
+[[nodiscard]] inline std::optional<double> number(const JsonValue& v) noexcept {
+    return number(&v);
+}
+[[nodiscard]] inline std::optional<bool> boolean(const JsonValue& v) noexcept {
+    return boolean(&v);
+}
 
 /// The elements of an array; empty for any other value or null.
 [[nodiscard]] inline std::span<const JsonValue> elements(const JsonValue* v) noexcept {
     if (v == nullptr || !v->IsArray() || v->Empty()) return {};
     return {v->Begin(), v->Size()};
 }
-[[nodiscard]] inline std::span<const JsonValue> elements(const JsonValue& v) noexcept { return elements(&v); }
+[[nodiscard]] inline std::span<const JsonValue> elements(const JsonValue& v) noexcept {
+    return elements(&v);
+}
 
-/// The members of an object in the order of the file; empty for any other value or null. Each has `name` and `value`.
+/// The members of an object in the order of the file; empty for any other value or null. Each has
+/// `name` and `value`.
 [[nodiscard]] inline std::span<const JsonValue::Member> members(const JsonValue* v) noexcept {
     if (v == nullptr || !v->IsObject() || v->ObjectEmpty()) return {};
     return {&*v->MemberBegin(), v->MemberCount()};
 }
-[[nodiscard]] inline std::span<const JsonValue::Member> members(const JsonValue& v) noexcept { return members(&v); }
+[[nodiscard]] inline std::span<const JsonValue::Member> members(const JsonValue& v) noexcept {
+    return members(&v);
+}
 
 /// The key of a member.
 [[nodiscard]] inline std::string_view key(const JsonValue::Member& m) noexcept {
     return {m.name.GetString(), m.name.GetStringLength()};
 }
 
-/// Whether a value is there and says something: not null, false, 0, an empty string, array or object.
+/// Whether a value is there and says something: not null, false, 0, an empty string, array or
+/// object.
 [[nodiscard]] inline bool truthy(const JsonValue* v) noexcept {
     if (v == nullptr || v->IsNull() || v->IsFalse()) return false;
     if (v->IsNumber()) return v->GetDouble() != 0.0;
@@ -161,12 +180,13 @@ inline std::string line_and_column(std::string_view text, std::size_t offset) {
 }  // namespace json
 
 /// The tree of a JSON text. `what` names the text in errors, usually the file it came from.
-/// Strict JSON in UTF-8 (a byte order mark is skipped), full precision of floats; an integer beyond 64 bits becomes a
-/// float. Bad input (broken JSON or UTF-8, text after the value, nesting deeper than json::max_depth) is an error that
-/// names line and column. Takes no stack that grows with the input.
+/// Strict JSON in UTF-8 (a byte order mark is skipped), full precision of floats; an integer beyond
+/// 64 bits becomes a float. Bad input (broken JSON or UTF-8, text after the value, nesting deeper
+/// than json::max_depth) is an error that names line and column. Takes no stack that grows with the
+/// input.
 [[nodiscard]] inline Result<Json> parse_json(std::string_view text, std::string_view what) {
-    constexpr unsigned flags =
-        rapidjson::kParseIterativeFlag | rapidjson::kParseFullPrecisionFlag | rapidjson::kParseValidateEncodingFlag;
+    constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseFullPrecisionFlag |
+                               rapidjson::kParseValidateEncodingFlag;
     if (text.substr(0, 3) == "\xEF\xBB\xBF") text.remove_prefix(3);
     Json tree;
     rapidjson::MemoryStream stream(text.data(), text.size());
@@ -176,16 +196,19 @@ inline std::string line_and_column(std::string_view text, std::size_t offset) {
     tree.Populate(read);
 
     const auto error = [&](std::size_t offset, const std::string& why) {
-        return Error{Errc::bad_format,
-                     std::string(what) + ": " + json::detail::line_and_column(text, offset) + ": " + why};
+        return Error{
+            Errc::bad_format,
+            std::string(what) + ": " + json::detail::line_and_column(text, offset) + ": " + why};
     };
     if (limiter.depth > json::max_depth) {
-        return error(reader.GetErrorOffset(), "JSON nested deeper than " + std::to_string(json::max_depth) +
+        return error(reader.GetErrorOffset(), "JSON nested deeper than " +
+                                                  std::to_string(json::max_depth) +
                                                   " levels, which carat does not read");
     }
     if (reader.HasParseError()) {
-        return error(reader.GetErrorOffset(),
-                     std::string("not JSON: ") + rapidjson::GetParseError_En(reader.GetParseErrorCode()));
+        return error(
+            reader.GetErrorOffset(),
+            std::string("not JSON: ") + rapidjson::GetParseError_En(reader.GetParseErrorCode()));
     }
     // The reader takes a zero byte for the end of the text.
     if (stream.Tell() < text.size()) return error(stream.Tell(), "not JSON: a zero byte");

@@ -15,9 +15,10 @@
 
 namespace carat {
 
-/// Builds one JSON text. Calls come in the order of the text: begin_object, key, value, …, end_object; the caller keeps
-/// them balanced. Strings are taken for UTF-8 and written as they are, escaped where JSON demands it.
-/// `Writer` is RapidJSON's Writer (one line) or PrettyWriter (indented by two).
+/// Builds one JSON text. Calls come in the order of the text: begin_object, key, value, …,
+/// end_object; the caller keeps them balanced. Strings are taken for UTF-8 and written as they are,
+/// escaped where JSON demands it. `Writer` is RapidJSON's Writer (one line) or PrettyWriter
+/// (indented by two).
 template <class Writer>
 class BasicJsonWriter {
   public:
@@ -31,7 +32,9 @@ class BasicJsonWriter {
     BasicJsonWriter& end_object() { return writer_.EndObject(), *this; }
     BasicJsonWriter& begin_array() { return writer_.StartArray(), *this; }
     BasicJsonWriter& end_array() { return writer_.EndArray(), *this; }
-    BasicJsonWriter& key(std::string_view name) { return writer_.Key(name.data(), size(name)), *this; }
+    BasicJsonWriter& key(std::string_view name) {
+        return writer_.Key(name.data(), size(name)), *this;
+    }
 
     BasicJsonWriter& null() { return writer_.Null(), *this; }
     BasicJsonWriter& value(std::string_view text) {
@@ -39,10 +42,16 @@ class BasicJsonWriter {
     }
     BasicJsonWriter& value(const char* text) { return value(std::string_view(text)); }
     BasicJsonWriter& value(bool v) { return writer_.Bool(v), *this; }
-    BasicJsonWriter& value(std::signed_integral auto v) { return writer_.Int64(std::int64_t{v}), *this; }
-    BasicJsonWriter& value(std::unsigned_integral auto v) { return writer_.Uint64(std::uint64_t{v}), *this; }
+    BasicJsonWriter& value(std::signed_integral auto v) {
+        return writer_.Int64(std::int64_t{v}), *this;
+    }
+    BasicJsonWriter& value(std::unsigned_integral auto v) {
+        return writer_.Uint64(std::uint64_t{v}), *this;
+    }
     /// JSON has neither infinity nor NaN: null stands for them.
-    BasicJsonWriter& value(double v) { return std::isfinite(v) ? writer_.Double(v) : writer_.Null(), *this; }
+    BasicJsonWriter& value(double v) {
+        return std::isfinite(v) ? writer_.Double(v) : writer_.Null(), *this;
+    }
     /// A whole tree, as parse_json gave it.
     BasicJsonWriter& value(const JsonValue& v) { return v.Accept(writer_), *this; }
 
@@ -50,7 +59,9 @@ class BasicJsonWriter {
     [[nodiscard]] std::string_view text() const { return {buffer_.GetString(), buffer_.GetSize()}; }
 
   private:
-    static rapidjson::SizeType size(std::string_view s) { return static_cast<rapidjson::SizeType>(s.size()); }
+    static rapidjson::SizeType size(std::string_view s) {
+        return static_cast<rapidjson::SizeType>(s.size());
+    }
 
     rapidjson::StringBuffer buffer_;
     Writer writer_;

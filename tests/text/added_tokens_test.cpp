@@ -10,8 +10,8 @@ using namespace carat;
 namespace {
 
 /// Every match as "id:begin-end ".
-std::string matches(const AddedTokenMatcher& m, std::string_view text, AddedTokens which = AddedTokens::all,
-                    std::vector<TextRange> user = {}) {
+std::string matches(const AddedTokenMatcher& m, std::string_view text,
+                    AddedTokens which = AddedTokens::all, std::vector<TextRange> user = {}) {
     std::string out;
     std::size_t at = 0;
     while (const auto match = m.find(text, at, which, user)) {
@@ -42,8 +42,9 @@ TEST_CASE("a special token in user text is not seen, a shorter one beside it is"
 }
 
 TEST_CASE("tokens swallow white space and respect words where they say so") {
-    const AddedTokenMatcher m(
-        {{"<l>", 1, true, true}, {"<r>", 2, true, false, true}, {"w", 3, true, false, false, true}});
+    const AddedTokenMatcher m({{"<l>", 1, true, true},
+                               {"<r>", 2, true, false, true},
+                               {"w", 3, true, false, false, true}});
     CHECK(matches(m, "a \n<l> b") == "1:1-6 ");
     CHECK(matches(m, "<r> \t<l> b") == "2:0-5 1:5-8 ");
     CHECK(matches(m, "w aw wa \xC3\xA9w w. _w w") == "3:0-1 3:12-13 3:18-19 ");

@@ -10,7 +10,8 @@
 using namespace carat;
 
 TEST_CASE("sentencepiece merges as the plain algorithm does") {
-    for (const std::string name : {"examples/pocket/tokenizer.json", "tests/fixtures/hf/tokenizer/tokenizer.json"}) {
+    for (const std::string name :
+         {"examples/pocket/tokenizer.json", "tests/fixtures/hf/tokenizer/tokenizer.json"}) {
         const auto v = read_tokenizer_json(file_text(name), name);
         REQUIRE_MESSAGE(v, v.error().text);
         const auto t = Tokenizer::from_vocabulary(*v, name);

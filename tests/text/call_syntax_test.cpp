@@ -70,7 +70,9 @@ TEST_CASE("what is cut off or out of place is malformed") {
 }
 
 TEST_CASE("nesting is limited") {
-    const auto nested = [](std::size_t n) { return "{a:" + std::string(n, '[') + std::string(n, ']') + "}"; };
+    const auto nested = [](std::size_t n) {
+        return "{a:" + std::string(n, '[') + std::string(n, ']') + "}";
+    };
     CHECK(arguments_of(nested(json::max_depth - 1)) != "malformed");
     CHECK(arguments_of(nested(json::max_depth)) == "malformed");
     CHECK(arguments_of(nested(1000000)) == "malformed");

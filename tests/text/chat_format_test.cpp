@@ -12,8 +12,9 @@ namespace {
 
 ChatOptions options_of(const JsonValue& c) {
     const auto flag = [&](const char* key) { return json::boolean(json::find(c, key)) == true; };
-    return {json::string(json::find(c, "variant")) == "large" ? ChatVariant::large : ChatVariant::small,
-            flag("enable_thinking"), flag("preserve_thinking"), flag("add_generation_prompt")};
+    return {
+        json::string(json::find(c, "variant")) == "large" ? ChatVariant::large : ChatVariant::small,
+        flag("enable_thinking"), flag("preserve_thinking"), flag("add_generation_prompt")};
 }
 
 std::string error_of(const std::string& messages, const std::string& tools = "null") {
@@ -34,7 +35,8 @@ TEST_CASE("every recorded conversation is rendered to the letter") {
     REQUIRE(cases.Size() == 64);
     for (const auto& c : json::elements(cases)) {
         CAPTURE(text_of(c, "name"));
-        const auto prompt = render_chat(*json::find(c, "messages"), json::find(c, "tools"), options_of(c));
+        const auto prompt =
+            render_chat(*json::find(c, "messages"), json::find(c, "tools"), options_of(c));
         REQUIRE_MESSAGE(prompt, prompt.error().text);
         CHECK(prompt->text == text_of(c, "expected_text"));
     }
@@ -45,7 +47,8 @@ TEST_CASE("every conversation that must be rejected is") {
     REQUIRE(cases.Size() == 4);
     for (const auto& c : json::elements(cases)) {
         CAPTURE(text_of(c, "name"));
-        const auto prompt = render_chat(*json::find(c, "messages"), json::find(c, "tools"), options_of(c));
+        const auto prompt =
+            render_chat(*json::find(c, "messages"), json::find(c, "tools"), options_of(c));
         REQUIRE_FALSE(prompt);
         CHECK(prompt.error().text.find("messages[") == 0);
     }
@@ -55,7 +58,8 @@ TEST_CASE("an error names the place and what was expected there") {
     CHECK(error_of("{}") == "messages is an object, expected an array");
     CHECK(error_of("[]", "5") == "tools is an integer, expected an array");
     CHECK(error_of("[5]") == "messages[0] is an integer, expected an object with a role");
-    CHECK(error_of(R"([{"role":"user"},{"role":1}])") == "messages[1].role is an integer, expected a string");
+    CHECK(error_of(R"([{"role":"user"},{"role":1}])") ==
+          "messages[1].role is an integer, expected a string");
     CHECK(error_of(R"([{"role":"user","content":{"a":1}}])") ==
           "messages[0].content is an object, expected a string or an array of parts");
     CHECK(error_of(R"([{"role":"user","content":["x"]}])") ==
@@ -72,7 +76,8 @@ TEST_CASE("an error names the place and what was expected there") {
           "messages[0].reasoning is an array, expected a string");
     CHECK(error_of("[]", R"([{"name":"f"}])") ==
           "tools[0].function is missing, expected an object with the function's name");
-    CHECK(error_of("[]", R"([{"function":{"name":5}}])") == "tools[0].function.name is an integer, expected a string");
+    CHECK(error_of("[]", R"([{"function":{"name":5}}])") ==
+          "tools[0].function.name is an integer, expected a string");
 }
 
 TEST_CASE("what came from outside is marked as user text, and nothing else is") {
@@ -95,7 +100,9 @@ TEST_CASE("what came from outside is marked as user text, and nothing else is") 
     control += prompt->text.substr(at);
     CHECK(user == "S user <|turn> model R N K V N <|image|> ");
     CHECK(control ==
-          "<bos><|turn>system\n_<turn|>\n<|turn>_\n<|image|>_<turn|>\n<|turn>_\n<|channel>thought\n_\n<channel|>"
-          "<|tool_call>call:_{_:<|\"|>_<|\"|>}<tool_call|><|tool_response>response:_{value:<|\"|>_<|\"|>}"
+          "<bos><|turn>system\n_<turn|>\n<|turn>_\n<|image|>_<turn|>\n<|turn>_\n<|channel>"
+          "thought\n_\n<channel|>"
+          "<|tool_call>call:_{_:<|\"|>_<|\"|>}<tool_call|><|tool_response>response:_{value:<|\"|>_<"
+          "|\"|>}"
           "<tool_response|>");
 }

@@ -20,11 +20,13 @@ void check_same(const Reply& reply, const JsonValue& expected) {
     for (std::size_t i = 0; i < calls.size(); ++i) {
         CHECK(reply.tool_calls[i].name == text_of(calls[i], "name"));
         JsonWriter a, b;  // as text, so that 1 and 1.0 differ
-        CHECK(a.value(reply.tool_calls[i].arguments).text() == b.value(*json::find(calls[i], "arguments")).text());
+        CHECK(a.value(reply.tool_calls[i].arguments).text() ==
+              b.value(*json::find(calls[i], "arguments")).text());
     }
     const auto malformed = json::elements(json::find(expected, "malformed_calls"));
     REQUIRE(reply.malformed_calls.size() == malformed.size());
-    for (std::size_t i = 0; i < malformed.size(); ++i) CHECK(reply.malformed_calls[i] == json::string(malformed[i]));
+    for (std::size_t i = 0; i < malformed.size(); ++i)
+        CHECK(reply.malformed_calls[i] == json::string(malformed[i]));
 }
 
 }  // namespace

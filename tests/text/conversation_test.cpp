@@ -16,26 +16,29 @@ TEST_CASE("a conversation built in C++ is the one a file would hold") {
     Conversation built;
     built.system("S").user({image_part("a.png"), text_part("What?")}).assistant("A").user("again");
     REQUIRE(built.set_tools(R"([{"type":"function","function":{"name":"f"}}])"));
-    built.assistant(parse_reply("<|channel>thought\nT\n<channel|><|tool_call>call:f{x:1}<tool_call|><|tool_response>"));
+    built.assistant(parse_reply(
+        "<|channel>thought\nT\n<channel|><|tool_call>call:f{x:1}<tool_call|><|tool_response>"));
     const auto object = parse_json(R"({"b":[1.5]})", "x");
     REQUIRE(object);
     REQUIRE(built.tool_result("f", *object));
     REQUIRE(built.tool_result("f", "text"));
-    const auto read = Conversation::from_json(R"({"tools":[{"type":"function","function":{"name":"f"}}],"messages":[
+    const auto read = Conversation::from_json(
+        R"({"tools":[{"type":"function","function":{"name":"f"}}],"messages":[
         {"role":"system","content":"S"},
         {"role":"user","content":[{"type":"image","path":"a.png"},{"type":"text","text":"What?"}]},
         {"role":"assistant","content":"A"},{"role":"user","content":"again"},
         {"role":"assistant","content":null,"reasoning":"T",
          "tool_calls":[{"type":"function","function":{"name":"f","arguments":{"x":1}}}],
          "tool_responses":[{"name":"f","response":{"b":[1.5]}},{"name":"f","response":"text"}]}]})",
-                                              "m.json");
+        "m.json");
     REQUIRE_MESSAGE(read, read.error().text);
     CHECK(built.messages() == read->messages());
     CHECK(*built.tools() == *read->tools());
     const auto prompt = render_chat(built.messages(), built.tools(), {.enable_thinking = true});
     REQUIRE(prompt);
     CHECK(starts_in_thought(prompt->text));
-    CHECK(prompt->text.find("<tool_call|><|tool_response>response:f{b:[1.5]}<tool_response|>") != std::string::npos);
+    CHECK(prompt->text.find("<tool_call|><|tool_response>response:f{b:[1.5]}<tool_response|>") !=
+          std::string::npos);
 }
 
 TEST_CASE("what is no conversation is an error") {

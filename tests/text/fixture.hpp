@@ -12,7 +12,9 @@
 #include <string>
 #include <vector>
 
-inline std::string source_path(const std::string& name) { return std::string(CARAT_SOURCE_DIR) + "/" + name; }
+inline std::string source_path(const std::string& name) {
+    return std::string(CARAT_SOURCE_DIR) + "/" + name;
+}
 
 inline std::string file_text(const std::string& name) {
     auto text = carat::read_file(source_path(name));
@@ -34,7 +36,8 @@ inline std::string text_of(const carat::JsonValue& object, const char* key) {
 
 inline std::vector<std::int32_t> ids_of(const carat::JsonValue& object, const char* key) {
     std::vector<std::int32_t> ids;
-    for (const auto& id : carat::json::elements(carat::json::find(object, key))) ids.push_back(id.GetInt());
+    for (const auto& id : carat::json::elements(carat::json::find(object, key)))
+        ids.push_back(id.GetInt());
     return ids;
 }
 
@@ -47,7 +50,8 @@ inline const carat::Tokenizer& pocket_tokenizer() {
     return tokenizer;
 }
 
-/// Text of parts that tokenizers trip over: runs, spaces, rare characters, control tokens, and bytes that are none.
+/// Text of parts that tokenizers trip over: runs, spaces, rare characters, control tokens, and
+/// bytes that are none.
 inline std::string random_text(std::mt19937& random, bool only_valid = false) {
     static const std::vector<std::string> parts = {"a",
                                                    "e",
@@ -89,7 +93,8 @@ inline std::string random_text(std::mt19937& random, bool only_valid = false) {
                                                    "\xEF\xBF\xBD",
                                                    "<unused7>",
                                                    "hello"};
-    static const std::vector<std::string> odd = {"\xFF", "\x80", "\xE2\x82", "\xF0\x9F", std::string(1, '\0')};
+    static const std::vector<std::string> odd = {"\xFF", "\x80", "\xE2\x82", "\xF0\x9F",
+                                                 std::string(1, '\0')};
     std::string text;
     const auto count = random() % 24;
     for (std::size_t i = 0; i < count; ++i) {

@@ -5,10 +5,11 @@
 using namespace carat;
 
 TEST_CASE("media are found in the order of the conversation, wherever their source is written") {
-    const auto m = parse_json(R"([{"role":"user","content":[{"type":"text","text":"x"},{"type":"image","path":"a"},
+    const auto m = parse_json(
+        R"([{"role":"user","content":[{"type":"text","text":"x"},{"type":"image","path":"a"},
         {"type":"image_url","image_url":{"url":"b"}},{"type":"audio","audio":"c"}]},{"role":"user","content":"<|image|>"},
         {"role":"tool","content":[{"type":"video","url":"d","fps":2},{"type":"input_audio"},{"type":"other"}]}])",
-                              "m");
+        "m");
     REQUIRE(m);
     const auto found = media_parts(*m);
     REQUIRE(found.size() == 5);

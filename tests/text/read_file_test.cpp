@@ -15,7 +15,8 @@ TEST_CASE("a file is read whole or not at all, and the error names it") {
     const auto large = read_file(path, text->size() - 1);
     REQUIRE_FALSE(large);
     CHECK(large.error().code == Errc::out_of_range);
-    for (const std::string& bad : {source_path("no such file"), source_path("examples"), std::string()}) {
+    for (const std::string& bad :
+         {source_path("no such file"), source_path("examples"), std::string()}) {
         const auto none = read_file(bad);
         REQUIRE_FALSE(none);
         CHECK(none.error().code == Errc::io);

@@ -54,23 +54,35 @@ TEST_CASE("what sentencepiece would stop the program over is an error") {
         change(v);
         return error_of(write_sentencepiece_proto(v));
     };
-    CHECK(broken([](Vocabulary& v) { v.pieces[257] = "b"; }).find("there twice") != std::string::npos);
-    CHECK(broken([](Vocabulary& v) { v.pieces[257] = ""; }).find("no piece has the id 257") != std::string::npos);
-    CHECK(broken([](Vocabulary& v) { v.pieces[257] = "\xFF"; }).find("not UTF-8") != std::string::npos);
-    CHECK(broken([](Vocabulary& v) { v.pieces[257].assign(5000, 'x'); }).find("longer than") != std::string::npos);
-    CHECK(broken([](Vocabulary& v) { v.types[257] = PieceType::unknown; }).find("2 pieces stand for") !=
+    CHECK(broken([](Vocabulary& v) { v.pieces[257] = "b"; }).find("there twice") !=
           std::string::npos);
-    CHECK(broken([](Vocabulary& v) { v.types[1] = PieceType::normal; }).find("255 byte pieces") != std::string::npos);
-    CHECK(broken([](Vocabulary& v) { v.types[257] = PieceType::byte; }).find("is no byte") != std::string::npos);
-    CHECK(broken([](Vocabulary& v) { v.types[257] = static_cast<PieceType>(9); }).find("broken after") !=
+    CHECK(broken([](Vocabulary& v) { v.pieces[257] = ""; }).find("no piece has the id 257") !=
           std::string::npos);
-    CHECK(broken([](Vocabulary& v) { v.scores[257] = std::numeric_limits<float>::quiet_NaN(); }).find("score") !=
+    CHECK(broken([](Vocabulary& v) { v.pieces[257] = "\xFF"; }).find("not UTF-8") !=
           std::string::npos);
+    CHECK(broken([](Vocabulary& v) { v.pieces[257].assign(5000, 'x'); }).find("longer than") !=
+          std::string::npos);
+    CHECK(broken([](Vocabulary& v) {
+              v.types[257] = PieceType::unknown;
+          }).find("2 pieces stand for") != std::string::npos);
+    CHECK(broken([](Vocabulary& v) { v.types[1] = PieceType::normal; }).find("255 byte pieces") !=
+          std::string::npos);
+    CHECK(broken([](Vocabulary& v) { v.types[257] = PieceType::byte; }).find("is no byte") !=
+          std::string::npos);
+    CHECK(broken([](Vocabulary& v) {
+              v.types[257] = static_cast<PieceType>(9);
+          }).find("broken after") != std::string::npos);
+    CHECK(broken([](Vocabulary& v) {
+              v.scores[257] = std::numeric_limits<float>::quiet_NaN();
+          }).find("score") != std::string::npos);
     // A later field of the same number counts: a normalizer with a dummy prefix, a unigram model.
     const std::string whole = write_sentencepiece_proto(small());
-    CHECK(error_of(whole + std::string("\x1A\x02\x18\x01", 4)).find("normalizer") != std::string::npos);
-    CHECK(error_of(whole + std::string("\x12\x02\x18\x01", 4)).find("model_type is 1") != std::string::npos);
-    CHECK(error_of(whole + std::string("\x12\x03\x98\x02\x00", 5)).find("byte_fallback") != std::string::npos);
+    CHECK(error_of(whole + std::string("\x1A\x02\x18\x01", 4)).find("normalizer") !=
+          std::string::npos);
+    CHECK(error_of(whole + std::string("\x12\x02\x18\x01", 4)).find("model_type is 1") !=
+          std::string::npos);
+    CHECK(error_of(whole + std::string("\x12\x03\x98\x02\x00", 5)).find("byte_fallback") !=
+          std::string::npos);
 }
 
 TEST_CASE("no damage to a model file does more than give an error") {
@@ -80,7 +92,8 @@ TEST_CASE("no damage to a model file does more than give an error") {
     for (int i = 0; i < 1000; ++i) {
         std::string bytes = whole;
         for (std::size_t k = random() % 3 + 1; k > 0; --k) {
-            bytes[random() % bytes.size()] = static_cast<char>(static_cast<unsigned char>(random() % 256));
+            bytes[random() % bytes.size()] =
+                static_cast<char>(static_cast<unsigned char>(random() % 256));
         }
         if (i % 10 == 0) bytes.resize(random() % bytes.size());
         const auto t = Tokenizer::from_model(bytes);

@@ -33,9 +33,10 @@ TEST_CASE("the config says which tokens are special and adds what is missing") {
     CHECK(v.added[1].special);
     CHECK(v.added[1].id == 3);
 
-    for (const std::string text : {R"({"eot_token": "<a>"})", R"({"eot_token": {"content": "<a>"}})",
-                                   R"({"extra_special_tokens": {"x": "<a>"}})", R"({"extra_special_tokens": ["<a>"]})",
-                                   R"({"additional_special_tokens": ["<z>", 1, "<a>"]})"}) {
+    for (const std::string text :
+         {R"({"eot_token": "<a>"})", R"({"eot_token": {"content": "<a>"}})",
+          R"({"extra_special_tokens": {"x": "<a>"}})", R"({"extra_special_tokens": ["<a>"]})",
+          R"({"additional_special_tokens": ["<z>", 1, "<a>"]})"}) {
         v = three();
         REQUIRE(apply_tokenizer_config(v, text, "c.json"));
         CHECK(v.added.size() == 1);

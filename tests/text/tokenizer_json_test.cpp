@@ -20,8 +20,8 @@ std::string small(const std::string& merges = R"(["a b"])", const std::string& m
     }
     vocab += R"(,"a":257,"b":258,"ab":259)" + more_pieces;
     return R"({"normalizer":{"type":"Replace","pattern":{"String":" "},"content":"▁"},)" + more +
-           R"("model":{"type":"BPE","byte_fallback":true,"unk_token":"<unk>","vocab":{)" + vocab + R"(},"merges":)" +
-           merges + "}}";
+           R"("model":{"type":"BPE","byte_fallback":true,"unk_token":"<unk>","vocab":{)" + vocab +
+           R"(},"merges":)" + merges + "}}";
 }
 
 std::string replaced(std::string text, const std::string& what, const std::string& with) {
@@ -42,7 +42,8 @@ std::string error_of(const std::string& text) {
 TEST_CASE("pieces get the type and the rank that the merges give them") {
     const auto v = read_tokenizer_json(
         small(
-            R"([["a","b"],"b a",["a","ba"],["ab","a"]])", R"(,"ba":260,"aba":261,"<x>":262,"xyz":263)",
+            R"([["a","b"],"b a",["a","ba"],["ab","a"]])",
+            R"(,"ba":260,"aba":261,"<x>":262,"xyz":263)",
             R"("added_tokens":[{"id":262,"content":"<x>","special":true},{"id":264,"content":"  ","special":false}],)"),
         "t.json");
     REQUIRE_MESSAGE(v, v.error().text);
@@ -67,29 +68,39 @@ TEST_CASE("a tokenizer.json that carat cannot follow is an error that names the 
     CHECK(read_tokenizer_json(small(), "t.json"));
     CHECK(error_of("{") != "");
     CHECK(error_of("[]") == "model is missing, expected an object");
-    CHECK(error_of(replaced(small(), "\"BPE\"", "\"Unigram\"")) == "model.type is Unigram, expected BPE");
-    CHECK(error_of(replaced(small(), "byte_fallback\":true", "byte_fallback\":false")).find("byte_fallback") == 6);
-    CHECK(error_of(replaced(small(), "\"content\":\"▁\"", "\"content\":\"_\"")).find("normalizer") == 0);
-    CHECK(error_of(small("[\"a b\"]", "", R"("pre_tokenizer":{"type":"ByteLevel"},)")).find("pre_tokenizer") == 0);
+    CHECK(error_of(replaced(small(), "\"BPE\"", "\"Unigram\"")) ==
+          "model.type is Unigram, expected BPE");
+    CHECK(error_of(replaced(small(), "byte_fallback\":true", "byte_fallback\":false"))
+              .find("byte_fallback") == 6);
+    CHECK(
+        error_of(replaced(small(), "\"content\":\"▁\"", "\"content\":\"_\"")).find("normalizer") ==
+        0);
+    CHECK(error_of(small("[\"a b\"]", "", R"("pre_tokenizer":{"type":"ByteLevel"},)"))
+              .find("pre_tokenizer") == 0);
     CHECK(error_of(replaced(small(), "\"a\":257", "\"a\":300")).find("piece a has no id") == 0);
     CHECK(error_of(replaced(small(), "\"a\":257", "\"a\":-1")).find("piece a has no id") == 0);
     CHECK(error_of(replaced(small(), "\"a\":257", "\"a\":\"x\"")).find("piece a has no id") == 0);
-    CHECK(error_of(replaced(small(), "\"a\":257", "\"a\":258")).find("id 258 belongs to a and to b") == 0);
-    CHECK(error_of(replaced(small(), "\"a\":257", "\"b\":257")).find("piece b is there twice") == 0);
-    CHECK(error_of(replaced(small(), "\"a\":257", "\"\":257")).find("id 257 belongs to an empty piece") == 0);
+    CHECK(error_of(replaced(small(), "\"a\":257", "\"a\":258"))
+              .find("id 258 belongs to a and to b") == 0);
+    CHECK(error_of(replaced(small(), "\"a\":257", "\"b\":257")).find("piece b is there twice") ==
+          0);
+    CHECK(error_of(replaced(small(), "\"a\":257", "\"\":257"))
+              .find("id 257 belongs to an empty piece") == 0);
     CHECK(error_of(replaced(small(), "\"<0x41>\"", "\"A\"")).find("255 byte pieces") == 0);
-    CHECK(error_of(replaced(small(), "\"<unk>\":0", "\"unk\":0")).find("0 pieces stand for unknown") == 0);
+    CHECK(error_of(replaced(small(), "\"<unk>\":0", "\"unk\":0"))
+              .find("0 pieces stand for unknown") == 0);
     CHECK(error_of(small("{}")).find("model.merges is an object") == 0);
     CHECK(error_of(small("[\"ab\"]")).find("model.merges[0] has no space") == 0);
     CHECK(error_of(small("[[\"a\"]]")).find("model.merges[0] is no pair") == 0);
     CHECK(error_of(small("[[\"a\",1]]")).find("model.merges[0] is no pair") == 0);
     CHECK(error_of(small("[\"a b\",\"b b\"]")).find("model.merges[1] (b + b) names a piece") == 0);
-    CHECK(error_of(small("[]", "", R"("added_tokens":{},)")).find("added_tokens is an object") == 0);
+    CHECK(error_of(small("[]", "", R"("added_tokens":{},)")).find("added_tokens is an object") ==
+          0);
     CHECK(error_of(small("[]", "", R"("added_tokens":[1],)")).find("an added token without") == 0);
-    CHECK(error_of(small("[]", "", R"("added_tokens":[{"id":258,"content":"a"}],)")).find("added token a has the id") ==
-          0);
-    CHECK(error_of(small("[]", "", R"("added_tokens":[{"id":4000000000,"content":"x"}],)")).find("piece x has no id") ==
-          0);
+    CHECK(error_of(small("[]", "", R"("added_tokens":[{"id":258,"content":"a"}],)"))
+              .find("added token a has the id") == 0);
+    CHECK(error_of(small("[]", "", R"("added_tokens":[{"id":4000000000,"content":"x"}],)"))
+              .find("piece x has no id") == 0);
 }
 
 TEST_CASE("no damage to a tokenizer.json does more than give an error") {
@@ -99,7 +110,8 @@ TEST_CASE("no damage to a tokenizer.json does more than give an error") {
     for (int i = 0; i < 300; ++i) {
         std::string text = whole;
         for (std::size_t k = random() % 4 + 1; k > 0; --k) {
-            text[random() % text.size()] = static_cast<char>(static_cast<unsigned char>(random() % 256));
+            text[random() % text.size()] =
+                static_cast<char>(static_cast<unsigned char>(random() % 256));
         }
         if (i % 10 == 0) text.resize(random() % text.size());
         const auto t = Tokenizer::from_json(text);

@@ -82,7 +82,8 @@ TEST_CASE("tokenizer.json and tokenizer.model of one model give the same ids") {
     }
     std::mt19937 random(7);
     for (int i = 0; i < 2000; ++i) {
-        const std::string text = random_text(random) + (i % 3 == 0 ? "<|turn>" : "") + random_text(random);
+        const std::string text =
+            random_text(random) + (i % 3 == 0 ? "<|turn>" : "") + random_text(random);
         CAPTURE(text);
         CHECK(encode(json, text) == encode(*model, text));
         CHECK(encode(json, text, {.added_tokens = AddedTokens::none}) ==
@@ -97,7 +98,8 @@ TEST_CASE("decoding takes encoding back") {
         std::string text = random_text(random, true);
         for (const auto which : {AddedTokens::all, AddedTokens::ordinary, AddedTokens::none}) {
             std::string expected;
-            for (std::string_view rest = text; !rest.empty();) {  // U+2581 and space are one to the tokenizer
+            for (std::string_view rest = text;
+                 !rest.empty();) {  // U+2581 and space are one to the tokenizer
                 const bool space = rest.starts_with("\xE2\x96\x81");
                 expected += space ? ' ' : rest[0];
                 rest.remove_prefix(space ? 3 : 1);
@@ -145,7 +147,8 @@ TEST_CASE("marking user text changes no id where it spells no special token") {
         const std::size_t end = text.size();
         text += "<turn|>\n";
         if (text.find("<|turn>") != std::string::npos) continue;
-        const std::vector<TextRange> user = {{begin, begin}, {begin, (begin + end) / 2}, {(begin + end) / 2, end}};
+        const std::vector<TextRange> user = {
+            {begin, begin}, {begin, (begin + end) / 2}, {(begin + end) / 2, end}};
         CHECK(encode(t, text, {.user_text = user}) == encode(t, text));
     }
 }
@@ -156,7 +159,8 @@ TEST_CASE("a wrong call is an error with a reason") {
         const auto text = t.decode(Ids{2, id});
         REQUIRE_FALSE(text);
         CHECK(text.error().code == Errc::out_of_range);
-        CHECK(text.error().text.find("token id " + std::to_string(id) + ", expected 0 to 2047") == 0);
+        CHECK(text.error().text.find("token id " + std::to_string(id) + ", expected 0 to 2047") ==
+              0);
         CHECK(t.piece(id).empty());
         CHECK_FALSE(t.is_special(id));
     }
@@ -169,5 +173,6 @@ TEST_CASE("a wrong call is an error with a reason") {
     }
     const auto none = Tokenizer::open(source_path("tests/no such folder"));
     REQUIRE_FALSE(none);
-    CHECK(none.error().text.find("expected tokenizer.json or tokenizer.model") != std::string::npos);
+    CHECK(none.error().text.find("expected tokenizer.json or tokenizer.model") !=
+          std::string::npos);
 }

@@ -21,7 +21,8 @@ std::string declared(const std::string& function) {
 
 /// The entry of one property.
 std::string property(const std::string& schema) {
-    const std::string all = declared(R"({"name":"f","parameters":{"properties":{"p":)" + schema + "}}}");
+    const std::string all =
+        declared(R"({"name":"f","parameters":{"properties":{"p":)" + schema + "}}}");
     const std::string before = "declaration:f{description:'',parameters:{properties:{p:{";
     REQUIRE(all.find(before) == 0);
     REQUIRE(all.ends_with("}},}"));
@@ -32,14 +33,16 @@ std::string property(const std::string& schema) {
 
 TEST_CASE("a missing type takes the closing brace with it") {
     CHECK(declared(R"({"name":"f"})") == "declaration:f{description:''}");
-    CHECK(declared(R"({"name":"f","description":null,"parameters":{}})") == "declaration:f{description:''}");
+    CHECK(declared(R"({"name":"f","description":null,"parameters":{}})") ==
+          "declaration:f{description:''}");
     CHECK(declared(R"({"name":"f","description":"d","parameters":{"type":"object"}})") ==
           "declaration:f{description:'d',parameters:{type:'OBJECT'}}");
     CHECK(declared(R"({"name":"f","parameters":{"required":["b","a"]}})") ==
           "declaration:f{description:'',parameters:{required:['b','a'],}");
     CHECK(declared(R"({"name":"f","response":{"type":"Object","description":"r"}})") ==
           "declaration:f{description:'',response:{description:'r',type:'OBJECT'}}");
-    CHECK(declared(R"({"name":"f","response":{"type":"string"}})") == "declaration:f{description:'',response:{}");
+    CHECK(declared(R"({"name":"f","response":{"type":"string"}})") ==
+          "declaration:f{description:'',response:{}");
 }
 
 TEST_CASE("the fields of a property come in their order, each where its type has it") {
@@ -59,9 +62,14 @@ TEST_CASE("the fields of a property come in their order, each where its type has
 TEST_CASE("the schema of elements keeps its other keys as values") {
     CHECK(property(R"({"type":"array","items":{}})") == "type:'ARRAY'");
     CHECK(property(R"({"type":"array","items":"x"})") == "type:'ARRAY'");
-    CHECK(property(R"({"type":"array","items":{"type":["a","b"],"required":[],"default":null,"format":{"K":"v"}}})") ==
-          "items:{format:{'K':'v'},required:[],type:['A','B']},type:'ARRAY'");
-    CHECK(property(R"({"type":"array","items":{"type":"object","properties":{"a":{"type":"string"}}}})") ==
-          "items:{properties:{a:{type:'STRING'}},type:'OBJECT'},type:'ARRAY'");
-    CHECK(property(R"({"type":"array","items":{"properties":5}})") == "items:{properties:{}},type:'ARRAY'");
+    CHECK(
+        property(
+            R"({"type":"array","items":{"type":["a","b"],"required":[],"default":null,"format":{"K":"v"}}})") ==
+        "items:{format:{'K':'v'},required:[],type:['A','B']},type:'ARRAY'");
+    CHECK(
+        property(
+            R"({"type":"array","items":{"type":"object","properties":{"a":{"type":"string"}}}})") ==
+        "items:{properties:{a:{type:'STRING'}},type:'OBJECT'},type:'ARRAY'");
+    CHECK(property(R"({"type":"array","items":{"properties":5}})") ==
+          "items:{properties:{}},type:'ARRAY'");
 }

@@ -47,7 +47,8 @@ TEST_CASE("floats look as in Python") {
     CHECK(format_float(std::numeric_limits<double>::infinity()) == "inf");
 }
 
-TEST_CASE("members are sorted without case, equal keys keep their order, the last of the same counts") {
+TEST_CASE(
+    "members are sorted without case, equal keys keep their order, the last of the same counts") {
     CHECK(value_of(R"({"b":1,"A":2,"a":3,"_":4,"Z":[null,true,{"y":"x"}],"b":5})") ==
           R"({_:4,A:2,a:3,b:5,Z:[null,true,{y:<|"|>x<|"|>}]})");
     CHECK(value_of(R"({"a":{"b":"c"}})", true) == R"({<|"|>a<|"|>:{<|"|>b<|"|>:<|"|>c<|"|>}})");

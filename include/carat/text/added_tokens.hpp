@@ -47,18 +47,21 @@ class AddedTokenMatcher {
             const std::string_view text = tokens_[i].text;
             index_.emplace(text, i);
             auto& lengths = lengths_[static_cast<std::uint8_t>(text[0])];
-            if (std::find(lengths.begin(), lengths.end(), text.size()) == lengths.end()) lengths.push_back(text.size());
+            if (std::find(lengths.begin(), lengths.end(), text.size()) == lengths.end())
+                lengths.push_back(text.size());
         }
         for (auto& lengths : lengths_) std::sort(lengths.begin(), lengths.end(), std::greater<>());
     }
-    AddedTokenMatcher(AddedTokenMatcher&&) = default;  // the index looks into tokens_, which a move leaves in place
+    AddedTokenMatcher(AddedTokenMatcher&&) =
+        default;  // the index looks into tokens_, which a move leaves in place
     AddedTokenMatcher& operator=(AddedTokenMatcher&&) = default;
 
     [[nodiscard]] const std::vector<AddedToken>& tokens() const noexcept { return tokens_; }
 
-    /// The first match at or after `from`, or nothing. Special tokens are not seen where they touch one of `user_text`,
-    /// ranges in ascending order that do not overlap.
-    [[nodiscard]] std::optional<Match> find(std::string_view text, std::size_t from, AddedTokens which,
+    /// The first match at or after `from`, or nothing. Special tokens are not seen where they touch
+    /// one of `user_text`, ranges in ascending order that do not overlap.
+    [[nodiscard]] std::optional<Match> find(std::string_view text, std::size_t from,
+                                            AddedTokens which,
                                             std::span<const TextRange> user_text) const {
         if (which == AddedTokens::none) return std::nullopt;
         for (std::size_t at = from; at < text.size(); ++at) {
@@ -68,10 +71,13 @@ class AddedTokenMatcher {
                 if (found == index_.end()) continue;
                 const AddedToken& token = tokens_[found->second];
                 TextRange range{at, at + length};
-                if (token.special && (which == AddedTokens::ordinary || touches(user_text, range))) continue;
+                if (token.special && (which == AddedTokens::ordinary || touches(user_text, range)))
+                    continue;
                 if (token.single_word && in_word(text, range)) continue;
-                if (token.lstrip) range.begin = from + unicode::trim_right(text.substr(from, at - from)).size();
-                if (token.rstrip) range.end = text.size() - unicode::trim_left(text.substr(range.end)).size();
+                if (token.lstrip)
+                    range.begin = from + unicode::trim_right(text.substr(from, at - from)).size();
+                if (token.rstrip)
+                    range.end = text.size() - unicode::trim_left(text.substr(range.end)).size();
                 return Match{range, token.id};
             }
         }
@@ -80,9 +86,9 @@ class AddedTokenMatcher {
 
   private:
     static bool touches(std::span<const TextRange> ranges, TextRange r) noexcept {
-        const auto after =
-            std::upper_bound(ranges.begin(), ranges.end(), r.begin,
-                             [](std::size_t begin, const TextRange& other) { return begin < other.end; });
+        const auto after = std::upper_bound(
+            ranges.begin(), ranges.end(), r.begin,
+            [](std::size_t begin, const TextRange& other) { return begin < other.end; });
         return after != ranges.end() && after->begin < r.end;
     }
 
@@ -98,7 +104,8 @@ class AddedTokenMatcher {
 
     std::vector<AddedToken> tokens_;
     std::unordered_map<std::string_view, std::size_t> index_;
-    std::array<std::vector<std::size_t>, 256> lengths_;  // of the tokens that start with a byte, longest first
+    std::array<std::vector<std::size_t>, 256>
+        lengths_;  // of the tokens that start with a byte, longest first
 };
 
 }  // namespace carat

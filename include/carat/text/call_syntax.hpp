@@ -1,5 +1,6 @@
 /// \file
-/// A tool call as a model writes it, `call:name{key:value,…}`, read into JSON. Source: spec/chat.md, section 13.
+/// A tool call as a model writes it, `call:name{key:value,…}`, read into JSON. Source:
+/// spec/chat.md, section 13.
 #pragma once
 
 #include "carat/json.hpp"
@@ -24,7 +25,8 @@ struct ToolCall {
 
 namespace detail {
 
-/// Reads one call. Every `read_…` takes what it reads off the front of the text, and answers false where it cannot.
+/// Reads one call. Every `read_…` takes what it reads off the front of the text, and answers false
+/// where it cannot.
 class CallReader {
   public:
     explicit CallReader(std::string_view text) : rest_(text) {}
@@ -56,8 +58,8 @@ class CallReader {
     }
     auto& memory() { return call_.arguments.GetAllocator(); }
     JsonValue text_value(std::string_view text) {
-        return JsonValue(text.data() == nullptr ? "" : text.data(), static_cast<rapidjson::SizeType>(text.size()),
-                         memory());
+        return JsonValue(text.data() == nullptr ? "" : text.data(),
+                         static_cast<rapidjson::SizeType>(text.size()), memory());
     }
 
     bool read_object(JsonValue& out, std::size_t depth) {
@@ -115,7 +117,8 @@ class CallReader {
         if (rest_.starts_with('[')) return read_array(out, depth + 1);
         if (rest_.starts_with(quote) || rest_.starts_with('"')) {
             std::string text;
-            if (!(rest_.starts_with('"') ? read_json_string(text) : read_quoted(text))) return false;
+            if (!(rest_.starts_with('"') ? read_json_string(text) : read_quoted(text)))
+                return false;
             out = text_value(text);
             return true;
         }
@@ -165,7 +168,8 @@ class CallReader {
         return false;
     }
 
-    /// The part of `\uXXXX` after the u, with the second half of a pair; a lone half becomes U+FFFD.
+    /// The part of `\uXXXX` after the u, with the second half of a pair; a lone half becomes
+    /// U+FFFD.
     bool read_unicode_escape(std::string& out) {
         std::uint32_t c = 0;
         if (!read_hex4(c)) return false;
@@ -191,8 +195,8 @@ class CallReader {
         return true;
     }
 
-    /// What a bare word means. Numbers are JSON's, so `007` and `+1` are text, and so is a number beyond the range of a
-    /// double.
+    /// What a bare word means. Numbers are JSON's, so `007` and `+1` are text, and so is a number
+    /// beyond the range of a double.
     JsonValue literal(std::string_view text) {
         if (text == "true" || text == "false") return JsonValue(text == "true");
         if (text == "null" || text == "None") return JsonValue();
@@ -203,8 +207,10 @@ class CallReader {
             std::int64_t small = 0;
             std::uint64_t large = 0;
             double real = 0;
-            if (is_integer && std::from_chars(begin, end, small).ec == std::errc{}) return JsonValue(small);
-            if (is_integer && std::from_chars(begin, end, large).ec == std::errc{}) return JsonValue(large);
+            if (is_integer && std::from_chars(begin, end, small).ec == std::errc{})
+                return JsonValue(small);
+            if (is_integer && std::from_chars(begin, end, large).ec == std::errc{})
+                return JsonValue(large);
             if (std::from_chars(begin, end, real).ec == std::errc{}) return JsonValue(real);
         }
         return text_value(text);
@@ -240,8 +246,9 @@ class CallReader {
 
 }  // namespace detail
 
-/// The call that a text spells, `call:name{key:value,…}` with white space around any token; nothing where it spells
-/// none, is cut off, or nests deeper than json::max_depth. Of a key that is there twice the last value counts.
+/// The call that a text spells, `call:name{key:value,…}` with white space around any token; nothing
+/// where it spells none, is cut off, or nests deeper than json::max_depth. Of a key that is there
+/// twice the last value counts.
 [[nodiscard]] inline std::optional<ToolCall> parse_call(std::string_view text) {
     return detail::CallReader(text).read();
 }

@@ -15,8 +15,8 @@
 
 namespace carat {
 
-/// The ids of a rendered prompt. What spells a special token in its user text (`<|turn>`, `<|image|>`) stays text;
-/// where nothing does, the ids are those of the whole text.
+/// The ids of a rendered prompt. What spells a special token in its user text (`<|turn>`,
+/// `<|image|>`) stays text; where nothing does, the ids are those of the whole text.
 [[nodiscard]] inline Result<std::vector<std::int32_t>> encode_prompt(const Tokenizer& tokenizer,
                                                                      const PromptText& prompt) {
     return tokenizer.encode(prompt.text, {.user_text = prompt.user_text});
@@ -24,7 +24,8 @@ namespace carat {
 
 /// The ids of the prompt for a conversation: render_chat and encode_prompt in one.
 [[nodiscard]] inline Result<std::vector<std::int32_t>> encode_chat(const Tokenizer& tokenizer,
-                                                                   const JsonValue& messages, const JsonValue* tools,
+                                                                   const JsonValue& messages,
+                                                                   const JsonValue* tools,
                                                                    const ChatOptions& options) {
     auto prompt = render_chat(messages, tools, options);
     if (!prompt) return std::move(prompt).error();

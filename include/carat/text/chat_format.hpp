@@ -1,6 +1,6 @@
 /// \file
-/// Messages into the prompt that Gemma 4 was trained on. Source: spec/chat.md, sections 2 to 8 (the canonical
-/// revision).
+/// Messages into the prompt that Gemma 4 was trained on. Source: spec/chat.md, sections 2 to 8 (the
+/// canonical revision).
 #pragma once
 
 #include "carat/json.hpp"
@@ -22,14 +22,16 @@ namespace carat {
 
 namespace detail {
 
-/// One rendering. Every method appends to the prompt; errors name the message by its index in the input.
+/// One rendering. Every method appends to the prompt; errors name the message by its index in the
+/// input.
 class ChatRenderer {
   public:
     explicit ChatRenderer(const ChatOptions& options) : options_(options) {}
 
     Result<PromptText> render(const JsonValue& messages, const JsonValue* tools) {
         if (!messages.IsArray()) {
-            return fail("messages is " + std::string(json::type_name(&messages)) + ", expected an array");
+            return fail("messages is " + std::string(json::type_name(&messages)) +
+                        ", expected an array");
         }
         if (tools != nullptr && !tools->IsNull() && !tools->IsArray()) {
             return fail("tools is " + std::string(json::type_name(tools)) + ", expected an array");
@@ -39,8 +41,8 @@ class ChatRenderer {
             if (json::string(json::find(messages_[i], "role"))) continue;
             const bool object = messages_[i].IsObject();
             return fail(at(i) + (object ? ".role is " : " is ") +
-                        json::type_name(object ? json::find(messages_[i], "role") : &messages_[i]) + ", expected " +
-                        (object ? "a string" : "an object with a role"));
+                        json::type_name(object ? json::find(messages_[i], "role") : &messages_[i]) +
+                        ", expected " + (object ? "a string" : "an object with a role"));
         }
         out_.control("<bos>");
         if (auto done = system_turn(tools); !done) return std::move(done).error();
@@ -53,13 +55,21 @@ class ChatRenderer {
     enum class Last { text, call, response };
 
     static Error fail(const std::string& why) { return {Errc::bad_format, why}; }
-    static std::string at(std::size_t message) { return "messages[" + std::to_string(message) + "]"; }
-    static std::string at(const std::string& list, std::size_t i) { return list + "[" + std::to_string(i) + "]"; }
-    std::string_view role(std::size_t i) const { return *json::string(json::find(messages_[i], "role")); }
+    static std::string at(std::size_t message) {
+        return "messages[" + std::to_string(message) + "]";
+    }
+    static std::string at(const std::string& list, std::size_t i) {
+        return list + "[" + std::to_string(i) + "]";
+    }
+    std::string_view role(std::size_t i) const {
+        return *json::string(json::find(messages_[i], "role"));
+    }
 
-    /// The system message (if it comes first), the switch for thinking, and the tools share one turn.
+    /// The system message (if it comes first), the switch for thinking, and the tools share one
+    /// turn.
     Result<void> system_turn(const JsonValue* tools) {
-        const bool has_system = !messages_.empty() && (role(0) == "system" || role(0) == "developer");
+        const bool has_system =
+            !messages_.empty() && (role(0) == "system" || role(0) == "developer");
         if (!options_.enable_thinking && !json::truthy(tools) && !has_system) return {};
         out_.control("<|turn>system\n");
         if (options_.enable_thinking) out_.control("<|think|>\n");
@@ -84,8 +94,10 @@ class ChatRenderer {
     }
 
     static Result<void> check_content(const JsonValue* content, std::size_t i) {
-        if (content == nullptr || content->IsNull() || content->IsString() || content->IsArray()) return {};
-        return fail(at(i) + ".content is " + json::type_name(content) + ", expected a string or an array of parts");
+        if (content == nullptr || content->IsNull() || content->IsString() || content->IsArray())
+            return {};
+        return fail(at(i) + ".content is " + json::type_name(content) +
+                    ", expected a string or an array of parts");
     }
 
     Result<void> turns() {
@@ -114,7 +126,8 @@ class ChatRenderer {
         last_ = Last::text;
         const JsonValue* calls = json::find(m, "tool_calls");
         const bool has_calls = json::truthy(calls);
-        if (auto done = thought(i, is_recent || (options_.preserve_thinking && has_calls)); !done) return done;
+        if (auto done = thought(i, is_recent || (options_.preserve_thinking && has_calls)); !done)
+            return done;
         if (has_calls) {
             if (auto done = tool_calls(i, calls); !done) return done;
         }
@@ -147,8 +160,8 @@ class ChatRenderer {
         if (alias) text = json::find(messages_[i], "reasoning_content");
         if (!shown || !json::truthy(text)) return {};
         if (!text->IsString()) {
-            return fail(at(i) + (alias ? ".reasoning_content is " : ".reasoning is ") + json::type_name(text) +
-                        ", expected a string");
+            return fail(at(i) + (alias ? ".reasoning_content is " : ".reasoning is ") +
+                        json::type_name(text) + ", expected a string");
         }
         out_.control(open_thought);
         out_.user(*json::string(text));
@@ -158,7 +171,8 @@ class ChatRenderer {
 
     Result<void> tool_calls(std::size_t i, const JsonValue* calls) {
         const std::string list = at(i) + ".tool_calls";
-        if (!calls->IsArray()) return fail(list + " is " + json::type_name(calls) + ", expected an array");
+        if (!calls->IsArray())
+            return fail(list + " is " + json::type_name(calls) + ", expected an array");
         std::size_t index = 0;
         for (const JsonValue& call : json::elements(calls)) {
             const std::string where = at(list, index++) + ".function";
@@ -169,7 +183,8 @@ class ChatRenderer {
             }
             const JsonValue* arguments = json::find(function, "arguments");
             if (arguments != nullptr && !arguments->IsNull() && !arguments->IsObject()) {
-                return fail(where + ".arguments is " + json::type_name(arguments) + ", expected an object");
+                return fail(where + ".arguments is " + json::type_name(arguments) +
+                            ", expected an object");
             }
             out_.control("<|tool_call>call:");
             out_.user(*json::string(name));
@@ -182,7 +197,8 @@ class ChatRenderer {
     }
 
     /// One response; `value` is null for a string that is given as such.
-    void response(std::string_view name, const JsonValue* value, std::string_view text, bool& responded) {
+    void response(std::string_view name, const JsonValue* value, std::string_view text,
+                  bool& responded) {
         out_.control("<|tool_response>response:");
         out_.user(name);
         out_.control("{");
@@ -209,11 +225,13 @@ class ChatRenderer {
     /// Results inside the assistant's message, Google's own form.
     Result<void> tool_responses(std::size_t i, const JsonValue* responses, bool& responded) {
         const std::string list = at(i) + ".tool_responses";
-        if (!responses->IsArray()) return fail(list + " is " + json::type_name(responses) + ", expected an array");
+        if (!responses->IsArray())
+            return fail(list + " is " + json::type_name(responses) + ", expected an array");
         std::size_t index = 0;
         for (const JsonValue& r : json::elements(responses)) {
             const JsonValue* value = json::find(r, "response");
-            if (value == nullptr) return fail(at(list, index) + ".response is missing, expected a value");
+            if (value == nullptr)
+                return fail(at(list, index) + ".response is missing, expected a value");
             response(name_or_unknown(r), value, {}, responded);
             ++index;
         }
@@ -236,7 +254,8 @@ class ChatRenderer {
             if (content == nullptr) content = &null;
             if (content->IsObject()) {
                 return fail(at(k) +
-                            ".content is an object, expected a string (or tool_responses in the message that calls)");
+                            ".content is an object, expected a string (or tool_responses in the "
+                            "message that calls)");
             }
             if (!content->IsArray()) {
                 response(name, content, {}, responded);
@@ -318,10 +337,11 @@ class ChatRenderer {
 
 }  // namespace detail
 
-/// The prompt for a conversation: `messages` is an array, `tools` an array, null or absent, both in the form of
-/// spec/chat.md, section 3. What is not of that form is an error that names the place
+/// The prompt for a conversation: `messages` is an array, `tools` an array, null or absent, both in
+/// the form of spec/chat.md, section 3. What is not of that form is an error that names the place
 /// (`messages[2].tool_calls[0].function.arguments`).
-[[nodiscard]] inline Result<PromptText> render_chat(const JsonValue& messages, const JsonValue* tools,
+[[nodiscard]] inline Result<PromptText> render_chat(const JsonValue& messages,
+                                                    const JsonValue* tools,
                                                     const ChatOptions& options) {
     return detail::ChatRenderer(options).render(messages, tools);
 }

@@ -4,10 +4,12 @@
 
 namespace carat {
 
-/// The two variants of the chat format. They differ where thinking is off and the model is to speak.
+/// The two variants of the chat format. They differ where thinking is off and the model is to
+/// speak.
 enum class ChatVariant {
     small,  ///< E2B, E4B
-    large,  ///< 26B-A4B, 31B: an empty thought is put into the model's mouth, which keeps it from thinking
+    large,  ///< 26B-A4B, 31B: an empty thought is put into the model's mouth, which keeps it from
+            ///< thinking
 };
 
 struct ChatOptions {

@@ -1,5 +1,6 @@
 /// \file
-/// What a model's raw output means: thoughts, the answer, and calls of tools. Source: spec/chat.md, section 13.
+/// What a model's raw output means: thoughts, the answer, and calls of tools. Source: spec/chat.md,
+/// section 13.
 #pragma once
 
 #include "carat/text/call_syntax.hpp"
@@ -22,8 +23,8 @@ struct Reply {
     std::vector<std::string> malformed_calls;  ///< the raw text of calls that could not be read
 };
 
-/// Takes output apart while it comes in. The text has its control tokens visible (Tokenizer::decode without
-/// skip_special) and may be cut anywhere. After finish the parser has nothing left to say.
+/// Takes output apart while it comes in. The text has its control tokens visible (Tokenizer::decode
+/// without skip_special) and may be cut anywhere. After finish the parser has nothing left to say.
 class ReplyParser {
   public:
     /// `starts_in_thought` says whether the prompt left a thought open (carat::starts_in_thought).
@@ -34,7 +35,8 @@ class ReplyParser {
     /// Where the output stands.
     [[nodiscard]] State state() const noexcept { return state_; }
 
-    /// The next part of the output. What follows `<turn|>`, `<eos>` or `<|tool_response>` is not looked at.
+    /// The next part of the output. What follows `<turn|>`, `<eos>` or `<|tool_response>` is not
+    /// looked at.
     void push(std::string_view text) {
         if (state_ == State::stopped) return;
         buffer_ += text;
@@ -74,12 +76,13 @@ class ReplyParser {
         return token == (state_ == State::thought ? Token::close_thought : Token::close_call);
     }
 
-    /// Moves text from the buffer, where `done` is the first byte not yet looked at, to the body, up to the next
-    /// control token, and acts on the token. False where the buffer holds none; then what is left in it may be the
-    /// start of one.
+    /// Moves text from the buffer, where `done` is the first byte not yet looked at, to the body,
+    /// up to the next control token, and acts on the token. False where the buffer holds none; then
+    /// what is left in it may be the start of one.
     bool step(std::size_t& done) {
         const std::string_view text = std::string_view(buffer_).substr(done);
-        for (std::size_t at = text.find('<'); at != std::string_view::npos; at = text.find('<', at + 1)) {
+        for (std::size_t at = text.find('<'); at != std::string_view::npos;
+             at = text.find('<', at + 1)) {
             const std::string_view rest = text.substr(at);
             for (const Control& control : controls) {
                 if (!counts(control.token)) continue;
@@ -143,7 +146,8 @@ class ReplyParser {
     /// A channel starts with its name; `thought` is the one that has no say.
     void add_thought(std::string_view body) {
         constexpr std::string_view name = "thought";
-        if (named_ && (body == name || body.starts_with("thought\n"))) body.remove_prefix(name.size());
+        if (named_ && (body == name || body.starts_with("thought\n")))
+            body.remove_prefix(name.size());
         body = unicode::trim(body);
         if (body.empty()) return;
         if (!reply_.thinking.empty()) reply_.thinking += '\n';

@@ -1,5 +1,6 @@
 /// \file
-/// The small rules of the chat format about thoughts and media. Source: spec/chat.md, sections 3, 4 and 8.
+/// The small rules of the chat format about thoughts and media. Source: spec/chat.md, sections 3, 4
+/// and 8.
 #pragma once
 
 #include "carat/text/unicode.hpp"
@@ -13,11 +14,14 @@ namespace carat {
 /// What a prompt ends with when the model is to go on in the middle of a thought.
 inline constexpr std::string_view open_thought = "<|channel>thought\n";
 
-/// Whether the model's answer to a prompt starts inside of a thought (after a tool's result, with thinking on).
-[[nodiscard]] inline bool starts_in_thought(std::string_view prompt) noexcept { return prompt.ends_with(open_thought); }
+/// Whether the model's answer to a prompt starts inside of a thought (after a tool's result, with
+/// thinking on).
+[[nodiscard]] inline bool starts_in_thought(std::string_view prompt) noexcept {
+    return prompt.ends_with(open_thought);
+}
 
-/// A text without thoughts: what stands between `<|channel>` and `<channel|>`, or after a `<|channel>` that nothing
-/// closes, is left out; a stray `<channel|>` disappears. Trimmed.
+/// A text without thoughts: what stands between `<|channel>` and `<channel|>`, or after a
+/// `<|channel>` that nothing closes, is left out; a stray `<channel|>` disappears. Trimmed.
 [[nodiscard]] inline std::string strip_thinking(std::string_view text) {
     constexpr std::string_view opens = "<|channel>";
     constexpr std::string_view closes = "<channel|>";
@@ -32,7 +36,8 @@ inline constexpr std::string_view open_thought = "<|channel>thought\n";
     return std::string(unicode::trim(out));
 }
 
-/// The placeholder of a part of a message (`<|image|>`, `<|audio|>`, `<|video|>`), empty for text and unknown types.
+/// The placeholder of a part of a message (`<|image|>`, `<|audio|>`, `<|video|>`), empty for text
+/// and unknown types.
 [[nodiscard]] inline std::string_view media_placeholder(std::string_view part_type) noexcept {
     if (part_type == "image" || part_type == "image_url") return "<|image|>";
     if (part_type == "audio" || part_type == "input_audio") return "<|audio|>";

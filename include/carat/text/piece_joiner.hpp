@@ -11,9 +11,9 @@
 
 namespace carat {
 
-/// Joins pieces in order. A run of byte pieces is text only if the whole run is valid UTF-8; otherwise each of its
-/// bytes is one U+FFFD. So a run is held back until another piece or the end shows how long it is; everything else
-/// comes out at once. Source: spec/processing.md, 2.2.
+/// Joins pieces in order. A run of byte pieces is text only if the whole run is valid UTF-8;
+/// otherwise each of its bytes is one U+FFFD. So a run is held back until another piece or the end
+/// shows how long it is; everything else comes out at once. Source: spec/processing.md, 2.2.
 class PieceJoiner {
   public:
     /// The text that is certain once this byte has been added: none.
@@ -23,7 +23,8 @@ class PieceJoiner {
     [[nodiscard]] std::string add_piece(std::string_view piece) {
         constexpr std::string_view space = "\xE2\x96\x81";
         std::string out = finish();
-        for (std::size_t at = piece.find(space); at != std::string_view::npos; at = piece.find(space)) {
+        for (std::size_t at = piece.find(space); at != std::string_view::npos;
+             at = piece.find(space)) {
             out += piece.substr(0, at);
             out += ' ';
             piece.remove_prefix(at + space.size());

@@ -10,9 +10,9 @@
 
 namespace carat {
 
-/// The text of a prompt. What the chat format itself writes is control text, where `<|turn>` is a token; what came in
-/// with messages and tools is user text, where it is six letters. `user_text` tells a tokenizer where the one ends and
-/// the other begins (EncodeOptions::user_text).
+/// The text of a prompt. What the chat format itself writes is control text, where `<|turn>` is a
+/// token; what came in with messages and tools is user text, where it is six letters. `user_text`
+/// tells a tokenizer where the one ends and the other begins (EncodeOptions::user_text).
 struct PromptText {
     std::string text;
     std::vector<TextRange> user_text;  ///< ascending, not touching
@@ -20,7 +20,8 @@ struct PromptText {
     void control(std::string_view part) { text += part; }
     void user(std::string_view part) {
         if (part.empty()) return;
-        if (user_text.empty() || user_text.back().end != text.size()) user_text.push_back({text.size(), text.size()});
+        if (user_text.empty() || user_text.back().end != text.size())
+            user_text.push_back({text.size(), text.size()});
         text += part;
         user_text.back().end = text.size();
     }

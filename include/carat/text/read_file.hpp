@@ -20,10 +20,13 @@ namespace carat {
     return file != nullptr;
 }
 
-/// The bytes of a file. A file that is missing, not readable or larger than `max_bytes` is an error that names it.
+/// The bytes of a file. A file that is missing, not readable or larger than `max_bytes` is an error
+/// that names it.
 [[nodiscard]] inline Result<std::string> read_file(const std::string& path,
                                                    std::size_t max_bytes = std::size_t{1} << 30) {
-    const auto fail = [&](Errc code, const std::string& why) { return Error{code, path + ": " + why}; };
+    const auto fail = [&](Errc code, const std::string& why) {
+        return Error{code, path + ": " + why};
+    };
     struct Close {
         void operator()(std::FILE* f) const { std::fclose(f); }
     };
@@ -37,7 +40,8 @@ namespace carat {
         }
         bytes.append(buffer, n);
     }
-    if (std::ferror(file.get()) != 0) return fail(Errc::io, std::strerror(errno));  // a folder, for one
+    if (std::ferror(file.get()) != 0)
+        return fail(Errc::io, std::strerror(errno));  // a folder, for one
     return bytes;
 }
 

@@ -1,9 +1,9 @@
 /// \file
-/// The file format of sentencepiece, `tokenizer.model`, read and written by hand: it is a protobuf message of which a
-/// dozen fields matter.
+/// The file format of sentencepiece, `tokenizer.model`, read and written by hand: it is a protobuf
+/// message of which a dozen fields matter.
 ///
-/// sentencepiece itself only ever sees bytes that write_sentencepiece_proto made, because it stops the program on some
-/// broken files.
+/// sentencepiece itself only ever sees bytes that write_sentencepiece_proto made, because it stops
+/// the program on some broken files.
 #pragma once
 
 #include "carat/result.hpp"
@@ -83,7 +83,8 @@ class Reader {
 };
 
 inline void put_varint(std::string& out, std::uint64_t value) {
-    for (; value >= 0x80; value >>= 7) out += static_cast<char>(static_cast<unsigned char>(value | 0x80));
+    for (; value >= 0x80; value >>= 7)
+        out += static_cast<char>(static_cast<unsigned char>(value | 0x80));
     out += static_cast<char>(static_cast<unsigned char>(value));
 }
 inline void put_number(std::string& out, unsigned field, std::uint64_t value) {
@@ -104,7 +105,8 @@ inline void put_float(std::string& out, unsigned field, float value) {
 }
 inline float read_float(std::string_view bytes) noexcept {
     std::uint32_t bits = 0;
-    for (std::size_t i = 0; i < 4; ++i) bits |= std::uint32_t{static_cast<std::uint8_t>(bytes[i])} << (8 * i);
+    for (std::size_t i = 0; i < 4; ++i)
+        bits |= std::uint32_t{static_cast<std::uint8_t>(bytes[i])} << (8 * i);
     float value = 0;
     std::memcpy(&value, &bits, sizeof value);
     return value;
@@ -112,8 +114,9 @@ inline float read_float(std::string_view bytes) noexcept {
 
 }  // namespace detail::proto
 
-/// The bytes of a sentencepiece model with the pieces, scores and types of a checked vocabulary: BPE with byte
-/// fallback, a space becomes U+2581, nothing else is touched. Source: spec/processing.md, 2.4.
+/// The bytes of a sentencepiece model with the pieces, scores and types of a checked vocabulary:
+/// BPE with byte fallback, a space becomes U+2581, nothing else is touched. Source:
+/// spec/processing.md, 2.4.
 [[nodiscard]] inline std::string write_sentencepiece_proto(const Vocabulary& v) {
     namespace proto = detail::proto;
     std::string out;
@@ -157,10 +160,12 @@ inline float read_float(std::string_view bytes) noexcept {
     return out;
 }
 
-/// The content of a `tokenizer.model`; `what` names the file in errors. Its control and user-defined symbols become
-/// added tokens, as the converters to `tokenizer.json` do; special are the control symbols and what looks like one. A
-/// file that is broken, no BPE with byte fallback, or that would change more of a text than its spaces, is an error.
-[[nodiscard]] inline Result<Vocabulary> read_sentencepiece_proto(std::string_view bytes, std::string_view what) {
+/// The content of a `tokenizer.model`; `what` names the file in errors. Its control and
+/// user-defined symbols become added tokens, as the converters to `tokenizer.json` do; special are
+/// the control symbols and what looks like one. A file that is broken, no BPE with byte fallback,
+/// or that would change more of a text than its spaces, is an error.
+[[nodiscard]] inline Result<Vocabulary> read_sentencepiece_proto(std::string_view bytes,
+                                                                 std::string_view what) {
     namespace proto = detail::proto;
     const auto fail = [&](const std::string& why, Errc code = Errc::bad_format) {
         return Error{code, std::string(what) + ": " + why};
@@ -216,29 +221,38 @@ inline float read_float(std::string_view bytes) noexcept {
         }
         return true;
     });
-    if (!fine) return fail("not a sentencepiece model: broken after " + std::to_string(v.pieces.size()) + " pieces");
+    if (!fine)
+        return fail("not a sentencepiece model: broken after " + std::to_string(v.pieces.size()) +
+                    " pieces");
     if (v.pieces.empty()) return fail("not a sentencepiece model: no pieces");
     if (model_type != 2) {
-        return fail("model_type is " + std::to_string(model_type) + ", expected 2 (BPE)", Errc::unsupported);
+        return fail("model_type is " + std::to_string(model_type) + ", expected 2 (BPE)",
+                    Errc::unsupported);
     }
-    if (byte_fallback == 0) return fail("byte_fallback is off, expected a BPE with byte pieces", Errc::unsupported);
-    if (has_charsmap || dummy_prefix != 0 || remove_spaces != 0 || escape_spaces == 0 || space_as_suffix != 0) {
+    if (byte_fallback == 0)
+        return fail("byte_fallback is off, expected a BPE with byte pieces", Errc::unsupported);
+    if (has_charsmap || dummy_prefix != 0 || remove_spaces != 0 || escape_spaces == 0 ||
+        space_as_suffix != 0) {
         return fail(
-            "the normalizer changes text, expected an identity without dummy prefix that keeps every space and escapes "
+            "the normalizer changes text, expected an identity without dummy prefix that keeps "
+            "every space and escapes "
             "it",
             Errc::unsupported);
     }
     for (std::size_t id = 0; id < v.pieces.size(); ++id) {
         const std::string& piece = v.pieces[id];
         PieceType& type = v.types[id];
-        if (type != PieceType::control && type != PieceType::unknown && type != PieceType::user_defined) continue;
+        if (type != PieceType::control && type != PieceType::unknown &&
+            type != PieceType::user_defined)
+            continue;
         if (piece.empty()) return fail("piece " + std::to_string(id) + " is empty");
-        v.added.push_back(
-            {piece, static_cast<std::int32_t>(id), type != PieceType::user_defined || looks_special(piece)});
+        v.added.push_back({piece, static_cast<std::int32_t>(id),
+                           type != PieceType::user_defined || looks_special(piece)});
         if (type != PieceType::user_defined) continue;
-        // Added tokens are matched before sentencepiece sees the text. A single character stays text where they are
-        // not.
-        type = unicode::first_code_point(piece).length == piece.size() ? PieceType::normal : PieceType::control;
+        // Added tokens are matched before sentencepiece sees the text. A single character stays
+        // text where they are not.
+        type = unicode::first_code_point(piece).length == piece.size() ? PieceType::normal
+                                                                       : PieceType::control;
     }
     if (auto checked = check_vocabulary(v, what); !checked) return std::move(checked).error();
     return v;

@@ -1,5 +1,6 @@
 /// \file
-/// `tokenizer_config.json`: which added tokens are special, and whether plain text starts with `<bos>`.
+/// `tokenizer_config.json`: which added tokens are special, and whether plain text starts with
+/// `<bos>`.
 #pragma once
 
 #include "carat/json.hpp"
@@ -34,21 +35,27 @@ inline void mark_special(Vocabulary& v, std::string_view text) {
 
 /// A token is given as its text or as an object with `content`.
 inline void mark_special(Vocabulary& v, const JsonValue& token) {
-    const auto text = token.IsObject() ? json::string(json::find(token, "content")) : json::string(token);
+    const auto text =
+        token.IsObject() ? json::string(json::find(token, "content")) : json::string(token);
     if (text && !text->empty()) mark_special(v, *text);
 }
 
 }  // namespace detail
 
-/// Applies a `tokenizer_config.json` to the vocabulary it stands beside; `what` names the file in errors.
-/// `added_tokens_decoder` adds tokens (also beyond the last id, without gaps) and says which are special; so do members
-/// whose name ends in `_token`, `extra_special_tokens` and `additional_special_tokens`. `add_bos_token` sets
-/// Vocabulary::add_bos. An id that belongs to another piece is an error.
-[[nodiscard]] inline Result<void> apply_tokenizer_config(Vocabulary& v, std::string_view text, std::string_view what) {
+/// Applies a `tokenizer_config.json` to the vocabulary it stands beside; `what` names the file in
+/// errors. `added_tokens_decoder` adds tokens (also beyond the last id, without gaps) and says
+/// which are special; so do members whose name ends in `_token`, `extra_special_tokens` and
+/// `additional_special_tokens`. `add_bos_token` sets Vocabulary::add_bos. An id that belongs to
+/// another piece is an error.
+[[nodiscard]] inline Result<void> apply_tokenizer_config(Vocabulary& v, std::string_view text,
+                                                         std::string_view what) {
     auto tree = parse_json(text, what);
     if (!tree) return std::move(tree).error();
-    const auto fail = [&](const std::string& why) { return Error{Errc::bad_format, std::string(what) + ": " + why}; };
-    if (!tree->IsObject()) return fail(std::string("the file is ") + json::type_name(&*tree) + ", expected an object");
+    const auto fail = [&](const std::string& why) {
+        return Error{Errc::bad_format, std::string(what) + ": " + why};
+    };
+    if (!tree->IsObject())
+        return fail(std::string("the file is ") + json::type_name(&*tree) + ", expected an object");
 
     std::map<std::size_t, const JsonValue*> decoder;  // by id, so that new pieces come in order
     for (const auto& entry : json::members(json::find(*tree, "added_tokens_decoder"))) {
@@ -73,12 +80,14 @@ inline void mark_special(Vocabulary& v, const JsonValue& token) {
             return fail(at + " is " + std::string(*content) + ", but that id is " +
                         (id < v.pieces.size() ? v.pieces[id] : "beyond the vocabulary"));
         }
-        const auto flag = [e = entry](const char* key) { return json::boolean(json::find(e, key)) == true; };
+        const auto flag = [e = entry](const char* key) {
+            return json::boolean(json::find(e, key)) == true;
+        };
         const AddedToken token{std::string(*content), static_cast<std::int32_t>(id),
                                flag("special"),       flag("lstrip"),
                                flag("rstrip"),        flag("single_word")};
-        const auto known =
-            std::find_if(v.added.begin(), v.added.end(), [&](const AddedToken& a) { return a.id == token.id; });
+        const auto known = std::find_if(v.added.begin(), v.added.end(),
+                                        [&](const AddedToken& a) { return a.id == token.id; });
         if (known == v.added.end()) {
             v.added.push_back(token);
         } else {

@@ -26,8 +26,8 @@ class TokenizerJsonReader {
 
     Result<Vocabulary> read() {
         for (auto step : {&TokenizerJsonReader::check_kind, &TokenizerJsonReader::read_pieces,
-                          &TokenizerJsonReader::read_added_tokens, &TokenizerJsonReader::read_merges,
-                          &TokenizerJsonReader::set_types}) {
+                          &TokenizerJsonReader::read_added_tokens,
+                          &TokenizerJsonReader::read_merges, &TokenizerJsonReader::set_types}) {
             if (auto done = (this->*step)(); !done) return std::move(done).error();
         }
         v_.add_bos = puts_bos_first();
@@ -57,18 +57,23 @@ class TokenizerJsonReader {
             return fail("model.type is " + std::string(type) + ", expected BPE", Errc::unsupported);
         }
         if (json::boolean(json::find(model_, "byte_fallback")) != true) {
-            return fail("model.byte_fallback is not true, expected a BPE with byte pieces", Errc::unsupported);
+            return fail("model.byte_fallback is not true, expected a BPE with byte pieces",
+                        Errc::unsupported);
         }
-        for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "ignore_merges"}) {
+        for (const char* key :
+             {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "ignore_merges"}) {
             if (json::truthy(json::find(model_, key))) {
-                return fail("model." + std::string(key) + " is set, expected none", Errc::unsupported);
+                return fail("model." + std::string(key) + " is set, expected none",
+                            Errc::unsupported);
             }
         }
         if (!only_replaces_spaces(json::find(root_, "normalizer"))) {
-            return fail("normalizer is not the replacement of a space by U+2581 alone", Errc::unsupported);
+            return fail("normalizer is not the replacement of a space by U+2581 alone",
+                        Errc::unsupported);
         }
         if (!splits_at_most_at_spaces(json::find(root_, "pre_tokenizer"))) {
-            return fail("pre_tokenizer is not a split at spaces, expected that or none", Errc::unsupported);
+            return fail("pre_tokenizer is not a split at spaces, expected that or none",
+                        Errc::unsupported);
         }
         return {};
     }
@@ -93,24 +98,27 @@ class TokenizerJsonReader {
 
     Result<void> read_pieces() {
         const JsonValue* vocab = json::find(model_, "vocab");
-        if (vocab == nullptr || !vocab->IsObject()) return expected("model.vocab", vocab, "an object");
+        if (vocab == nullptr || !vocab->IsObject())
+            return expected("model.vocab", vocab, "an object");
         const auto entries = json::members(vocab);
         v_.pieces.resize(entries.size() + json::elements(json::find(root_, "added_tokens")).size());
         ids_.reserve(v_.pieces.size());
         for (const auto& entry : entries) {
-            if (auto done = add_piece(json::key(entry), json::unsigned_integer(entry.value)); !done) return done;
+            if (auto done = add_piece(json::key(entry), json::unsigned_integer(entry.value)); !done)
+                return done;
         }
         return {};
     }
 
     Result<void> add_piece(std::string_view piece, std::optional<std::uint64_t> id) {
         if (!id || *id >= v_.pieces.size()) {
-            return fail("piece " + std::string(piece) + " has no id from 0 to " + std::to_string(v_.pieces.size()) +
-                        ", expected ids without gaps");
+            return fail("piece " + std::string(piece) + " has no id from 0 to " +
+                        std::to_string(v_.pieces.size()) + ", expected ids without gaps");
         }
         std::string& place = v_.pieces[*id];
         if (!place.empty()) {
-            return fail("id " + std::to_string(*id) + " belongs to " + place + " and to " + std::string(piece));
+            return fail("id " + std::to_string(*id) + " belongs to " + place + " and to " +
+                        std::string(piece));
         }
         if (piece.empty()) return fail("id " + std::to_string(*id) + " belongs to an empty piece");
         if (!ids_.emplace(piece, static_cast<std::int32_t>(*id)).second) {
@@ -123,7 +131,8 @@ class TokenizerJsonReader {
 
     Result<void> read_added_tokens() {
         const JsonValue* list = json::find(root_, "added_tokens");
-        if (list != nullptr && !list->IsNull() && !list->IsArray()) return expected("added_tokens", list, "an array");
+        if (list != nullptr && !list->IsNull() && !list->IsArray())
+            return expected("added_tokens", list, "an array");
         for (const JsonValue& entry : json::elements(list)) {
             const auto text = json::string(json::find(entry, "content"));
             const auto id = json::unsigned_integer(json::find(entry, "id"));
@@ -132,12 +141,15 @@ class TokenizerJsonReader {
             if (known == nothing) {
                 if (auto done = add_piece(*text, id); !done) return done;
             } else if (static_cast<std::uint64_t>(known) != *id) {
-                return fail("added token " + std::string(*text) + " has the id " + std::to_string(*id) +
-                            ", but model.vocab gives it " + std::to_string(known));
+                return fail("added token " + std::string(*text) + " has the id " +
+                            std::to_string(*id) + ", but model.vocab gives it " +
+                            std::to_string(known));
             }
-            const auto flag = [&](const char* key) { return json::boolean(json::find(entry, key)) == true; };
-            v_.added.push_back({std::string(*text), static_cast<std::int32_t>(*id), flag("special"), flag("lstrip"),
-                                flag("rstrip"), flag("single_word")});
+            const auto flag = [&](const char* key) {
+                return json::boolean(json::find(entry, key)) == true;
+            };
+            v_.added.push_back({std::string(*text), static_cast<std::int32_t>(*id), flag("special"),
+                                flag("lstrip"), flag("rstrip"), flag("single_word")});
         }
         v_.pieces.resize(size_);
         return {};
@@ -156,7 +168,8 @@ class TokenizerJsonReader {
             std::string_view right;
             if (const auto text = json::string(entry)) {
                 const std::size_t space = text->find(' ');
-                if (space == std::string_view::npos) return fail(at + " has no space, expected \"left right\"");
+                if (space == std::string_view::npos)
+                    return fail(at + " has no space, expected \"left right\"");
                 left = text->substr(0, space);
                 right = text->substr(space + 1);
             } else {
@@ -173,7 +186,8 @@ class TokenizerJsonReader {
                             ") names a piece that model.vocab does not have");
             }
             const auto index = static_cast<std::size_t>(result);
-            if (v_.types[index] != PieceType::normal) {  // the first merge that makes a piece gives its rank
+            if (v_.types[index] !=
+                PieceType::normal) {  // the first merge that makes a piece gives its rank
                 v_.types[index] = PieceType::normal;
                 v_.scores[index] = -static_cast<float>(v_.merges.size());
             }
@@ -182,7 +196,8 @@ class TokenizerJsonReader {
         return {};
     }
 
-    /// What no merge makes is a single character, a byte, the unknown piece, or nothing that text could produce.
+    /// What no merge makes is a single character, a byte, the unknown piece, or nothing that text
+    /// could produce.
     Result<void> set_types() {
         const auto unknown = json::string(json::find(model_, "unk_token")).value_or("<unk>");
         for (std::size_t id = 0; id < size_; ++id) {
@@ -200,9 +215,10 @@ class TokenizerJsonReader {
 
     /// Whether the post-processor's template for a single text starts with `<bos>`.
     bool puts_bos_first() const {
-        const auto parts = json::elements(json::find(json::find(root_, "post_processor"), "single"));
-        return !parts.empty() &&
-               json::string(json::find(json::find(parts[0], "SpecialToken"), "id")) == std::string_view("<bos>");
+        const auto parts =
+            json::elements(json::find(json::find(root_, "post_processor"), "single"));
+        return !parts.empty() && json::string(json::find(json::find(parts[0], "SpecialToken"),
+                                                         "id")) == std::string_view("<bos>");
     }
 
     const JsonValue& root_;
@@ -216,10 +232,11 @@ class TokenizerJsonReader {
 }  // namespace detail
 
 /// The content of a `tokenizer.json`; `what` names the file in errors.
-/// A file that is broken, or asks for something carat does not do (another model than BPE with byte fallback, another
-/// normalizer than space to U+2581, ids with gaps), is an error that names the member. Source: spec/processing.md, 2
-/// and 2.4.
-[[nodiscard]] inline Result<Vocabulary> read_tokenizer_json(std::string_view text, std::string_view what) {
+/// A file that is broken, or asks for something carat does not do (another model than BPE with byte
+/// fallback, another normalizer than space to U+2581, ids with gaps), is an error that names the
+/// member. Source: spec/processing.md, 2 and 2.4.
+[[nodiscard]] inline Result<Vocabulary> read_tokenizer_json(std::string_view text,
+                                                            std::string_view what) {
     auto tree = parse_json(text, what);
     if (!tree) return std::move(tree).error();
     return detail::TokenizerJsonReader(*tree, what).read();

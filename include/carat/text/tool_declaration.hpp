@@ -1,5 +1,6 @@
 /// \file
-/// A function that a model may call, declared in its prompt. Source: spec/chat.md, section 6, quirks included.
+/// A function that a model may call, declared in its prompt. Source: spec/chat.md, section 6,
+/// quirks included.
 #pragma once
 
 #include "carat/json.hpp"
@@ -54,9 +55,11 @@ class Fields {
 
 inline void write_schema(PromptText& out, const JsonValue& schema);
 
-/// The entries of `properties`. With `filter`, keys that are words of the schema language are no properties.
+/// The entries of `properties`. With `filter`, keys that are words of the schema language are no
+/// properties.
 inline void write_properties(PromptText& out, const JsonValue* properties, bool filter) {
-    constexpr std::array<std::string_view, 5> words = {"description", "type", "properties", "required", "nullable"};
+    constexpr std::array<std::string_view, 5> words = {"description", "type", "properties",
+                                                       "required", "nullable"};
     Fields entry(out);
     for (const auto& [key, schema] : sorted_members(properties)) {
         if (filter && std::find(words.begin(), words.end(), key) != words.end()) continue;
@@ -94,13 +97,16 @@ inline void write_items(PromptText& out, const JsonValue& items) {
 inline void write_schema(PromptText& out, const JsonValue& schema) {
     const std::string type = type_in_capitals(&schema);
     Fields field(out);
-    if (const JsonValue* description = json::find(schema, "description"); json::truthy(description)) {
+    if (const JsonValue* description = json::find(schema, "description");
+        json::truthy(description)) {
         field("description:").quoted(python_text(*description));
     }
-    if (const JsonValue* values = json::find(schema, "enum"); type == "STRING" && json::truthy(values)) {
+    if (const JsonValue* values = json::find(schema, "enum");
+        type == "STRING" && json::truthy(values)) {
         write_value(field("enum:"), *values, true);
     }
-    if (const JsonValue* items = json::find(schema, "items"); type == "ARRAY" && !json::members(items).empty()) {
+    if (const JsonValue* items = json::find(schema, "items");
+        type == "ARRAY" && !json::members(items).empty()) {
         write_items(field("items:{"), *items);
         out.control("}");
     }
@@ -108,7 +114,8 @@ inline void write_schema(PromptText& out, const JsonValue& schema) {
     if (type == "OBJECT") {
         const JsonValue* properties = json::find(schema, "properties");
         const bool has_properties = properties != nullptr && properties->IsObject();
-        write_properties(field("properties:{"), has_properties ? properties : &schema, !has_properties);
+        write_properties(field("properties:{"), has_properties ? properties : &schema,
+                         !has_properties);
         out.control("}");
         if (const JsonValue* required = json::find(schema, "required"); json::truthy(required)) {
             write_strings(field("required:"), required);
@@ -119,7 +126,8 @@ inline void write_schema(PromptText& out, const JsonValue& schema) {
 
 /// The closing brace comes with the type, and is missing with it.
 inline void write_parameters(PromptText& out, const JsonValue& parameters) {
-    if (const JsonValue* properties = json::find(parameters, "properties"); json::truthy(properties)) {
+    if (const JsonValue* properties = json::find(parameters, "properties");
+        json::truthy(properties)) {
         out.control("properties:{");
         write_properties(out, properties, false);
         out.control("},");
@@ -138,23 +146,28 @@ inline void write_parameters(PromptText& out, const JsonValue& parameters) {
 
 }  // namespace detail::declaration
 
-/// Writes `declaration:name{…}` for a tool, `{"type": "function", "function": {"name", "description", "parameters"}}`.
-/// `where` names the tool in errors; one without a function or the function without a name is an error.
-[[nodiscard]] inline Result<void> write_declaration(PromptText& out, const JsonValue& tool, const std::string& where) {
+/// Writes `declaration:name{…}` for a tool, `{"type": "function", "function": {"name",
+/// "description", "parameters"}}`. `where` names the tool in errors; one without a function or the
+/// function without a name is an error.
+[[nodiscard]] inline Result<void> write_declaration(PromptText& out, const JsonValue& tool,
+                                                    const std::string& where) {
     namespace declaration = detail::declaration;
     const JsonValue* function = json::find(tool, "function");
     const JsonValue* name = json::find(function, "name");
     if (name == nullptr || !name->IsString()) {
-        return Error{Errc::bad_format, where + ".function" + (function == nullptr ? "" : ".name") + " is " +
-                                           json::type_name(function == nullptr ? nullptr : name) + ", expected " +
-                                           (function == nullptr ? "an object with the function's name" : "a string")};
+        return Error{Errc::bad_format,
+                     where + ".function" + (function == nullptr ? "" : ".name") + " is " +
+                         json::type_name(function == nullptr ? nullptr : name) + ", expected " +
+                         (function == nullptr ? "an object with the function's name" : "a string")};
     }
     out.control("declaration:");
     out.user(*json::string(name));
     out.control("{description:");
     const JsonValue* description = json::find(function, "description");
-    out.quoted(description == nullptr || description->IsNull() ? std::string() : python_text(*description));
-    if (const JsonValue* parameters = json::find(function, "parameters"); json::truthy(parameters)) {
+    out.quoted(description == nullptr || description->IsNull() ? std::string()
+                                                               : python_text(*description));
+    if (const JsonValue* parameters = json::find(function, "parameters");
+        json::truthy(parameters)) {
         out.control(",parameters:{");
         declaration::write_parameters(out, *parameters);
     }
@@ -165,7 +178,8 @@ inline void write_parameters(PromptText& out, const JsonValue& parameters) {
             out.quoted(python_text(*text));
             out.control(",");
         }
-        if (declaration::type_in_capitals(response) == "OBJECT") out.control("type:<|\"|>OBJECT<|\"|>}");
+        if (declaration::type_in_capitals(response) == "OBJECT")
+            out.control("type:<|\"|>OBJECT<|\"|>}");
     }
     out.control("}");
     return {};

@@ -17,8 +17,8 @@ namespace carat::unicode {
 /// U+FFFD, what stands for bytes that are no text.
 inline constexpr std::string_view replacement = "\xEF\xBF\xBD";
 
-/// One code point at the start of a text. `length` is 0 where the text is empty or does not start with valid UTF-8
-/// (overlong forms, surrogates and numbers above U+10FFFF are not valid).
+/// One code point at the start of a text. `length` is 0 where the text is empty or does not start
+/// with valid UTF-8 (overlong forms, surrogates and numbers above U+10FFFF are not valid).
 struct CodePoint {
     char32_t value = 0;
     std::size_t length = 0;
@@ -57,7 +57,9 @@ inline void append(std::string& out, char32_t c) {
         out += replacement;
         return;
     }
-    const auto put = [&](char32_t byte) { out += static_cast<char>(static_cast<unsigned char>(byte)); };
+    const auto put = [&](char32_t byte) {
+        out += static_cast<char>(static_cast<unsigned char>(byte));
+    };
     if (c < 0x80) return put(c);
     if (c < 0x800) {
         put(0xC0 | c >> 6);
@@ -86,8 +88,9 @@ inline void append(std::string& out, char32_t c) {
 
 /// White space as the chat format means it. Zero-width space and byte order mark are none.
 [[nodiscard]] constexpr bool is_space(char32_t c) noexcept {
-    return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+    return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 ||
+           c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
+           c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 /// The text without white space at its start.
@@ -104,7 +107,9 @@ inline void append(std::string& out, char32_t c) {
 [[nodiscard]] inline std::string_view trim_right(std::string_view text) noexcept {
     while (!text.empty()) {
         std::size_t start = text.size() - 1;
-        while (start > 0 && text.size() - start < 4 && (static_cast<std::uint8_t>(text[start]) & 0xC0) == 0x80) --start;
+        while (start > 0 && text.size() - start < 4 &&
+               (static_cast<std::uint8_t>(text[start]) & 0xC0) == 0x80)
+            --start;
         const CodePoint c = first_code_point(text.substr(start));
         if (c.length != text.size() - start || !is_space(c.value)) break;
         text.remove_suffix(c.length);
@@ -113,9 +118,12 @@ inline void append(std::string& out, char32_t c) {
 }
 
 /// The text without white space at both ends. Source: spec/chat.md, section 3.
-[[nodiscard]] inline std::string_view trim(std::string_view text) noexcept { return trim_right(trim_left(text)); }
+[[nodiscard]] inline std::string_view trim(std::string_view text) noexcept {
+    return trim_right(trim_left(text));
+}
 
-/// Whether a character is part of a word: a letter, a mark, a digit or a connecting punctuation such as `_`.
+/// Whether a character is part of a word: a letter, a mark, a digit or a connecting punctuation
+/// such as `_`.
 [[nodiscard]] inline bool is_word(char32_t c) noexcept {
     switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
         case UTF8PROC_CATEGORY_LU:
@@ -144,20 +152,23 @@ inline void append(std::string& out, char32_t c) {
             continue;
         }
         const auto& table = detail::long_uppers;
-        const auto* entry = std::lower_bound(table.begin(), table.end(), c.value,
-                                             [](const auto& e, char32_t value) { return e.from < value; });
+        const auto* entry =
+            std::lower_bound(table.begin(), table.end(), c.value,
+                             [](const auto& e, char32_t value) { return e.from < value; });
         if (entry != table.end() && entry->from == c.value) {
             for (const char32_t part : entry->to) {
                 if (part != 0) append(out, part);
             }
         } else {
-            append(out, static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c.value))));
+            append(out,
+                   static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c.value))));
         }
     }
     return out;
 }
 
-/// The text in small letters. Invalid bytes become U+FFFD. A capital sigma is always σ, also at the end of a word.
+/// The text in small letters. Invalid bytes become U+FFFD. A capital sigma is always σ, also at the
+/// end of a word.
 [[nodiscard]] inline std::string lower(std::string_view text) {
     std::string out;
     for (CodePoint c; !text.empty(); text.remove_prefix(std::max<std::size_t>(c.length, 1))) {
@@ -167,7 +178,8 @@ inline void append(std::string& out, char32_t c) {
         } else if (c.value == 0x130) {  // İ is the one capital whose small form is two characters
             out += "i\xCC\x87";
         } else {
-            append(out, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c.value))));
+            append(out,
+                   static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c.value))));
         }
     }
     return out;

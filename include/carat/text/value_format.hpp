@@ -19,13 +19,15 @@
 
 namespace carat {
 
-/// A float as Python prints it: the shortest digits that read back the same, always with a point or an exponent;
-/// exponents below -4 or from 16 on are written as such (`1.0`, `-0.0`, `1e-07`, `1e+21`).
+/// A float as Python prints it: the shortest digits that read back the same, always with a point or
+/// an exponent; exponents below -4 or from 16 on are written as such (`1.0`, `-0.0`, `1e-07`,
+/// `1e+21`).
 [[nodiscard]] inline std::string format_float(double v) {
     if (std::isnan(v)) return "nan";
     if (std::isinf(v)) return v < 0 ? "-inf" : "inf";
     char buffer[64];
-    const auto end = std::to_chars(buffer, buffer + sizeof buffer, v, std::chars_format::scientific).ptr;
+    const auto end =
+        std::to_chars(buffer, buffer + sizeof buffer, v, std::chars_format::scientific).ptr;
     const std::string_view text(buffer, static_cast<std::size_t>(end - buffer));  // -d.ddde±xx
     const std::size_t e = text.find('e');
     int exponent = 0;
@@ -38,7 +40,8 @@ namespace carat {
     for (const char c : text.substr(0, e)) {
         if (c >= '0' && c <= '9') digits += c;
     }
-    if (exponent < 0) return out + "0." + std::string(static_cast<std::size_t>(-exponent - 1), '0') + digits;
+    if (exponent < 0)
+        return out + "0." + std::string(static_cast<std::size_t>(-exponent - 1), '0') + digits;
     const std::size_t whole = static_cast<std::size_t>(exponent) + 1;
     if (digits.size() <= whole) digits.append(whole + 1 - digits.size(), '0');
     return out + digits.substr(0, whole) + "." + digits.substr(whole);
@@ -51,8 +54,9 @@ namespace carat {
     return v.IsUint64() ? std::to_string(v.GetUint64()) : std::string();
 }
 
-/// The members of an object in the order of their keys, compared without case by code point; equal keys keep their
-/// order. Of several members with the very same key there is one, with the value of the last.
+/// The members of an object in the order of their keys, compared without case by code point; equal
+/// keys keep their order. Of several members with the very same key there is one, with the value of
+/// the last.
 [[nodiscard]] inline std::vector<std::pair<std::string_view, const JsonValue*>> sorted_members(
     const JsonValue* object) {
     struct Entry {
@@ -119,13 +123,16 @@ inline void write_value(PromptText& out, const JsonValue& v, bool quoted_keys) {
     }
 }
 
-/// A value as Python's str() writes it, which is what the reference prints where it expects a string and finds another
-/// value: `['A', None]`. A string is itself, or stands in quotes inside of a list or object.
+/// A value as Python's str() writes it, which is what the reference prints where it expects a
+/// string and finds another value: `['A', None]`. A string is itself, or stands in quotes inside of
+/// a list or object.
 [[nodiscard]] inline std::string python_text(const JsonValue& v, bool inside = false) {
     if (const auto text = json::string(v)) {
         if (!inside) return std::string(*text);
         const char quote =
-            text->find('\'') != std::string_view::npos && text->find('"') == std::string_view::npos ? '"' : '\'';
+            text->find('\'') != std::string_view::npos && text->find('"') == std::string_view::npos
+                ? '"'
+                : '\'';
         std::string out(1, quote);
         for (const char c : *text) {
             if (c == quote || c == '\\') {
@@ -146,7 +153,8 @@ inline void write_value(PromptText& out, const JsonValue& v, bool quoted_keys) {
         out += (out.empty() ? "" : ", ") + python_text(element, true);
     }
     for (const auto& m : json::members(v)) {
-        out += (out.empty() ? "" : ", ") + python_text(m.name, true) + ": " + python_text(m.value, true);
+        out += (out.empty() ? "" : ", ") + python_text(m.name, true) + ": " +
+               python_text(m.value, true);
     }
     return v.IsArray() ? "[" + out + "]" : "{" + out + "}";
 }
