@@ -55,8 +55,9 @@ TEST_CASE("asking for the wrong type or a missing thing answers nothing") {
 
 TEST_CASE("broken JSON is an error that names file, line and column") {
     CHECK(error_of("{\n  \"a\": ,\n}").find("x.json: line 2, column 8: not JSON: ") == 0);
-    for (const std::string_view bad : {"", " ", "{", "[1,]", "{\"a\" 1}", "1 2", "nul", "NaN", "\"\\ud800\"",
-                                       "\"\xFF\"", "\"\xC3\"", "\"a", "01", "1e999", "\"\x01\"", "[1}"}) {
+    for (const std::string_view bad :
+         {"", " ", "{", "[1,]", "{\"a\" 1}", "1 2", "nul", "NaN", "\"\\ud800\"", "\"\xFF\"",
+          "\"\xC3\"", "\"a", "01", "1e999", "\"\x01\"", "[1}"}) {
         CAPTURE(bad);
         CHECK_FALSE(error_of(bad).empty());
     }

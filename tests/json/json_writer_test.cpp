@@ -10,7 +10,12 @@ using namespace carat;
 TEST_CASE("what the writer writes, the parser reads") {
     JsonWriter w;
     w.begin_object().key("s").value("a\"\n\xC3\xA9").key("i").value(-3).key("u").value(UINT64_MAX);
-    w.key("f").value(2.5).key("nan").value(std::numeric_limits<double>::quiet_NaN()).key("b").value(true);
+    w.key("f")
+        .value(2.5)
+        .key("nan")
+        .value(std::numeric_limits<double>::quiet_NaN())
+        .key("b")
+        .value(true);
     w.key("l").begin_array().null().value(std::string_view{}).end_array().end_object();
     CHECK(w.text() ==
           "{\"s\":\"a\\\"\\n\xC3\xA9\",\"i\":-3,\"u\":18446744073709551615,\"f\":2.5,\"nan\":null,"

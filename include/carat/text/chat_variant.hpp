@@ -1,0 +1,64 @@
+/// \file
+/// Which variant of the chat format a model wants, found in its folder.
+#pragma once
+
+#include "carat/json.hpp"
+#include "carat/result.hpp"
+#include "carat/text/chat_options.hpp"
+#include "carat/text/read_file.hpp"
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace carat {
+
+/// The variant that a template's text asks for: large if it puts an empty thought somewhere, that
+/// is if
+/// `<|channel>thought` and
+/// `<channel|>` have nothing between them but newlines (real or written `\n`) and what joins
+/// strings in a template.
+[[nodiscard]] inline ChatVariant chat_variant_of_template(std::string_view text) noexcept {
+    constexpr std::string_view opens = "<|channel>thought";
+    constexpr std::string_view between = " \t\r\n\\n'\"~+-{}";
+    for (std::size_t at = text.find(opens); at != std::string_view::npos;
+         at = text.find(opens, at + 1)) {
+        const std::size_t next = text.find_first_not_of(between, at + opens.size());
+        if (next != std::string_view::npos && text.substr(next).starts_with("<channel|>"))
+            return ChatVariant::large;
+    }
+    return ChatVariant::small;
+}
+
+/// The variant for a model's folder: that of `chat_template.jinja`, or of `chat_template` inside
+/// `tokenizer_config.json` (a string, or a list of `{"name", "template"}` of which any may decide);
+/// small where the folder has no template. A folder that is not there, files that cannot be read
+/// and a broken tokenizer_config.json are errors that name the file. Source: spec/chat.md,
+/// section 1.
+[[nodiscard]] inline Result<ChatVariant> chat_variant(const std::string& folder) {
+    const std::string jinja = path_in(folder, "chat_template.jinja");
+    if (file_exists(jinja)) {
+        const auto text = read_file(jinja);
+        if (!text) return text.error();
+        return chat_variant_of_template(*text);
+    }
+    const std::string config = path_in(folder, "tokenizer_config.json");
+    if (!file_exists(config)) {
+        if (!file_exists(folder)) return Error{Errc::io, folder + ": no such folder"};
+        return ChatVariant::small;
+    }
+    const auto text = read_file(config);
+    if (!text) return text.error();
+    const auto tree = parse_json(*text, config);
+    if (!tree) return tree.error();
+    const JsonValue* field = json::find(*tree, "chat_template");
+    if (const auto one = json::string(field)) return chat_variant_of_template(*one);
+    for (const JsonValue& entry : json::elements(field)) {
+        const auto one = json::string(json::find(entry, "template"));
+        if (one && chat_variant_of_template(*one) == ChatVariant::large) return ChatVariant::large;
+    }
+    return ChatVariant::small;
+}
+
+}  // namespace carat

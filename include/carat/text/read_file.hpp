@@ -1,0 +1,53 @@
+/// \file
+/// A whole file as a string, for the small files beside a model.
+#pragma once
+
+#include "carat/result.hpp"
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+
+namespace carat {
+
+/// Whether a file can be opened for reading.
+[[nodiscard]] inline bool file_exists(const std::string& path) {
+    std::FILE* file = std::fopen(path.c_str(), "rb");
+    if (file != nullptr) std::fclose(file);
+    return file != nullptr;
+}
+
+/// The bytes of a file. A file that is missing, not readable or larger than `max_bytes` is an error
+/// that names it.
+[[nodiscard]] inline Result<std::string> read_file(const std::string& path,
+                                                   std::size_t max_bytes = std::size_t{1} << 30) {
+    const auto fail = [&](Errc code, const std::string& why) {
+        return Error{code, path + ": " + why};
+    };
+    struct Close {
+        void operator()(std::FILE* f) const { std::fclose(f); }
+    };
+    const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rb"));
+    if (!file) return fail(Errc::io, std::strerror(errno));
+    std::string bytes;
+    char buffer[1 << 16];
+    while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, file.get())) {
+        if (n > max_bytes - bytes.size()) {
+            return fail(Errc::out_of_range, "larger than " + std::to_string(max_bytes) + " bytes");
+        }
+        bytes.append(buffer, n);
+    }
+    if (std::ferror(file.get()) != 0)
+        return fail(Errc::io, std::strerror(errno));  // a folder, for one
+    return bytes;
+}
+
+/// A path inside a folder.
+[[nodiscard]] inline std::string path_in(const std::string& folder, const std::string& name) {
+    return folder.empty() || folder.back() == '/' ? folder + name : folder + "/" + name;
+}
+
+}  // namespace carat

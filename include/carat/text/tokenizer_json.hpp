@@ -1,0 +1,245 @@
+/// \file
+/// `tokenizer.json`, the format of Hugging Face's tokenizers, read into a Vocabulary.
+#pragma once
+
+#include "carat/json.hpp"
+#include "carat/result.hpp"
+#include "carat/text/vocabulary.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+namespace carat {
+
+namespace detail {
+
+/// Reads one file; a member function each for what the file holds.
+class TokenizerJsonReader {
+  public:
+    TokenizerJsonReader(const JsonValue& root, std::string_view what)
+        : root_(root), model_(json::find(root, "model")), what_(what) {}
+
+    Result<Vocabulary> read() {
+        for (auto step : {&TokenizerJsonReader::check_kind, &TokenizerJsonReader::read_pieces,
+                          &TokenizerJsonReader::read_added_tokens,
+                          &TokenizerJsonReader::read_merges, &TokenizerJsonReader::set_types}) {
+            if (auto done = (this->*step)(); !done) return std::move(done).error();
+        }
+        v_.add_bos = puts_bos_first();
+        if (auto checked = check_vocabulary(v_, what_); !checked) return std::move(checked).error();
+        return std::move(v_);
+    }
+
+  private:
+    static constexpr std::int32_t nothing = -1;
+
+    Error fail(const std::string& why, Errc code = Errc::bad_format) const {
+        return {code, std::string(what_) + ": " + why};
+    }
+    Error expected(const std::string& name, const JsonValue* v, const char* type) const {
+        return fail(name + " is " + json::type_name(v) + ", expected " + type);
+    }
+    std::int32_t id_of(std::string_view piece) const {
+        const auto it = ids_.find(piece);
+        return it == ids_.end() ? nothing : it->second;
+    }
+
+    /// carat does what Gemma's files ask for, and does not pretend to do more.
+    Result<void> check_kind() {
+        if (model_ == nullptr || !model_->IsObject()) return expected("model", model_, "an object");
+        const auto type = json::string(json::find(model_, "type")).value_or("BPE");
+        if (type != "BPE") {
+            return fail("model.type is " + std::string(type) + ", expected BPE", Errc::unsupported);
+        }
+        if (json::boolean(json::find(model_, "byte_fallback")) != true) {
+            return fail("model.byte_fallback is not true, expected a BPE with byte pieces",
+                        Errc::unsupported);
+        }
+        for (const char* key :
+             {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "ignore_merges"}) {
+            if (json::truthy(json::find(model_, key))) {
+                return fail("model." + std::string(key) + " is set, expected none",
+                            Errc::unsupported);
+            }
+        }
+        if (!only_replaces_spaces(json::find(root_, "normalizer"))) {
+            return fail("normalizer is not the replacement of a space by U+2581 alone",
+                        Errc::unsupported);
+        }
+        if (!splits_at_most_at_spaces(json::find(root_, "pre_tokenizer"))) {
+            return fail("pre_tokenizer is not a split at spaces, expected that or none",
+                        Errc::unsupported);
+        }
+        return {};
+    }
+
+    static bool only_replaces_spaces(const JsonValue* rule) {
+        if (json::string(json::find(rule, "type")) == "Sequence") {
+            const auto rules = json::elements(json::find(rule, "normalizers"));
+            return rules.size() == 1 && only_replaces_spaces(&rules[0]);
+        }
+        return json::string(json::find(rule, "type")) == "Replace" &&
+               json::string(json::find(json::find(rule, "pattern"), "String")) == " " &&
+               json::string(json::find(rule, "content")) == "\xE2\x96\x81";
+    }
+
+    /// No space is left after the normalizer, so a split at spaces does nothing.
+    static bool splits_at_most_at_spaces(const JsonValue* rule) {
+        if (rule == nullptr || rule->IsNull()) return true;
+        return json::string(json::find(rule, "type")) == "Split" &&
+               json::string(json::find(json::find(rule, "pattern"), "String")) == " " &&
+               json::boolean(json::find(rule, "invert")) != true;
+    }
+
+    Result<void> read_pieces() {
+        const JsonValue* vocab = json::find(model_, "vocab");
+        if (vocab == nullptr || !vocab->IsObject())
+            return expected("model.vocab", vocab, "an object");
+        const auto entries = json::members(vocab);
+        v_.pieces.resize(entries.size() + json::elements(json::find(root_, "added_tokens")).size());
+        ids_.reserve(v_.pieces.size());
+        for (const auto& entry : entries) {
+            if (auto done = add_piece(json::key(entry), json::unsigned_integer(entry.value)); !done)
+                return done;
+        }
+        return {};
+    }
+
+    Result<void> add_piece(std::string_view piece, std::optional<std::uint64_t> id) {
+        if (!id || *id >= v_.pieces.size()) {
+            return fail("piece " + std::string(piece) + " has no id from 0 to " +
+                        std::to_string(v_.pieces.size()) + ", expected ids without gaps");
+        }
+        std::string& place = v_.pieces[*id];
+        if (!place.empty()) {
+            return fail("id " + std::to_string(*id) + " belongs to " + place + " and to " +
+                        std::string(piece));
+        }
+        if (piece.empty()) return fail("id " + std::to_string(*id) + " belongs to an empty piece");
+        if (!ids_.emplace(piece, static_cast<std::int32_t>(*id)).second) {
+            return fail("piece " + std::string(piece) + " is there twice");
+        }
+        place = piece;
+        size_ = std::max<std::size_t>(size_, *id + 1);
+        return {};
+    }
+
+    Result<void> read_added_tokens() {
+        const JsonValue* list = json::find(root_, "added_tokens");
+        if (list != nullptr && !list->IsNull() && !list->IsArray())
+            return expected("added_tokens", list, "an array");
+        for (const JsonValue& entry : json::elements(list)) {
+            const auto text = json::string(json::find(entry, "content"));
+            const auto id = json::unsigned_integer(json::find(entry, "id"));
+            if (!text || text->empty() || !id) return fail("an added token without content or id");
+            const std::int32_t known = id_of(*text);
+            if (known == nothing) {
+                if (auto done = add_piece(*text, id); !done) return done;
+            } else if (static_cast<std::uint64_t>(known) != *id) {
+                return fail("added token " + std::string(*text) + " has the id " +
+                            std::to_string(*id) + ", but model.vocab gives it " +
+                            std::to_string(known));
+            }
+            const auto flag = [&](const char* key) {
+                return json::boolean(json::find(entry, key)) == true;
+            };
+            v_.added.push_back({std::string(*text), static_cast<std::int32_t>(*id), flag("special"),
+                                flag("lstrip"), flag("rstrip"), flag("single_word")});
+        }
+        v_.pieces.resize(size_);
+        return {};
+    }
+
+    /// Each entry is `"left right"` or `["left", "right"]`.
+    Result<void> read_merges() {
+        const JsonValue* list = json::find(model_, "merges");
+        if (list == nullptr || !list->IsArray()) return expected("model.merges", list, "an array");
+        v_.merges.reserve(list->Size());
+        v_.scores.assign(size_, 0.0f);
+        v_.types.assign(size_, PieceType::control);
+        for (const JsonValue& entry : json::elements(list)) {
+            const std::string at = "model.merges[" + std::to_string(v_.merges.size()) + "]";
+            std::string_view left;
+            std::string_view right;
+            if (const auto text = json::string(entry)) {
+                const std::size_t space = text->find(' ');
+                if (space == std::string_view::npos)
+                    return fail(at + " has no space, expected \"left right\"");
+                left = text->substr(0, space);
+                right = text->substr(space + 1);
+            } else {
+                const auto pair = json::elements(entry);
+                if (pair.size() != 2 || !pair[0].IsString() || !pair[1].IsString()) {
+                    return fail(at + " is no pair of strings");
+                }
+                left = *json::string(pair[0]);
+                right = *json::string(pair[1]);
+            }
+            const std::int32_t result = id_of(std::string(left) + std::string(right));
+            if (id_of(left) == nothing || id_of(right) == nothing || result == nothing) {
+                return fail(at + " (" + std::string(left) + " + " + std::string(right) +
+                            ") names a piece that model.vocab does not have");
+            }
+            const auto index = static_cast<std::size_t>(result);
+            if (v_.types[index] !=
+                PieceType::normal) {  // the first merge that makes a piece gives its rank
+                v_.types[index] = PieceType::normal;
+                v_.scores[index] = -static_cast<float>(v_.merges.size());
+            }
+            v_.merges.push_back({id_of(left), id_of(right)});
+        }
+        return {};
+    }
+
+    /// What no merge makes is a single character, a byte, the unknown piece, or nothing that text
+    /// could produce.
+    Result<void> set_types() {
+        const auto unknown = json::string(json::find(model_, "unk_token")).value_or("<unk>");
+        for (std::size_t id = 0; id < size_; ++id) {
+            const std::string& piece = v_.pieces[id];
+            if (piece == unknown) {
+                v_.types[id] = PieceType::unknown;
+            } else if (byte_of_piece(piece)) {
+                v_.types[id] = PieceType::byte;
+            } else if (!piece.empty() && unicode::first_code_point(piece).length == piece.size()) {
+                v_.types[id] = PieceType::normal;
+            }
+        }
+        return {};
+    }
+
+    /// Whether the post-processor's template for a single text starts with `<bos>`.
+    bool puts_bos_first() const {
+        const auto parts =
+            json::elements(json::find(json::find(root_, "post_processor"), "single"));
+        return !parts.empty() && json::string(json::find(json::find(parts[0], "SpecialToken"),
+                                                         "id")) == std::string_view("<bos>");
+    }
+
+    const JsonValue& root_;
+    const JsonValue* model_;
+    std::string_view what_;
+    Vocabulary v_;
+    std::unordered_map<std::string_view, std::int32_t> ids_;  // keys are views into the tree
+    std::size_t size_ = 0;                                    // one more than the largest id
+};
+
+}  // namespace detail
+
+/// The content of a `tokenizer.json`; `what` names the file in errors.
+/// A file that is broken, or asks for something carat does not do (another model than BPE with byte
+/// fallback, another normalizer than space to U+2581, ids with gaps), is an error that names the
+/// member. Source: spec/processing.md, 2 and 2.4.
+[[nodiscard]] inline Result<Vocabulary> read_tokenizer_json(std::string_view text,
+                                                            std::string_view what) {
+    auto tree = parse_json(text, what);
+    if (!tree) return std::move(tree).error();
+    return detail::TokenizerJsonReader(*tree, what).read();
+}
+
+}  // namespace carat

@@ -1,0 +1,134 @@
+/// \file
+/// What a tokenizer file says, whatever its format: the pieces by id, their scores and the added
+/// tokens.
+#pragma once
+
+#include "carat/result.hpp"
+#include "carat/text/unicode.hpp"
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace carat {
+
+/// What a piece is for; the numbers are those of sentencepiece's file format.
+enum class PieceType : std::uint8_t {
+    normal = 1,        ///< text that merging can produce
+    unknown = 2,       ///< stands for text without a piece; exactly one has this type
+    control = 3,       ///< never comes out of text
+    user_defined = 4,  ///< matched in text before anything else
+    unused = 5,        ///< takes part in merging but is split again
+    byte = 6,          ///< one byte of a character that has no piece, `<0x00>` to `<0xFF>`
+};
+
+/// A string that is recognised in raw text as a whole, before any merging.
+struct AddedToken {
+    std::string text;
+    std::int32_t id = 0;
+    bool special =
+        true;  ///< a control token: left out by decode on request, not for users to write
+    bool lstrip = false;       ///< swallows the white space before it
+    bool rstrip = false;       ///< swallows the white space after it
+    bool single_word = false;  ///< only where no letter or digit touches it
+};
+
+/// A merge of two pieces, by their ids.
+using Merge = std::array<std::int32_t, 2>;
+
+/// The content of a tokenizer file.
+struct Vocabulary {
+    std::vector<std::string> pieces;  ///< by id
+    std::vector<float> scores;        ///< by id; the piece of higher score merges first
+    std::vector<PieceType> types;     ///< by id
+    std::vector<AddedToken> added;
+    std::vector<Merge>
+        merges;            ///< by rank, where the file lists them; empty for a sentencepiece file
+    bool add_bos = false;  ///< whether the file asks for `<bos>` before plain text
+};
+
+/// The piece of a byte: `<0x0A>` for 10.
+[[nodiscard]] inline std::string byte_piece(std::uint8_t byte) {
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    return {'<', '0', 'x', digits[byte >> 4], digits[byte & 15], '>'};
+}
+
+/// The byte that a piece of that form stands for; nothing for any other piece.
+[[nodiscard]] inline std::optional<std::uint8_t> byte_of_piece(std::string_view piece) noexcept {
+    if (piece.size() != 6 || piece.substr(0, 3) != "<0x" || piece[5] != '>') return std::nullopt;
+    const auto digit = [](char c) {
+        return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    };
+    const int high = digit(piece[3]);
+    const int low = digit(piece[4]);
+    if (high < 0 || low < 0) return std::nullopt;
+    return static_cast<std::uint8_t>(high * 16 + low);
+}
+
+/// Whether a string looks like one of Gemma's control tokens: `<|turn>`, `<turn|>`, `<|image|>`,
+/// `<mask>`. For files that do not say which added tokens are special.
+[[nodiscard]] inline bool looks_special(std::string_view text) noexcept {
+    if (text == "<mask>") return true;
+    return text.size() >= 4 && text.front() == '<' && text.back() == '>' &&
+           (text[1] == '|' || text[text.size() - 2] == '|');
+}
+
+/// Makes sure that a tokenizer can be built: every piece is short, valid UTF-8 and there once, one
+/// is unknown, all 256 bytes are there, added tokens name pieces. `what` names the file in the
+/// error.
+[[nodiscard]] inline Result<void> check_vocabulary(const Vocabulary& v, std::string_view what) {
+    constexpr std::size_t max_pieces = 1u << 24;  // ranks must be exact as float
+    constexpr std::size_t max_piece_bytes = 4096;
+    const auto fail = [&](const std::string& why) {
+        return Error{Errc::bad_format, std::string(what) + ": " + why};
+    };
+    const auto name = [&](std::size_t id) {
+        return "piece " + std::to_string(id) + " (" + v.pieces[id] + ")";
+    };
+
+    if (v.pieces.size() > max_pieces || v.merges.size() > max_pieces) {
+        return fail("more than " + std::to_string(max_pieces) + " pieces or merges");
+    }
+    std::unordered_set<std::string_view> seen;
+    seen.reserve(v.pieces.size());
+    std::size_t unknown = 0;
+    std::size_t bytes = 0;
+    for (std::size_t id = 0; id < v.pieces.size(); ++id) {
+        const std::string& piece = v.pieces[id];
+        if (piece.empty())
+            return fail("no piece has the id " + std::to_string(id) +
+                        ", expected ids without gaps");
+        if (piece.size() > max_piece_bytes)
+            return fail("piece " + std::to_string(id) + " is longer than 4096 bytes");
+        if (!unicode::is_valid(piece)) return fail("piece " + std::to_string(id) + " is not UTF-8");
+        if (!seen.insert(piece).second) return fail(name(id) + " is there twice");
+        if (!std::isfinite(v.scores[id])) return fail(name(id) + " has no finite score");
+        if (v.types[id] == PieceType::unknown) ++unknown;
+        if (v.types[id] == PieceType::byte) {
+            if (!byte_of_piece(piece))
+                return fail(name(id) + " is no byte, expected <0x00> to <0xFF>");
+            ++bytes;
+        }
+    }
+    if (unknown != 1)
+        return fail(std::to_string(unknown) + " pieces stand for unknown text, expected one");
+    if (bytes != 256)
+        return fail(std::to_string(bytes) + " byte pieces, expected 256: <0x00> to <0xFF>");
+    for (const AddedToken& token : v.added) {
+        if (token.id < 0 || static_cast<std::size_t>(token.id) >= v.pieces.size() ||
+            v.pieces[static_cast<std::size_t>(token.id)] != token.text) {
+            return fail("added token " + token.text + " has the id " + std::to_string(token.id) +
+                        ", which is not that piece's");
+        }
+    }
+    return {};
+}
+
+}  // namespace carat

@@ -1,0 +1,95 @@
+#include "carat/text/conversation.hpp"
+
+#include "carat/json_writer.hpp"
+#include "carat/text/chat_encode.hpp"
+#include "carat/text/chat_text.hpp"
+#include "carat/text/chat_variant.hpp"
+#include "fixture.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+using namespace carat;
+
+TEST_CASE("a conversation built in C++ is the one a file would hold") {
+    Conversation built;
+    built.system("S").user({image_part("a.png"), text_part("What?")}).assistant("A").user("again");
+    REQUIRE(built.set_tools(R"([{"type":"function","function":{"name":"f"}}])"));
+    built.assistant(parse_reply(
+        "<|channel>thought\nT\n<channel|><|tool_call>call:f{x:1}<tool_call|><|tool_response>"));
+    const auto object = parse_json(R"({"b":[1.5]})", "x");
+    REQUIRE(object);
+    REQUIRE(built.tool_result("f", *object));
+    REQUIRE(built.tool_result("f", "text"));
+    const auto read = Conversation::from_json(
+        R"({"tools":[{"type":"function","function":{"name":"f"}}],"messages":[
+        {"role":"system","content":"S"},
+        {"role":"user","content":[{"type":"image","path":"a.png"},{"type":"text","text":"What?"}]},
+        {"role":"assistant","content":"A"},{"role":"user","content":"again"},
+        {"role":"assistant","content":null,"reasoning":"T",
+         "tool_calls":[{"type":"function","function":{"name":"f","arguments":{"x":1}}}],
+         "tool_responses":[{"name":"f","response":{"b":[1.5]}},{"name":"f","response":"text"}]}]})",
+        "m.json");
+    REQUIRE_MESSAGE(read, read.error().text);
+    CHECK(built.messages() == read->messages());
+    CHECK(*built.tools() == *read->tools());
+    const auto prompt = render_chat(built.messages(), built.tools(), {.enable_thinking = true});
+    REQUIRE(prompt);
+    CHECK(starts_in_thought(prompt->text));
+    CHECK(prompt->text.find("<tool_call|><|tool_response>response:f{b:[1.5]}<tool_response|>") !=
+          std::string::npos);
+}
+
+TEST_CASE("what is no conversation is an error") {
+    for (const std::string text : {"", "[]", "{}", R"({"messages":{}})"}) {
+        const auto c = Conversation::from_json(text, "m.json");
+        REQUIRE_FALSE(c);
+        CHECK(c.error().text.find("m.json: ") == 0);
+    }
+    Conversation c;
+    CHECK_FALSE(c.tool_result("f", "x"));
+    c.user("q");
+    CHECK_FALSE(c.tool_result("f", "x"));
+    CHECK_FALSE(c.set_tools("{}"));
+    CHECK_FALSE(c.set_tools("["));
+    CHECK(c.tools() == nullptr);
+}
+
+TEST_CASE("every prompt of pocket is reproduced, tools, thinking and media included") {
+    const Json records = json_file("examples/pocket/expected.json");
+    const auto variant = chat_variant(source_path("examples/pocket"));
+    REQUIRE(variant);
+    CHECK(*variant == ChatVariant::large);
+    int prompts = 0;
+    for (const auto& record : json::elements(records)) {
+        CAPTURE(text_of(record, "id"));
+        JsonWriter file;
+        file.begin_object().key("messages").value(*json::find(record, "messages"));
+        if (const auto* tools = json::find(record, "tools")) file.key("tools").value(*tools);
+        auto talk = Conversation::from_json(file.end_object().text(), "record");
+        REQUIRE(talk);
+        ChatOptions options{.variant = *variant};
+        options.enable_thinking = json::boolean(json::find(record, "enable_thinking")) == true;
+        bool first = true;
+        for (const auto& step : json::elements(json::find(record, "steps"))) {
+            if (!first) {
+                const JsonValue* call = json::find(record, "call");
+                REQUIRE(call != nullptr);
+                REQUIRE(talk->tool_result(text_of(*call, "name"), *json::find(record, "response")));
+            }
+            first = false;
+            const auto prompt = render_chat(talk->messages(), talk->tools(), options);
+            REQUIRE_MESSAGE(prompt, prompt.error().text);
+            CHECK(prompt->text == text_of(step, "prompt"));
+            if (json::elements(json::find(step, "soft_tokens")).empty()) {
+                CHECK(*encode_prompt(pocket_tokenizer(), *prompt) == ids_of(step, "input_ids"));
+                ++prompts;
+            }
+            const auto answer = pocket_tokenizer().decode(ids_of(step, "output_ids"));
+            REQUIRE(answer);
+            talk->assistant(parse_reply(*answer, starts_in_thought(prompt->text)));
+        }
+    }
+    CHECK(prompts >= 20);
+}

@@ -1,0 +1,63 @@
+#include "carat/text/tokenizer_config.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+using namespace carat;
+
+namespace {
+
+Vocabulary three() {
+    Vocabulary v;
+    v.pieces = {"<unk>", "<a>", "b"};
+    v.scores = {0, 0, 0};
+    v.types = {PieceType::unknown, PieceType::control, PieceType::normal};
+    v.added = {{"<a>", 1, false}};
+    return v;
+}
+
+}  // namespace
+
+TEST_CASE("the config says which tokens are special and adds what is missing") {
+    Vocabulary v = three();
+    REQUIRE(apply_tokenizer_config(v, R"({"add_bos_token": true, "added_tokens_decoder": {
+        "4": {"content": "<d>", "special": false}, "3": {"content": "<c>", "special": true},
+        "1": {"content": "<a>", "special": false}}})",
+                                   "c.json"));
+    CHECK(v.add_bos);
+    REQUIRE(v.pieces.size() == 5);
+    CHECK(v.pieces[4] == "<d>");
+    REQUIRE(v.added.size() == 3);
+    CHECK_FALSE(v.added[0].special);
+    CHECK(v.added[1].special);
+    CHECK(v.added[1].id == 3);
+
+    for (const std::string text :
+         {R"({"eot_token": "<a>"})", R"({"eot_token": {"content": "<a>"}})",
+          R"({"extra_special_tokens": {"x": "<a>"}})", R"({"extra_special_tokens": ["<a>"]})",
+          R"({"additional_special_tokens": ["<z>", 1, "<a>"]})"}) {
+        v = three();
+        REQUIRE(apply_tokenizer_config(v, text, "c.json"));
+        CHECK(v.added.size() == 1);
+        CHECK(v.added[0].special);
+    }
+    v = three();
+    REQUIRE(apply_tokenizer_config(v, R"({"unk_token": "<unk>"})", "c.json"));
+    REQUIRE(v.added.size() == 2);
+    CHECK(v.added[1].id == 0);
+}
+
+TEST_CASE("a config that contradicts the vocabulary is an error") {
+    for (const std::string text : {R"({"added_tokens_decoder": {"1": {"content": "<b>"}}})",
+                                   R"({"added_tokens_decoder": {"4": {"content": "<b>"}}})",
+                                   R"({"added_tokens_decoder": {"-1": {"content": "<b>"}}})",
+                                   R"({"added_tokens_decoder": {"1x": {"content": "<b>"}}})",
+                                   R"({"added_tokens_decoder": {"1": 5}})", "[]", "{"}) {
+        Vocabulary v = three();
+        CAPTURE(text);
+        const auto done = apply_tokenizer_config(v, text, "c.json");
+        REQUIRE_FALSE(done);
+        CHECK(done.error().text.find("c.json: ") == 0);
+    }
+}

@@ -1,0 +1,36 @@
+#include "carat/text/vocabulary.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace carat;
+
+TEST_CASE("a byte and its piece name each other") {
+    for (int b = 0; b < 256; ++b)
+        CHECK(byte_of_piece(byte_piece(static_cast<std::uint8_t>(b))) == b);
+    CHECK(byte_piece(10) == "<0x0A>");
+    for (const char* piece : {"", "<0x0a>", "<0x0G>", "<0x0A>>", "0x0A", "<0X0A>"})
+        CHECK_FALSE(byte_of_piece(piece));
+}
+
+TEST_CASE("control tokens look special, tags and text do not") {
+    for (const char* text : {"<|turn>", "<turn|>", "<|\"|>", "<mask>"}) CHECK(looks_special(text));
+    for (const char* text : {"", "<>", "<b>", "</b>", "\n", "<|", "|>", "<unused7>"})
+        CHECK_FALSE(looks_special(text));
+}
+
+TEST_CASE("an added token must be the piece of its id") {
+    Vocabulary v;
+    v.pieces = {"<unk>"};
+    for (int b = 0; b < 256; ++b) v.pieces.push_back(byte_piece(static_cast<std::uint8_t>(b)));
+    v.scores.assign(257, 0.0f);
+    v.types.assign(257, PieceType::byte);
+    v.types[0] = PieceType::unknown;
+    CHECK(check_vocabulary(v, "v"));
+    for (const AddedToken& token :
+         {AddedToken{"x", 0}, AddedToken{"<unk>", -1}, AddedToken{"<unk>", 257}}) {
+        v.added = {token};
+        const auto checked = check_vocabulary(v, "v");
+        REQUIRE_FALSE(checked);
+        CHECK(checked.error().text.find("v: added token ") == 0);
+    }
+}
