@@ -10,8 +10,10 @@
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/config_difference.hpp"
 #include "carat/checkpoint/config_json.hpp"
+#include "carat/checkpoint/generation_config.hpp"
 #include "carat/checkpoint/text_tensors.hpp"
 #include "carat/config/model_config.hpp"
+#include "carat/generate/sampler.hpp"
 #include "carat/generate/session.hpp"
 #include "carat/model/text_model.hpp"
 
@@ -45,9 +47,13 @@ class Gemma4 {
             if (!difference.empty())
                 return Error{Errc::mismatch, folder + "/config.json: " + difference};
         }
+        Result<GenerationConfig> generation = read_generation_config_file(folder);
+        if (!generation) return std::move(generation).error();
         Result<CheckpointFiles> files = CheckpointFiles::open(folder);
         if (!files) return std::move(files).error();
-        return from(std::move(*files), std::move(progress));
+        Result<Gemma4> model = from(std::move(*files), std::move(progress));
+        if (model) model->state_->generation = std::move(*generation);
+        return model;
     }
 
     /// The same from files that are open already, or from bytes in memory (CheckpointFiles::view).
@@ -72,6 +78,25 @@ class Gemma4 {
                                C.multimodal ? &C_tokens : nullptr);
     }
 
+    /// What generation_config.json says: how tokens are drawn, and where the model stops.
+    [[nodiscard]] const GenerationConfig& generation() const noexcept { return state_->generation; }
+    /// The same for a Sampler. The placeholders of soft tokens are never drawn: fed back, they
+    /// would mean nothing.
+    [[nodiscard]] SamplerOptions sampler_options() const {
+        const GenerationConfig& g = generation();
+        SamplerOptions o{.greedy = !g.do_sample,
+                         .temperature = static_cast<float>(g.temperature),
+                         .top_k = g.top_k,
+                         .top_p = static_cast<float>(g.top_p),
+                         .min_p = static_cast<float>(g.min_p),
+                         .repetition_penalty = static_cast<float>(g.repetition_penalty),
+                         .suppress_tokens = g.suppress_tokens};
+        if (C.multimodal)
+            for (const std::int32_t id : {C.tokens.image, C.tokens.video, C.tokens.audio})
+                o.suppress_tokens.push_back(id);
+        return o;
+    }
+
     [[nodiscard]] const typename Text::Weights& weights() const noexcept { return state_->weights; }
     /// Bytes of weights in memory; the tables that stay in their file are not among them.
     [[nodiscard]] std::size_t memory_bytes() const noexcept { return state_->memory.size(); }
@@ -83,6 +108,7 @@ class Gemma4 {
         CheckpointFiles files;
         Arena memory;
         typename Text::Weights weights;
+        GenerationConfig generation;
     };
     Gemma4() = default;
 
