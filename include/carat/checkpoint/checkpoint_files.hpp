@@ -124,15 +124,9 @@ class CheckpointFiles {
     }
 
     Result<void> add_index(const std::string& folder, const std::string& path) {
-        Result<MappedFile> text = MappedFile::open(path);
+        Result<MappedFile> text = MappedFile::open(path, most_index_bytes);
         if (!text) return std::move(text).error();
         Faults faults(path);
-        if (text->bytes().size() > most_index_bytes) {
-            faults.add(Errc::bad_format, "has " + std::to_string(text->bytes().size()) +
-                                             " bytes, expected at most " +
-                                             std::to_string(most_index_bytes));
-            return faults.error();
-        }
         Result<Json> index = parse_json(text->text(), path);
         if (!index) return std::move(index).error();
         const JsonValue* map = json::find(*index, "weight_map");

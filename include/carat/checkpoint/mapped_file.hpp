@@ -71,8 +71,8 @@ class MappedFile {
     MappedFile() = default;
 
     /// Bad input: a path that is no readable regular file is Errc::io with the system's reason, an
-    /// empty file Errc::bad_format.
-    static Result<MappedFile> open(const std::string& path) {
+    /// empty file or one of more than `most_bytes` Errc::bad_format.
+    static Result<MappedFile> open(const std::string& path, std::size_t most_bytes = SIZE_MAX) {
         MappedFile mapped;
         mapped.path_ = path;
 #if defined(__unix__) || defined(__APPLE__)
@@ -88,9 +88,9 @@ class MappedFile {
             return Error{Errc::io, path + ": cannot read: it is not a regular file"};
         }
         const auto length = static_cast<std::uintmax_t>(about.st_size);
-        if (length == 0 || length > SIZE_MAX) {
+        if (length == 0 || length > most_bytes) {
             ::close(file);
-            return length == 0 ? empty(path) : detail::io_error(path, "map", EFBIG);
+            return unexpected_size(path, length, most_bytes);
         }
         void* data =
             ::mmap(nullptr, static_cast<std::size_t>(length), PROT_READ, MAP_PRIVATE, file, 0);
@@ -102,7 +102,8 @@ class MappedFile {
 #else
         Result<std::vector<std::byte>> read = detail::read_whole(path);
         if (!read) return std::move(read).error();
-        if (read->empty()) return empty(path);
+        if (read->empty() || read->size() > most_bytes)
+            return unexpected_size(path, read->size(), most_bytes);
         mapped.owned_ = std::move(*read);
         mapped.data_ = mapped.owned_.data();
         mapped.size_ = mapped.owned_.size();
@@ -142,7 +143,13 @@ class MappedFile {
   private:
     enum class Advice { sequential, random, dont_need };
 
-    static Error empty(const std::string& path) { return {Errc::bad_format, path + ": is empty"}; }
+    static Error unexpected_size(const std::string& path, std::uintmax_t size,
+                                 std::size_t most_bytes) {
+        return {Errc::bad_format,
+                path + (size == 0 ? ": is empty"
+                                  : ": has " + std::to_string(size) + " bytes, expected at most " +
+                                        std::to_string(most_bytes))};
+    }
 
     void advise([[maybe_unused]] std::span<const std::byte> part,
                 [[maybe_unused]] Advice advice) const noexcept {

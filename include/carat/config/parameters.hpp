@@ -1,11 +1,12 @@
 /// \file
-/// How large a configuration is: elements and tensors in its files, weights and operations a token, elements of the
-/// key/value cache. All counts are exact. Source: spec/checkpoint.md sections 2 to 4, spec/variants.md sections 7 to 10.
+/// How large a configuration is: elements and tensors in its files, weights and operations a token,
+/// elements of the key/value cache. All counts are exact. Source: spec/checkpoint.md sections 2 to
+/// 4, spec/variants.md sections 7 to 10.
 #pragma once
 
-#include <cstddef>
-
 #include "carat/config/model_config.hpp"
+
+#include <cstddef>
 
 namespace carat {
 namespace detail {
@@ -45,7 +46,9 @@ constexpr std::size_t expert_weights(const LayerKind& k) {  // of one expert
 // ---- text: what the files hold
 
 /// embed_tokens, which is the output head as well.
-constexpr std::size_t embedding_parameters(const TextConfig& c) { return c.vocab_size * c.hidden_size; }
+constexpr std::size_t embedding_parameters(const TextConfig& c) {
+    return c.vocab_size * c.hidden_size;
+}
 
 /// Elements of one row of the per-layer table: what a token reads of it.
 constexpr std::size_t per_layer_row(const TextConfig& c) {
@@ -55,7 +58,8 @@ constexpr std::size_t per_layer_row(const TextConfig& c) {
 constexpr std::size_t per_layer_table_parameters(const TextConfig& c) {
     return per_layer_row(c) > 0 ? c.vocab_size_per_layer_input * per_layer_row(c) : 0;
 }
-/// k_proj, v_proj and k_norm of layers that read another layer's keys and values: in the files, and never used.
+/// k_proj, v_proj and k_norm of layers that read another layer's keys and values: in the files, and
+/// never used.
 constexpr std::size_t dead_parameters(const TextConfig& c) {
     return detail::sum_layers(c, [&](const LayerKind& k, std::size_t l) {
         return k.shares_kv ? detail::kv_projections(c, l) + k.head_dim : 0;
@@ -73,9 +77,8 @@ constexpr std::size_t mlp_parameters(const TextConfig& c) {
 }
 /// All routed experts, without their routers.
 constexpr std::size_t expert_parameters(const TextConfig& c) {
-    return detail::sum_layers(c, [](const LayerKind& k, std::size_t) {
-        return k.experts * detail::expert_weights(k);
-    });
+    return detail::sum_layers(
+        c, [](const LayerKind& k, std::size_t) { return k.experts * detail::expert_weights(k); });
 }
 /// The matrices of the routers.
 constexpr std::size_t router_parameters(const TextConfig& c) {
@@ -86,16 +89,16 @@ constexpr std::size_t router_parameters(const TextConfig& c) {
 constexpr std::size_t text_parameters(const TextConfig& c) {
     const std::size_t d = c.hidden_size, p = c.hidden_size_per_layer_input;
     const std::size_t vectors = detail::sum_layers(c, [&](const LayerKind& k, std::size_t) {
-        std::size_t n = 4 * d + 1 + k.head_dim;              // four norms, layer_scalar, q_norm
-        n += k.shares_kv ? 0 : k.head_dim;                   // k_norm
-        n += p > 0 ? d : 0;                                  // post_per_layer_input_norm
-        n += k.experts > 0 ? 3 * d + d + k.experts : 0;      // three norms, the router's two scales
+        std::size_t n = 4 * d + 1 + k.head_dim;          // four norms, layer_scalar, q_norm
+        n += k.shares_kv ? 0 : k.head_dim;               // k_norm
+        n += p > 0 ? d : 0;                              // post_per_layer_input_norm
+        n += k.experts > 0 ? 3 * d + d + k.experts : 0;  // three norms, the router's two scales
         return n;
     });
     return embedding_parameters(c) + per_layer_table_parameters(c) +
-           (p > 0 ? per_layer_row(c) * d + p : 0) +          // projection of the context and its norm
+           (p > 0 ? per_layer_row(c) * d + p : 0) +  // projection of the context and its norm
            attention_parameters(c) + dead_parameters(c) + mlp_parameters(c) + expert_parameters(c) +
-           router_parameters(c) + vectors + d;               // the last norm
+           router_parameters(c) + vectors + d;  // the last norm
 }
 /// What a running model holds in memory: without the per-layer table and the dead tensors.
 constexpr std::size_t resident_parameters(const TextConfig& c) {
@@ -104,8 +107,8 @@ constexpr std::size_t resident_parameters(const TextConfig& c) {
 /// Tensors of the text model in its files.
 constexpr std::size_t text_tensors(const TextConfig& c) {
     const std::size_t in_layers = detail::sum_layers(c, [&](const LayerKind& k, std::size_t l) {
-        return std::size_t{13} + (detail::has_v_proj(c, l) ? 1 : 0) + (k.per_layer_input > 0 ? 3 : 0) +
-               (k.experts > 0 ? 8 : 0);
+        return std::size_t{13} + (detail::has_v_proj(c, l) ? 1 : 0) +
+               (k.per_layer_input > 0 ? 3 : 0) + (k.experts > 0 ? 8 : 0);
     });
     return in_layers + 2 + (c.hidden_size_per_layer_input > 0 ? 3 : 0);
 }
@@ -117,9 +120,9 @@ constexpr std::size_t vision_parameters(const ModelConfig& m) {
     if (!v.present()) return 0;
     const std::size_t d = v.hidden_size, q = v.num_attention_heads * v.head_dim;
     const std::size_t kv = v.num_key_value_heads * v.head_dim;
-    const std::size_t layer = 4 * d + 2 * v.head_dim +             // norms
-                              2 * q * d + 2 * kv * d +             // attention
-                              3 * d * v.intermediate_size +        // mlp
+    const std::size_t layer = 4 * d + 2 * v.head_dim +              // norms
+                              2 * q * d + 2 * kv * d +              // attention
+                              3 * d * v.intermediate_size +         // mlp
                               (v.use_clipped_linears ? 7 * 4 : 0);  // four scalars for each matrix
     return v.patch_size * v.patch_size * 3 * d + 2 * v.position_embedding_size * d +
            v.num_hidden_layers * layer + (v.standardize ? 2 * d : 0) + m.text.hidden_size * d;
@@ -137,11 +140,11 @@ constexpr std::size_t audio_parameters(const ModelConfig& m) {
     const std::size_t c0 = a.subsampling_conv_channels[0], c1 = a.subsampling_conv_channels[1];
     constexpr std::size_t bands = 128 / 4;  // mel bands, halved by either convolution
     const std::size_t subsampling = c0 * 3 * 3 + c0 + c1 * c0 * 3 * 3 + c1 + d * bands * c1;
-    const std::size_t layer = 2 * (2 * d + 2 * d * ffw) +                        // two feed-forwards
-                              4 * d * d + d * d + d / a.num_attention_heads +    // attention
+    const std::size_t layer = 2 * (2 * d + 2 * d * ffw) +                      // two feed-forwards
+                              4 * d * d + d * d + d / a.num_attention_heads +  // attention
                               2 * d * d + d * d + d * a.conv_kernel_size + 2 * d +  // convolution
-                              3 * d +                                            // norms
-                              (a.use_clipped_linears ? 10 * 4 : 0);              // four scalars for each matrix
+                              3 * d +                                               // norms
+                              (a.use_clipped_linears ? 10 * 4 : 0);  // four scalars for each matrix
     return subsampling + a.num_hidden_layers * layer + a.output_proj_dims * d + a.output_proj_dims +
            m.text.hidden_size * a.output_proj_dims;
 }
@@ -173,7 +176,8 @@ constexpr std::size_t kv_elements_per_token(const TextConfig& c, AttentionType t
         return k.attention == type && !k.shares_kv ? 2 * k.kv_size() : 0;
     });
 }
-/// Elements of all caches for a context of so many tokens, with a ring of sliding_window slots in the sliding layers.
+/// Elements of all caches for a context of so many tokens, with a ring of sliding_window slots in
+/// the sliding layers.
 constexpr std::size_t kv_elements(const TextConfig& c, std::size_t context_tokens) {
     const std::size_t ring = context_tokens < c.sliding_window ? context_tokens : c.sliding_window;
     return kv_elements_per_token(c, AttentionType::sliding) * ring +
@@ -182,16 +186,16 @@ constexpr std::size_t kv_elements(const TextConfig& c, std::size_t context_token
 
 // ---- work
 
-/// Weights multiplied for one decoded token, without the output head (which is embedding_parameters more). An
-/// operation count is twice this: a multiplication and an addition for each weight.
+/// Weights multiplied for one decoded token, without the output head (which is embedding_parameters
+/// more). An operation count is twice this: a multiplication and an addition for each weight.
 constexpr std::size_t weights_per_token(const TextConfig& c) {
-    const std::size_t experts = detail::sum_layers(c, [](const LayerKind& k, std::size_t) {
-        return k.top_k * detail::expert_weights(k);
-    });
+    const std::size_t experts = detail::sum_layers(
+        c, [](const LayerKind& k, std::size_t) { return k.top_k * detail::expert_weights(k); });
     return attention_parameters(c) + mlp_parameters(c) + experts + router_parameters(c) +
            per_layer_row(c) * c.hidden_size;
 }
-/// Weights multiplied for one token of a prompt, where only the layers before the first shared one have to run.
+/// Weights multiplied for one token of a prompt, where only the layers before the first shared one
+/// have to run.
 constexpr std::size_t weights_per_prompt_token(const TextConfig& c) {
     return detail::sum_layers(c, [&](const LayerKind& k, std::size_t l) {
         if (k.shares_kv) return std::size_t{0};

@@ -33,6 +33,7 @@ struct TextInput {
     std::span<const std::int32_t> positions;      ///< [tokens]
     std::span<const std::uint8_t> token_types{};  ///< nn::TokenType values [tokens]
     std::span<const std::uint8_t> key_mask{};     ///< by cache index [seen + tokens], 0: padding
+    std::size_t row = 0;   ///< of the first token in what the caller passed, for taps
     bool packed = false;   ///< a break in the positions starts a sequence of its own
     std::size_t keep = 1;  ///< how many of the last tokens the caller wants results for
 
@@ -137,24 +138,32 @@ struct TextModel {
             s.full_rotary = Rotary<AttentionType::full>::take(space, tokens);
             s.sliding_visible = space.template take<nn::Visible, dynamic>(tokens);
             s.full_visible = space.template take<nn::Visible, dynamic>(tokens);
-            const std::size_t mark = space.mark();
-            s.head_input = decltype(s.head_input)::take(space, tokens);
-            if constexpr (per_layer > 0) {
-                space.rewind(mark);
-                s.per_layer_embedding = PerLayer::Scratch::take(space, tokens);
-            }
-            const std::size_t slots[] = {Cache::sliding_slots(context, tokens), context};
+            const auto layer_slots = [&](AttentionType type) {
+                return type == AttentionType::full ? context
+                                                   : Cache::sliding_slots(context, tokens);
+            };
             [&]<std::size_t... kind>(std::index_sequence<kind...>) {
-                ((space.rewind(mark),
-                  std::get<kind>(s.layer) = Layer<kind>::Scratch::take(
-                      space, tokens, workers,
-                      slots[Kinds::kinds[kind].attention == AttentionType::full ? 1 : 0])),
-                 ...);
+                share(
+                    space, [&] { s.head_input = decltype(s.head_input)::take(space, tokens); },
+                    [&] {
+                        if constexpr (per_layer > 0)
+                            s.per_layer_embedding = PerLayer::Scratch::take(space, tokens);
+                    },
+                    [&] {
+                        std::get<kind>(s.layer) = Layer<kind>::Scratch::take(
+                            space, tokens, workers, layer_slots(Kinds::kinds[kind].attention));
+                    }...);
             }
             (AllKinds{});
             return s;
         }
     };
+
+    /// f.operator()<kind>(layer, ordinal) for every layer in order, until one returns false.
+    template <class F>
+    static bool for_each_layer(F&& f) {
+        return carat::for_each_layer<C>(f);
+    }
 
     /// Runs a call of at least one token that follows `seen` earlier ones, and leaves its keys and
     /// values in the cache. Returns the final norm of the last `keep` tokens, [keep, hidden], in
@@ -172,13 +181,13 @@ struct TextModel {
         } else {
             nn::embed(w.embed_tokens, in.ids, x);
         }
-        show<T>(tap, 0, 0, x);
+        show<T>(tap, 0, in.row, x);
         embed_per_layer(w, in, keep, s, executor);
         place(in, seen, s);
 
         std::size_t first = 0;  // row of x's first token
         const bool finished =
-            for_each_layer<C>([&]<std::size_t kind>(std::size_t layer, std::size_t ordinal) {
+            for_each_layer([&]<std::size_t kind>(std::size_t layer, std::size_t ordinal) {
                 if (!progress(layer, layers)) return false;
                 if (layer == first_shared && first + keep < tokens) {
                     x = x.rows(tokens - keep, keep);
@@ -187,15 +196,15 @@ struct TextModel {
                 if (x.rows() == 0) return true;
                 run_layer<kind>(std::get<kind>(w.layers)[ordinal], layer, first, x, in, seen, cache,
                                 s, executor, tap);
-                if (layer + 1 < layers) show<T>(tap, layer + 1, first, x);
+                if (layer + 1 < layers) show<T>(tap, layer + 1, in.row + first, x);
                 return true;
             });
-        if (!finished) return x.rows(0, 0);
+        if (!finished) return {};
         x = x.rows(x.rows() - keep, keep);
         for (std::size_t t = 0; t < keep; ++t)
             simd::rms_norm(x.row(t).data(), w.norm.data(), hidden,
                            static_cast<float>(C.rms_norm_eps), x.row(t).data());
-        show<T>(tap, layers, tokens - keep, x);
+        show<T>(tap, layers, in.row + tokens - keep, x);
         return x;
     }
 
@@ -274,7 +283,7 @@ struct TextModel {
         call.first = seen + first;
         call.key_mask = in.key_mask;
         call.layer = layer;
-        call.row = first;
+        call.row = in.row + first;
         if constexpr (type == AttentionType::full) {
             call.visible = s.full_visible.rows(first, x.rows()).span();
             call.rotary = s.full_rotary.from(first, x.rows());

@@ -13,6 +13,7 @@
 #include "carat/nn/per_layer_embedding.hpp"
 #include "carat/simd/add.hpp"
 #include "carat/simd/norm.hpp"
+#include "carat/tensor/arena.hpp"
 
 #include <cstddef>
 #include <type_traits>
@@ -111,18 +112,19 @@ struct DecoderLayer {
             Scratch s;
             s.normed = space.template take<float, dynamic, hidden>(tokens);
             s.output = space.template take<float, dynamic, hidden>(tokens);
-            const std::size_t mark = space.mark();
-            s.attention = Attention::Scratch::take(space, tokens, workers, slots);
-            space.rewind(mark);
-            s.mlp = Mlp::Scratch::take(space, tokens, workers);
-            if constexpr (has_experts) {
-                space.rewind(mark);
-                s.mixture = detail::MixtureScratch<K, Modules>::take(space, tokens, workers);
-            }
-            if constexpr (has_per_layer) {
-                space.rewind(mark);
-                s.per_layer = PerLayer::Scratch::take(space, tokens);
-            }
+            share(
+                space,
+                [&] { s.attention = Attention::Scratch::take(space, tokens, workers, slots); },
+                [&] { s.mlp = Mlp::Scratch::take(space, tokens, workers); },
+                [&] {
+                    if constexpr (has_experts)
+                        s.mixture =
+                            detail::MixtureScratch<K, Modules>::take(space, tokens, workers);
+                },
+                [&] {
+                    if constexpr (has_per_layer)
+                        s.per_layer = PerLayer::Scratch::take(space, tokens);
+                });
             return s;
         }
     };

@@ -40,8 +40,6 @@ class MemoryPlan {
         bytes_ = used_ > bytes_ ? used_ : bytes_;
         return shape;
     }
-    /// Where the next view goes, and back there: what is never alive at the same time shares its
-    /// place.
     [[nodiscard]] constexpr std::size_t mark() const { return used_; }
     constexpr void rewind(std::size_t mark) { used_ = mark; }
     /// The most that was ever taken at once.
@@ -124,5 +122,20 @@ class Arena {
     void* map_ = nullptr;
     std::size_t map_size_ = 0;
 };
+
+/// Runs each part, which takes views from `space`, from the same place: what is never alive at the
+/// same time shares its memory. What is taken afterwards lies behind the longest part.
+template <class Space, class... Parts>
+constexpr void share(Space& space, Parts&&... parts) {
+    const std::size_t start = space.mark();
+    std::size_t end = start;
+    const auto run = [&](auto& part) {
+        space.rewind(start);
+        part();
+        end = space.mark() > end ? space.mark() : end;
+    };
+    (run(parts), ...);
+    space.rewind(end);
+}
 
 }  // namespace carat

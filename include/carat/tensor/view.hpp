@@ -96,7 +96,12 @@ class View {
         return rows_view(begin, count, static_tail{});
     }
     [[nodiscard]] constexpr std::span<T> span() const { return {data_, size()}; }
-    constexpr operator std::span<T>() const requires(rank == 1) { return span(); }
+    /// A row is a span, of constants too.
+    template <class U>
+        requires(rank == 1 && std::is_convertible_v<T (*)[], U (*)[]>)
+    constexpr operator std::span<U>() const {
+        return span();
+    }
 
   private:
     template <std::size_t... Tail>

@@ -1,0 +1,341 @@
+/// \file
+/// Session: one sequence of tokens and what a model remembers of it. The only owner of run-time
+/// memory.
+///
+/// Takes its memory once, for a context and a number of tokens a call that the caller chooses;
+/// reading a prompt and decoding allocate nothing. Several sessions can share one model's weights.
+#pragma once
+
+#include "carat/config/model_config.hpp"
+#include "carat/model/text_model.hpp"
+#include "carat/parallel/executor.hpp"
+#include "carat/progress.hpp"
+#include "carat/result.hpp"
+#include "carat/tensor/arena.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+
+namespace carat {
+
+struct SessionOptions {
+    std::size_t context_tokens = 4096;  ///< longest sequence, prompt and output together
+    std::size_t chunk_tokens = 512;     ///< tokens computed at once while a prompt is read
+};
+
+/// Tokens to append to a session. What is left empty is what the reference does without it.
+template <class Model>
+struct SessionInput {
+    std::span<const std::int32_t> ids{};  ///< [tokens]
+    /// In place of the embeddings of ids: [tokens, hidden_size], already scaled.
+    View<const float, dynamic, Model::hidden> embeds{};
+    /// In place of the rows of the per-layer table: [tokens, layers · width], already scaled.
+    View<const float, dynamic, Model::layers * Model::per_layer> per_layer_tokens{};
+    std::span<const std::int32_t> positions{};  ///< [tokens]; default: how many tokens came before
+    std::span<const std::uint8_t> attention_mask{};  ///< [tokens], 0: padding; default: all real
+    std::span<const std::uint8_t>
+        token_types{};               ///< nn::TokenType values [tokens]; default: all text
+    std::size_t logits_to_keep = 1;  ///< how many of the last tokens get logits; 0: all
+};
+
+template <class M>
+class Session {
+  public:
+    using Model = M;
+    using Input = SessionInput<Model>;
+    using Logits = std::span<const float>;  ///< [vocab_size]
+
+    /// Bytes that create() takes: caches, scratch, logits.
+    static constexpr std::size_t bytes(SessionOptions options, std::size_t workers) {
+        MemoryPlan plan;
+        Memory::take(plan, clamped(options), workers);
+        return plan.bytes();
+    }
+
+    /// `weights` and the executor's object must outlive the session. `tokens` are the placeholder
+    /// ids of a multimodal model, nullptr for a text-only one. Bad input: a context or a chunk of 0
+    /// (invalid_argument), memory that the system refuses (out_of_memory).
+    static Result<Session> create(const typename Model::Weights& weights, ExecutorRef executor,
+                                  SessionOptions options = {},
+                                  const MediaTokens* placeholders = nullptr) {
+        if (options.context_tokens == 0 || options.chunk_tokens == 0)
+            return Error{Errc::invalid_argument,
+                         "context_tokens and chunk_tokens must be at least 1"};
+        if (options.context_tokens > most_context_tokens)
+            return Error{Errc::out_of_range,
+                         "context_tokens is " + std::to_string(options.context_tokens) +
+                             ", expected at most " + std::to_string(most_context_tokens)};
+        options = clamped(options);
+        Session s(weights, executor, options);
+        if (placeholders != nullptr) {
+            s.placeholders_ = *placeholders;
+            s.multimodal_ = true;
+        }
+        const std::size_t size = bytes(options, executor.concurrency());
+        s.arena_ = Arena(size);
+        if (!s.arena_)
+            return Error{Errc::out_of_memory, "a session of " +
+                                                  std::to_string(options.context_tokens) +
+                                                  " tokens takes " + std::to_string(size) +
+                                                  " bytes, which the system refused"};
+        s.memory_ = Memory::take(s.arena_, options, executor.concurrency());
+        std::fill_n(s.memory_.mask.data(), options.context_tokens, std::uint8_t{1});
+        return s;
+    }
+
+    /// Appends tokens, chunk by chunk. on_logits(row, logits) is called in order for the last
+    /// logits_to_keep of them, row 0 being the input's first token; what a tap asks for is computed
+    /// for every token. Bad input: ids outside the vocabulary, spans of different lengths, a
+    /// sequence beyond the context, a vision block longer than a chunk. Nothing is appended then.
+    /// After a cancellation the tokens of finished chunks stay.
+    template <class OnLogits, Tap T>
+    Result<void> append(const Input& in, OnLogits&& on_logits, Progress progress, T& tap) {
+        if (Result<void> checked = check(in); !checked) return checked;
+        const std::size_t tokens = count(in);
+        const std::size_t wanted =
+            in.logits_to_keep == 0 ? tokens : std::min(in.logits_to_keep, tokens);
+        constexpr bool everything = T::hidden_states || T::attentions || T::router;
+        const bool packed = is_packed(in);
+        for (std::size_t done = 0; done < tokens;) {
+            const std::size_t n = next_chunk(in, done);
+            const std::size_t first_wanted = tokens - wanted;  // row
+            const std::size_t logits =
+                done + n > first_wanted ? std::min(n, done + n - first_wanted) : 0;
+            TextInput<Model::config> call = slice(in, done, n);
+            call.keep = everything ? n : logits;
+            call.packed = packed;
+            call.row = done;
+            const auto part = [&](std::size_t layer, std::size_t layers) {
+                return progress(done * layers + n * layer, tokens * layers);
+            };
+            const auto hidden = model_.forward(*weights_, call, seen_, memory_.cache,
+                                               memory_.scratch, executor_, part, tap);
+            if (!hidden) return cancelled();
+            if (!progress((done + n) * Model::layers, tokens * Model::layers)) return cancelled();
+            for (std::size_t row = n - logits; row < n; row += logit_rows) {
+                const std::size_t rows = std::min(logit_rows, n - row);
+                const auto z = memory_.logits.rows(0, rows);
+                model_.head(*weights_, hidden.rows(row - (n - call.keep), rows), z, memory_.scratch,
+                            executor_);
+                for (std::size_t i = 0; i < rows; ++i)
+                    on_logits(done + row + i, Logits(z.row(i).span()));
+            }
+            seen_ += n;
+            done += n;
+        }
+        return {};
+    }
+
+    template <class OnLogits>
+    Result<void> append(const Input& in, OnLogits&& on_logits, Progress progress = {}) {
+        NoTap tap;
+        return append(in, std::forward<OnLogits>(on_logits), progress, tap);
+    }
+
+    /// Appends ids and returns the logits [vocab_size] that follow the last; they stay until the
+    /// next call.
+    Result<Logits> append(std::span<const std::int32_t> ids, Progress progress = {}) {
+        Logits last;
+        const Result<void> done = append(
+            Input{.ids = ids}, [&](std::size_t, Logits z) { last = z; }, progress);
+        if (!done) return done.error();
+        return last;
+    }
+
+    /// Tokens appended so far.
+    [[nodiscard]] std::size_t size() const noexcept { return seen_; }
+    [[nodiscard]] std::size_t context_tokens() const noexcept { return options_.context_tokens; }
+    [[nodiscard]] std::size_t memory_bytes() const noexcept { return arena_.size(); }
+    /// Forgets everything; the memory stays.
+    void clear() noexcept {
+        seen_ = 0;
+        masked_ = false;
+        std::fill_n(memory_.mask.data(), options_.context_tokens, std::uint8_t{1});
+    }
+    /// Whether rewind(tokens) is possible: sliding layers keep the last window and a chunk, no
+    /// more.
+    [[nodiscard]] bool can_rewind(std::size_t tokens) const noexcept {
+        if (tokens > seen_) return false;
+        if (tokens == seen_ || tokens == 0) return true;
+        constexpr std::size_t window = Model::config.sliding_window;
+        const std::size_t slots =
+            Model::Cache::sliding_slots(options_.context_tokens, options_.chunk_tokens);
+        const std::size_t oldest = seen_ > slots ? seen_ - slots : 0;  // index that is still there
+        return oldest + window <= tokens + 1 || oldest == 0;
+    }
+    /// Forgets all tokens from the given count on. Returns false, and changes nothing, if
+    /// !can_rewind(tokens).
+    bool rewind(std::size_t tokens) noexcept {
+        if (!can_rewind(tokens)) return false;
+        if (tokens == 0) {
+            clear();
+            return true;
+        }
+        std::fill_n(memory_.mask.data() + tokens, options_.context_tokens - tokens,
+                    std::uint8_t{1});
+        seen_ = tokens;
+        return true;
+    }
+
+  private:
+    static constexpr std::size_t logit_rows =
+        4;  // one tile of the product: the head is read once for so many rows
+    static constexpr std::size_t most_context_tokens = std::size_t{1} << 28;
+
+    struct Memory {
+        typename Model::Cache cache;
+        typename Model::Scratch scratch;
+        Rows<float, Model::vocab> logits;
+        View<std::int32_t, dynamic> ids, positions;  ///< of one call
+        View<std::uint8_t, dynamic> mask;            ///< by cache index
+
+        template <class Space>
+        static constexpr Memory take(Space& space, SessionOptions o, std::size_t workers) {
+            Memory m;
+            m.cache = Model::Cache::take(space, o.context_tokens, o.chunk_tokens);
+            m.scratch = Model::Scratch::take(space, o.context_tokens, o.chunk_tokens, workers);
+            m.logits = space.template take<float, dynamic, Model::vocab>(
+                std::min(logit_rows, o.chunk_tokens));
+            m.ids = space.template take<std::int32_t, dynamic>(o.chunk_tokens);
+            m.positions = space.template take<std::int32_t, dynamic>(o.chunk_tokens);
+            m.mask = space.template take<std::uint8_t, dynamic>(o.context_tokens);
+            return m;
+        }
+    };
+
+    Session(const typename Model::Weights& weights, ExecutorRef executor, SessionOptions options)
+        : weights_(&weights), executor_(executor), options_(options) {}
+
+    static constexpr SessionOptions clamped(SessionOptions o) {
+        o.chunk_tokens = std::min(o.chunk_tokens, o.context_tokens);
+        return o;
+    }
+    static std::size_t count(const Input& in) {
+        return in.embeds ? in.embeds.rows() : in.ids.size();
+    }
+    static Error cancelled() { return {Errc::cancelled, "cancelled by the caller"}; }
+
+    [[nodiscard]] Result<void> check(const Input& in) const {
+        const auto text = [](std::size_t n) { return std::to_string(n); };
+        const std::size_t tokens = count(in);
+        if (tokens == 0) return Error{Errc::invalid_argument, "there are no tokens"};
+        const auto fits = [&](std::size_t n, bool given, const char* name) -> Result<void> {
+            if (!given || n == tokens) return {};
+            return Error{Errc::mismatch, std::string(name) + " has " + text(n) +
+                                             " rows, expected " + text(tokens) +
+                                             ", one for each token"};
+        };
+        for (const Result<void>& r :
+             {fits(in.ids.size(), !in.ids.empty(), "input_ids"),
+              fits(in.positions.size(), !in.positions.empty(), "position_ids"),
+              fits(in.attention_mask.size(), !in.attention_mask.empty(), "attention_mask"),
+              fits(in.token_types.size(), !in.token_types.empty(), "mm_token_type_ids"),
+              fits(in.per_layer_tokens ? in.per_layer_tokens.rows() : 0,
+                   static_cast<bool>(in.per_layer_tokens), "per_layer_inputs")})
+            if (!r) return r;
+        if (Model::per_layer > 0 && in.ids.empty() && !in.per_layer_tokens)
+            return Error{Errc::invalid_argument,
+                         "this model has per-layer embeddings: inputs_embeds need input_ids or "
+                         "per_layer_inputs "
+                         "beside them"};
+        if (tokens > options_.context_tokens - seen_)
+            return Error{Errc::out_of_range, text(seen_) + " tokens and " + text(tokens) +
+                                                 " more do not fit into a context of " +
+                                                 text(options_.context_tokens)};
+        for (std::size_t t = 0; t < in.ids.size(); ++t)
+            if (in.ids[t] < 0 || static_cast<std::size_t>(in.ids[t]) >= Model::vocab)
+                return Error{Errc::out_of_range, "input_ids[" + text(t) + "] is " +
+                                                     std::to_string(in.ids[t]) +
+                                                     ", expected 0 to " + text(Model::vocab - 1)};
+        if (Model::config.use_bidirectional_attention == Bidirectional::all &&
+            tokens > options_.chunk_tokens)
+            return Error{Errc::invalid_argument,
+                         "a model whose tokens all see each other reads a sequence in one call: " +
+                             text(tokens) + " tokens need chunk_tokens of as many, not " +
+                             text(options_.chunk_tokens)};
+        if (is_packed(in) && tokens > options_.chunk_tokens)
+            return Error{Errc::invalid_argument,
+                         "packed sequences are read in one call: " + text(tokens) +
+                             " tokens need chunk_tokens of as many, not " +
+                             text(options_.chunk_tokens)};
+        for (std::size_t t = 0; t < tokens;) {
+            const std::size_t end = block_end(in, t);
+            if (end - t > options_.chunk_tokens)
+                return Error{
+                    Errc::invalid_argument,
+                    "an image of " + text(end - t) +
+                        " tokens is read in one call, which needs chunk_tokens of as many, not " +
+                        text(options_.chunk_tokens)};
+            t = end;
+        }
+        return {};
+    }
+
+    /// Positions that are given, break, and start a first call without padding mask: sequences of
+    /// their own.
+    [[nodiscard]] bool is_packed(const Input& in) const {
+        if (in.positions.empty() || !in.attention_mask.empty() || seen_ != 0) return false;
+        for (std::size_t t = 1; t < in.positions.size(); ++t)
+            if (in.positions[t] != in.positions[t - 1] + 1) return true;
+        return false;
+    }
+    /// End of what must be read in one call together with token t.
+    [[nodiscard]] static std::size_t block_end(const Input& in, std::size_t t) {
+        return Model::config.use_bidirectional_attention == Bidirectional::vision
+                   ? nn::vision_block_end(in.token_types, t)
+                   : t + 1;
+    }
+    /// Tokens of the next call: as many as fit, whole vision blocks.
+    [[nodiscard]] std::size_t next_chunk(const Input& in, std::size_t done) const {
+        const std::size_t tokens = count(in);
+        std::size_t end = done;
+        while (end < tokens) {
+            const std::size_t next = block_end(in, end);
+            if (next - done > options_.chunk_tokens) break;
+            end = next;
+        }
+        return end - done;
+    }
+    /// The part [done, done + n) of the input, as a call: defaults filled in, placeholders replaced
+    /// by pad.
+    TextInput<Model::config> slice(const Input& in, std::size_t done, std::size_t n) {
+        TextInput<Model::config> call;
+        if (in.embeds) call.embeds = in.embeds.rows(done, n);
+        if (in.per_layer_tokens) call.per_layer_tokens = in.per_layer_tokens.rows(done, n);
+        for (std::size_t t = 0; t < n; ++t) {
+            if (!in.ids.empty()) {
+                const std::int32_t id = in.ids[done + t];
+                memory_.ids[t] = multimodal_ && placeholders_.is_placeholder(id)
+                                     ? Model::config.pad_token_id
+                                     : id;
+            }
+            memory_.positions[t] = in.positions.empty() ? static_cast<std::int32_t>(seen_ + t)
+                                                        : in.positions[done + t];
+            if (!in.attention_mask.empty() && in.attention_mask[done + t] == 0) {
+                memory_.mask[seen_ + t] = 0;
+                masked_ = true;
+            }
+        }
+        if (!in.ids.empty()) call.ids = memory_.ids.rows(0, n).span();
+        call.positions = memory_.positions.rows(0, n).span();
+        if (!in.token_types.empty()) call.token_types = in.token_types.subspan(done, n);
+        if (masked_) call.key_mask = memory_.mask.rows(0, seen_ + n).span();
+        return call;
+    }
+
+    const typename Model::Weights* weights_;
+    ExecutorRef executor_;
+    SessionOptions options_;
+    MediaTokens placeholders_{};
+    bool multimodal_ = false, masked_ = false;
+    std::size_t seen_ = 0;
+    Arena arena_;
+    Memory memory_;
+    [[no_unique_address]] Model model_{};
+};
+
+}  // namespace carat

@@ -1,0 +1,131 @@
+#include "carat/checkpoint/checkpoint_files.hpp"
+
+#include "carat/checkpoint/safetensors_writer.hpp"
+#include "files.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace carat;
+using namespace carat::test;
+
+namespace {
+
+/// A shard with one-element tensors of these names.
+void write_shard(const std::string& path, std::initializer_list<const char*> names) {
+    SafetensorsWriter writer;
+    for (const char* name : names) REQUIRE(writer.add(name, {1}, std::vector<float>{1.0f}));
+    REQUIRE(writer.write(path));
+}
+std::string error_of(const std::string& path) {
+    const auto files = CheckpointFiles::open(path);
+    return files ? "no error" : files.error().text;
+}
+
+}  // namespace
+
+TEST_CASE("a folder is opened by its single file, by its index, or the file by its name") {
+    for (const auto& [path, files, prefix] :
+         {std::tuple(pocket, 1u, "model.language_model."),
+          std::tuple(fixtures + "e2b-mini", 1u, "model.language_model."),
+          std::tuple(fixtures + "31b-mini/", 2u, "model.language_model."),
+          std::tuple(fixtures + "assistant-31b-mini", 1u, "model."),
+          std::tuple(fixtures + "a4b-mini/model.safetensors", 1u, "model.language_model.")}) {
+        CAPTURE(path);
+        const auto opened = CheckpointFiles::open(path);
+        REQUIRE_MESSAGE(opened, opened.error().text);
+        CHECK(opened->files().size() == files);
+        const auto found = text_prefix(*opened);
+        REQUIRE(found);
+        CHECK(*found == prefix);
+        std::size_t tensors = 0;
+        for (const auto& file : opened->files()) {
+            for (const StoredTensor& t : file.tensors.tensors()) {
+                const auto located = opened->find(t.name);
+                CHECK(located.tensor == &t);
+                CHECK(located.file == &file);
+                ++tensors;
+            }
+        }
+        CHECK(opened->size() == tensors);
+        CHECK_FALSE(opened->find("no such tensor"));
+    }
+}
+
+TEST_CASE("weights in the program's own memory need no file") {
+    const std::string file = safetensors(R"({"language_model.model.embed_tokens.weight":)"
+                                         R"({"dtype":"U8","shape":[3],"data_offsets":[0,3]}})",
+                                         3);
+    auto opened = CheckpointFiles::view(bytes(file), "built in");
+    REQUIRE(opened);
+    const CheckpointFiles files = std::move(*opened);
+    CHECK(*text_prefix(files) == "language_model.model.");
+    CHECK(files.find("language_model.model.embed_tokens.weight").file->name == "built in");
+    CHECK_FALSE(CheckpointFiles::view(bytes("xx"), "built in"));
+}
+
+TEST_CASE("a checkpoint without a text model is told which names were looked for") {
+    const std::string file = safetensors("{}", 0);
+    const auto files = CheckpointFiles::view(bytes(file), "f");
+    REQUIRE(files);
+    const auto prefix = text_prefix(*files);
+    REQUIRE_FALSE(prefix);
+    CHECK(prefix.error().code == Errc::mismatch);
+    CHECK(prefix.error().text ==
+          "f: no text model: there is none of model.language_model.embed_tokens.weight, "
+          "language_model.model.embed_tokens.weight, model.embed_tokens.weight");
+}
+
+TEST_CASE("a folder that holds no checkpoint is an error") {
+    const Folder folder("files");
+    CHECK(contains(error_of(folder.path()),
+                   "neither model.safetensors nor model.safetensors.index.json"));
+    CHECK(contains(error_of(folder / "none"), "neither"));
+    CHECK(contains(error_of(folder / "none.safetensors"), "cannot open: No such file"));
+    write_text(folder / "model.safetensors", "garbage");
+    CHECK(contains(error_of(folder.path()), "too few for a safetensors file"));
+}
+
+TEST_CASE("an index is believed only as far as the shards agree") {
+    const Folder folder("files");
+    write_shard(folder / "1.safetensors", {"a", "b"});
+    write_shard(folder / "2.safetensors", {"c"});
+    write_shard(folder / "2b.safetensors", {"b", "c"});
+    const auto with_index = [&](std::string_view text) {
+        write_text(folder / "model.safetensors.index.json", text);
+        return error_of(folder.path());
+    };
+    const auto with_map = [&](const std::string& map) {
+        return with_index(R"({"metadata":{"total_size":12},"weight_map":)" + map + "}");
+    };
+    CHECK(with_map(R"({"a":"1.safetensors","b":"1.safetensors","c":"2.safetensors"})") ==
+          "no error");
+    CHECK(with_map(R"({"a":"1.safetensors"})") == "no error");
+
+    for (const char* name :
+         {"../x", "..", ".", "", "a/b", "/etc/passwd", "..\\\\x", "C:x", "x\\u0000", "x\\n"}) {
+        CAPTURE(name);
+        const std::string text =
+            with_map(std::string(R"({"a":")") + name + R"(","b":"1.safetensors"})");
+        CHECK_MESSAGE(contains(text, "tensor a is said to be in \""), text);
+        CHECK(contains(text, "expected the name of a file in the folder"));
+    }
+    CHECK(contains(with_map(R"({"a":"missing-1","b":"1.safetensors","c":"missing-2"})"),
+                   "missing-1: cannot open: No such file"));
+    CHECK(contains(with_map(R"({"a":"missing-1","b":"1.safetensors","c":"missing-2"})"),
+                   "missing-2: cannot open: No such file"));
+    CHECK(contains(with_map(R"({"a":"2.safetensors","b":"1.safetensors"})"),
+                   "tensor a is said to be in 2.safetensors, but is not"));
+    CHECK(
+        contains(with_map(R"({"a":"1.safetensors","c":"2b.safetensors"})"), "tensor b is both in"));
+    CHECK(contains(with_map(R"({"a":"model.safetensors.index.json"})"), "not a safetensors file"));
+    CHECK(contains(with_map(R"({"a":1})"), "tensor a is said to be in an integer"));
+    CHECK(contains(with_map(R"({"a":null})"), "null"));
+    CHECK(contains(with_map("{}"), "weight_map is empty"));
+    CHECK(contains(with_map("[]"), "weight_map is an array"));
+    CHECK(contains(with_index("{}"), "weight_map is missing"));
+    CHECK(contains(with_index("[]"), "weight_map is missing"));
+    CHECK(contains(with_index("{"), "not JSON"));
+    CHECK(contains(with_index(""), "is empty"));
+    CHECK(contains(with_index(std::string(100'000, '[')), "nested deeper"));
+    CHECK(contains(with_index(std::string((std::size_t{1} << 24) + 1, ' ')), "expected at most"));
+}

@@ -1,0 +1,83 @@
+#include "carat/checkpoint/config_difference.hpp"
+
+#include "carat/config/presets.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace carat;
+
+TEST_CASE("a config differs from itself in nothing, and from another model in its fields") {
+    CHECK(describe_difference(presets::e2b, presets::e2b).empty());
+    CHECK(describe_difference(presets::e2b.vision, presets::e4b.vision).empty());
+    CHECK(describe_difference(presets::e2b.audio, presets::e4b.audio).empty());
+    CHECK(describe_difference(presets::e2b, presets::e4b) ==
+          "hidden_size is 2560 in config.json, but this program was compiled for 1536\n"
+          "intermediate_size is 10240 in config.json, but this program was compiled for 6144\n"
+          "num_hidden_layers is 42 in config.json, but this program was compiled for 35\n"
+          "num_key_value_heads is 2 in config.json, but this program was compiled for 1\n"
+          "num_kv_shared_layers is 18 in config.json, but this program was compiled for 20\n"
+          "use_double_wide_mlp is false in config.json, but this program was compiled for true\n"
+          "layer_types[4] is sliding_attention in config.json, but this program was compiled for "
+          "full_attention");
+}
+
+TEST_CASE("every text field is compared") {
+    const TextConfig base = presets::gemma4_26b_a4b.text;
+    TextConfig other = base;
+    for (const auto& field : detail::text_sizes) {
+        other.*field.member += 2;
+        const std::string text = describe_difference(base, other);
+        const bool idle = std::string_view(field.key) == "vocab_size_per_layer_input";
+        CHECK_MESSAGE(text.starts_with(std::string(field.key) + " is ") != idle, text);
+        other = base;
+    }
+    for (const auto& field : detail::text_flags) {
+        other.*field.member = !(base.*field.member);
+        CHECK(describe_difference(base, other).find(field.key) != std::string::npos);
+        other = base;
+    }
+    other.rms_norm_eps = 1e-5;
+    CHECK(describe_difference(base, other) ==
+          "rms_norm_eps is 1e-05 in config.json, but this program was compiled for 1e-06");
+    other = base;
+    other.full_rope.theta = 123456.7;
+    CHECK(describe_difference(base, other)
+              .find("rope_parameters.full_attention.rope_theta is "
+                    "123456.7") == 0);
+    other = base;
+    other.use_bidirectional_attention = Bidirectional::none;
+    other.hidden_activation = Activation::silu;
+    other.eos_token_id = 9;
+    CHECK(describe_difference(base, other) ==
+          "hidden_activation is silu in config.json, but this program was compiled for "
+          "gelu_pytorch_tanh\n"
+          "use_bidirectional_attention is null in config.json, but this program was compiled for "
+          "vision\n"
+          "eos_token_id is 9 in config.json, but this program was compiled for 1");
+}
+
+TEST_CASE("fields that decide nothing may differ") {
+    TextConfig a = presets::e2b.text, b = a;
+    b.num_experts = 8;
+    b.moe_intermediate_size = 3;
+    b.num_global_key_value_heads = 4;  // without attention_k_eq_v
+    CHECK(describe_difference(a, b).empty());
+    a = presets::gemma4_31b.text, b = a;
+    b.vocab_size_per_layer_input = 0;
+    CHECK(describe_difference(a, b).empty());
+}
+
+TEST_CASE("towers are compared too") {
+    VisionConfig vision = presets::large_vision;
+    vision.rope_theta = 1e4;
+    vision.standardize = false;
+    CHECK(describe_difference(presets::large_vision, vision) ==
+          "standardize is false in config.json, but this program was compiled for true\n"
+          "rope_parameters.rope_theta is 10000 in config.json, but this program was compiled for "
+          "100");
+    AudioConfig audio = presets::audio;
+    audio.subsampling_conv_channels[1] = 16;
+    CHECK(describe_difference(presets::audio, audio) ==
+          "subsampling_conv_channels[1] is 16 in config.json, but this program was compiled for "
+          "32");
+}
