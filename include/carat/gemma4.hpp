@@ -39,7 +39,7 @@ class Gemma4 {
     /// converted if the file has another type than Policy; the per-layer table stays in the file.
     /// Bad input: every fault of the files, of the configuration against C, or of the tensors
     /// against C, all of a kind in one Error.
-    static Result<Gemma4> open(const std::string& folder, LoadProgress progress = {}) {
+    static Result<Gemma4> open(const std::string& folder, Progress progress = {}) {
         Result<ModelConfig> stored = read_config_file(folder);
         if (!stored) return std::move(stored).error();
         if (!(*stored == C)) {
@@ -51,25 +51,37 @@ class Gemma4 {
         if (!generation) return std::move(generation).error();
         Result<CheckpointFiles> files = CheckpointFiles::open(folder);
         if (!files) return std::move(files).error();
-        Result<Gemma4> model = from(std::move(*files), std::move(progress));
+        Result<Gemma4> model = from(std::move(*files), progress);
         if (model) model->state_->generation = std::move(*generation);
         return model;
     }
 
     /// The same from files that are open already, or from bytes in memory (CheckpointFiles::view).
-    static Result<Gemma4> from(CheckpointFiles files, LoadProgress progress = {}) {
+    static Result<Gemma4> from(CheckpointFiles files, Progress progress = {}) {
         Gemma4 model;
         model.state_ = std::make_unique<State>();
         State& state = *model.state_;
         state.files = std::move(files);
         Result<std::string> prefix = text_prefix(state.files);
         if (!prefix) return std::move(prefix).error();
-        Binder bind(state.files, *prefix, {.progress = std::move(progress)});
+        Binder bind(state.files, *prefix);
         bind_text_model<Text>(bind, state.weights);
-        Result<Arena> memory = bind.finish();
+        Result<Arena> memory = bind.finish(progress);
         if (!memory) return std::move(memory).error();
         state.memory = std::move(*memory);
         return model;
+    }
+
+    /// Bytes of memory for this model with a session, known before anything is opened.
+    struct MemoryPlan {
+        std::size_t weights;  ///< in memory
+        std::size_t mapped;   ///< in the file, read a row a token
+        std::size_t session;  ///< caches, scratch, logits
+        [[nodiscard]] constexpr std::size_t resident() const { return weights + session; }
+    };
+    static constexpr MemoryPlan memory_plan(SessionOptions options = {}, std::size_t threads = 1) {
+        constexpr WeightBytes weights = weight_bytes<Text>();
+        return {weights.resident(), weights.mapped(), Session::bytes(options, threads)};
     }
 
     /// A sequence of tokens for this model. Bad input: as Session::create.
