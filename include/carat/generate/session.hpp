@@ -48,8 +48,10 @@ class Session {
     using Input = SessionInput<Model>;
     using Logits = std::span<const float>;  ///< [vocab_size]
 
-    /// Bytes that create() takes: caches, scratch, logits.
+    /// Bytes that create() takes: caches, scratch, logits. most_planned for a context that it
+    /// refuses.
     static constexpr std::size_t bytes(SessionOptions options, std::size_t workers) {
+        if (options.context_tokens > most_context_tokens) return most_planned;
         MemoryPlan plan;
         Memory::take(plan, clamped(options), workers);
         return plan.bytes();
