@@ -24,10 +24,12 @@ set(users_of_version config tensor parallel simd nn model generate checkpoint te
 set(users_of_result model generate checkpoint text media instantiate interop)
 set(users_of_json model generate checkpoint text media)
 set(users_of_json_writer ${users_of_json})
+set(users_of_progress model generate checkpoint media)
 set(below_root_version "")
 set(below_root_result "")
 set(below_root_json "")
 set(below_root_json_writer "")
+set(below_root_progress "")
 
 # Who may include which package.
 set(places_of_hwy simd)

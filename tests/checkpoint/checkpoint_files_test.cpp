@@ -24,19 +24,24 @@ std::string error_of(const std::string& path) {
 }  // namespace
 
 TEST_CASE("a folder is opened by its single file, by its index, or the file by its name") {
-    for (const auto& [path, files, prefix] :
-         {std::tuple(pocket, 1u, "model.language_model."),
-          std::tuple(fixtures + "e2b-mini", 1u, "model.language_model."),
-          std::tuple(fixtures + "31b-mini/", 2u, "model.language_model."),
-          std::tuple(fixtures + "assistant-31b-mini", 1u, "model."),
-          std::tuple(fixtures + "a4b-mini/model.safetensors", 1u, "model.language_model.")}) {
-        CAPTURE(path);
-        const auto opened = CheckpointFiles::open(path);
+    struct Case {
+        std::string path;
+        std::size_t files;
+        const char* prefix;
+    };
+    for (const Case& c :
+         {Case{pocket, 1, "model.language_model."},
+          Case{fixtures + "e2b-mini", 1, "model.language_model."},
+          Case{fixtures + "31b-mini/", 2, "model.language_model."},
+          Case{fixtures + "assistant-31b-mini", 1, "model."},
+          Case{fixtures + "a4b-mini/model.safetensors", 1, "model.language_model."}}) {
+        CAPTURE(c.path);
+        const auto opened = CheckpointFiles::open(c.path);
         REQUIRE_MESSAGE(opened, opened.error().text);
-        CHECK(opened->files().size() == files);
+        CHECK(opened->files().size() == c.files);
         const auto found = text_prefix(*opened);
         REQUIRE(found);
-        CHECK(*found == prefix);
+        CHECK(*found == c.prefix);
         std::size_t tensors = 0;
         for (const auto& file : opened->files()) {
             for (const StoredTensor& t : file.tensors.tensors()) {

@@ -1,8 +1,17 @@
 #include "carat/checkpoint/config_json.hpp"
 
 #include "carat/checkpoint/config_difference.hpp"
+#include "carat/config/presets.hpp"
 #include "carat/json_writer.hpp"
 #include "files.hpp"
+
+#if __has_include(<carat/models/e2b_mini.hpp>)  // written by carat_add_model
+#include <carat/models/a4b_mini.hpp>
+#include <carat/models/e2b_mini.hpp>
+#include <carat/models/e4b_mini.hpp>
+#include <carat/models/gemma4_31b_mini.hpp>
+#include <carat/models/pocket.hpp>
+#endif
 
 #include <doctest/doctest.h>
 
@@ -67,6 +76,24 @@ TEST_CASE("both layouts of every fixture are one config") {
         CHECK_MESSAGE(describe_difference(published, saved).empty(),
                       describe_difference(published, saved));
     }
+}
+
+#if __has_include(<carat/models/e2b_mini.hpp>)
+TEST_CASE("what carat_add_model compiles in is what is read here") {
+    CHECK(config_of(fixtures + "e2b-mini/config.json") == models::e2b_mini);
+    CHECK(config_of(fixtures + "e4b-mini/config.json") == models::e4b_mini);
+    CHECK(config_of(fixtures + "a4b-mini/config.json") == models::a4b_mini);
+    CHECK(config_of(fixtures + "31b-mini/config.json") == models::gemma4_31b_mini);
+    CHECK(config_of(pocket + "config.json") == models::pocket);
+}
+#endif
+
+TEST_CASE("the published files are the presets") {
+    const std::string published = std::string(CARAT_SOURCE_DIR) + "/tests/cmake/published/";
+    CHECK(config_of(published + "e2b.json") == presets::e2b);
+    CHECK(config_of(published + "e4b.json") == presets::e4b);
+    CHECK(config_of(published + "31b.json") == presets::gemma4_31b);
+    CHECK(config_of(published + "26b_a4b.json") == presets::gemma4_26b_a4b);
 }
 
 TEST_CASE("a fixture is read field by field") {
@@ -164,8 +191,14 @@ TEST_CASE("per_layer_config wins over the global keys, and says one thing of all
     c = text_of(with(R"({"0":{},"5":{"num_key_value_heads":4},"11":{"num_key_value_heads":4,)"
                      R"("head_dim":null}})"));
     CHECK(c.global_head_dim == 64);
-    CHECK(c.num_global_key_value_heads == 4);
+    CHECK(c.num_global_key_value_heads == 0);  // the same as the others
+    c = text_of(with(R"({"5":{"num_key_value_heads":8},"11":{"num_key_value_heads":8}})"));
+    CHECK(c.num_global_key_value_heads == 8);
 
+    c = text_of(
+        with(R"({"0":{"head_dim":64},"5":{"num_key_value_heads":4}})"));  // says nothing new
+    CHECK(c.global_head_dim == 64);
+    CHECK(c.num_global_key_value_heads == 0);
     CHECK(contains(text_error_of(with(R"({"5":{"head_dim":96}})")),
                    "gives full_attention layer 5 other values than layer 11"));
     CHECK(contains(text_error_of(with(R"({"5":{"head_dim":96},"11":{"head_dim":98}})")),
@@ -198,7 +231,10 @@ TEST_CASE("rope parameters that carat does not compute are refused") {
     TextConfig c = text_of(rope(R"({"rope_type":"proportional","rope_theta":5e5,"factor":8})"));
     CHECK(c.full_rope == RopeParameters{5e5, 1.0, 8.0});
     CHECK(c.sliding_rope == RopeParameters{1e4, 1.0, 1.0});
-    CHECK(text_of(rope("null")).full_rope == RopeParameters{1e6, 0.25, 1.0});
+    CHECK(contains(text_error_of(rope(R"({"partial_rotary_factor":0.25})")), "rope_type is"));
+    CHECK(
+        text_of(R"("rope_parameters":{"sliding_attention":{},"full_attention":null})").full_rope ==
+        RopeParameters{1e6, 0.25, 1.0});
     CHECK(text_of(rope(R"({"rope_type":"default"})")).full_rope == RopeParameters{1e6, 1.0, 1.0});
     CHECK(contains(text_error_of(rope(R"({"rope_type":"yarn"})")),
                    "text_config.rope_parameters.full_attention.rope_type is \"yarn\", expected one "
@@ -239,7 +275,8 @@ TEST_CASE("what is no Gemma 4 is refused in a sentence") {
     CHECK(contains(text_error_of(R"("rms_norm_eps":NaN)"), "not JSON"));
     CHECK(contains(text_error_of(R"("rms_norm_eps":0)"), "rms_norm_eps must be positive"));
     CHECK(contains(text_error_of(R"("use_bidirectional_attention":true)"), "one of vision, all"));
-    CHECK(text_of(R"("use_bidirectional_attention":false)") == TextConfig{});
+    CHECK(contains(text_error_of(R"("rope_parameters":{"rope_theta":1})"),
+                   "expected an object of sliding_attention and full_attention"));
     CHECK(
         contains(text_error_of(R"("head_dim":-1,"vocab_size":1.5,"sliding_window":"x")"),
                  "c: text_config.vocab_size is 1.5, expected a whole number from 0 to 2147483647\n"

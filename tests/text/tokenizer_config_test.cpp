@@ -49,11 +49,13 @@ TEST_CASE("the config says which tokens are special and adds what is missing") {
 }
 
 TEST_CASE("a config that contradicts the vocabulary is an error") {
-    for (const std::string text : {R"({"added_tokens_decoder": {"1": {"content": "<b>"}}})",
-                                   R"({"added_tokens_decoder": {"4": {"content": "<b>"}}})",
-                                   R"({"added_tokens_decoder": {"-1": {"content": "<b>"}}})",
-                                   R"({"added_tokens_decoder": {"1x": {"content": "<b>"}}})",
-                                   R"({"added_tokens_decoder": {"1": 5}})", "[]", "{"}) {
+    for (const std::string text :
+         {R"({"added_tokens_decoder": {"1": {"content": "<b>"}}})",
+          R"({"added_tokens_decoder": {"4": {"content": "<b>"}}})",
+          R"({"added_tokens_decoder": {"-1": {"content": "<b>"}}})",
+          R"({"added_tokens_decoder": {"1x": {"content": "<b>"}}})",
+          R"({"added_tokens_decoder": {"1": 5}})",
+          R"({"added_tokens_decoder": {"3": {"content": "b"}}})", "[]", "{"}) {
         Vocabulary v = three();
         CAPTURE(text);
         const auto done = apply_tokenizer_config(v, text, "c.json");

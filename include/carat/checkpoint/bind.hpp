@@ -11,6 +11,7 @@
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/convert_elements.hpp"
 #include "carat/checkpoint/faults.hpp"
+#include "carat/progress.hpp"
 #include "carat/result.hpp"
 #include "carat/tensor/arena.hpp"
 #include "carat/tensor/element.hpp"
@@ -35,18 +36,17 @@ enum class Residence : std::uint8_t {
     mapped,    ///< in the file itself, if it has the wanted type and alignment; else as resident
 };
 
-/// Called while tensors are copied, with bytes of the plan; false stops.
-using LoadProgress = std::function<bool(std::size_t bytes_done, std::size_t bytes_total)>;
-
 struct BindOptions {
     bool convert = true;  ///< false: a tensor of another type than wanted is a fault
-    LoadProgress progress{};
 };
 
 /// Binding costs the compiler a few instructions a tensor; all the work is in ordinary functions
 /// over descriptions.
 class Binder {
   public:
+    using Name = std::string;
+    static Name layer_prefix(std::size_t layer) { return "layers." + std::to_string(layer) + "."; }
+
     /// Tensors are looked up under `prefix` followed by their name. `files` must outlive the
     /// binder, and the views of whatever stayed mapped.
     explicit Binder(const CheckpointFiles& files, std::string prefix = {}, BindOptions options = {})
@@ -97,9 +97,9 @@ class Binder {
 
     /// Plans, allocates once, copies and converts in the order of the files, and sets every slot.
     /// The Arena owns what was copied. After an error no slot has changed.
-    /// Bad input: as plan(); a system that refuses the memory (Errc::out_of_memory); a progress
-    /// callback that says stop (Errc::cancelled).
-    Result<Arena> finish() {
+    /// `progress` is told of the bytes copied. Bad input: as plan(); a system that refuses the
+    /// memory (Errc::out_of_memory); a progress that says stop (Errc::cancelled).
+    Result<Arena> finish(Progress progress = {}) {
         const Result<std::size_t> bytes = plan();
         if (!bytes) return bytes.error();
         Arena arena;
@@ -117,7 +117,7 @@ class Binder {
         for (const std::size_t i : order)
             if (wants_[i].leader == i) total += wants_[i].count * size_of(wants_[i].dtype);
         for (const std::size_t i : order)
-            if (wants_[i].leader == i && !copy(wants_[i], base, done, total))
+            if (wants_[i].leader == i && !copy(wants_[i], base, done, total, progress))
                 return Error{Errc::cancelled, files_->name() + ": loading was cancelled after " +
                                                   std::to_string(done) + " of " +
                                                   std::to_string(total) + " bytes"};
@@ -215,7 +215,8 @@ class Binder {
 
     /// Copies piece by piece and lets go of the source behind itself, so that memory peaks at the
     /// plan. False if the caller said stop.
-    bool copy(const Want& want, std::byte* base, std::size_t& done, std::size_t total) const {
+    bool copy(const Want& want, std::byte* base, std::size_t& done, std::size_t total,
+              Progress progress) const {
         constexpr std::size_t piece = std::size_t{1} << 21;  // elements: 4 to 8 MB of a file
         const StoredTensor& tensor = *want.found.tensor;
         const std::size_t from_size = size_of(tensor.dtype), to_size = size_of(want.dtype);
@@ -225,7 +226,7 @@ class Binder {
                              tensor.data + at * from_size, tensor.dtype, n);
             want.found.file->map.dont_need(tensor.span().subspan(at * from_size, n * from_size));
             done += n * to_size;
-            if (options_.progress && !options_.progress(done, total)) return false;
+            if (!progress(done, total)) return false;
         }
         return true;
     }

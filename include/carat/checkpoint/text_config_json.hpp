@@ -9,13 +9,13 @@
 #include "carat/json.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace carat::detail {
 
@@ -86,15 +86,16 @@ inline std::optional<std::size_t> layer_number(std::string_view key) {
 inline void read_per_layer_config(FieldReader& in, const JsonValue& map, const std::string& path,
                                   TextConfig& c, Faults& faults) {
     c.global_head_dim = c.head_dim;
-    c.num_global_key_value_heads = 0;
+    c.num_global_key_value_heads = 0;  // not given, that is: as in sliding layers
     if (!map.IsObject())
         return in.wrong("per_layer_config", &map, "an object of layer numbers and overrides");
-    struct Overrides {
-        std::size_t head_dim = 0, kv_heads = 0;  // 0: not overridden
-        bool operator==(const Overrides&) const = default;
+    struct Shape {
+        std::size_t head_dim = 0, kv_heads = 0;
+        bool operator==(const Shape&) const = default;
     };
     const std::size_t layers = std::min(c.num_hidden_layers, LayerSet::capacity);
-    std::array<Overrides, LayerSet::capacity> all{};
+    const Shape plain{c.head_dim, c.num_key_value_heads};
+    std::vector<Shape> all(layers, plain);
     for (const auto& member : json::members(map)) {
         const std::string name = "per_layer_config." + printable(json::key(member), 20);
         const auto layer = layer_number(json::key(member));
@@ -117,10 +118,10 @@ inline void read_per_layer_config(FieldReader& in, const JsonValue& map, const s
                                       "and num_key_value_heads only");
     }
     if (!faults.none() || layers == 0) return;
-    const Overrides full = all[layers - 1];  // the last layer is full
+    const Shape full = all[layers - 1];  // the last layer is full
     for (std::size_t l = 0; l < layers; ++l) {
         const bool is_full = c.full_attention.contains(l);
-        if (all[l] == (is_full ? full : Overrides{})) continue;
+        if (all[l] == (is_full ? full : plain)) continue;
         in.unsupported("per_layer_config",
                        is_full ? "gives full_attention layer " + std::to_string(l) +
                                      " other values than layer " + std::to_string(layers - 1) +
@@ -129,8 +130,9 @@ inline void read_per_layer_config(FieldReader& in, const JsonValue& map, const s
                                      ": carat overrides full_attention layers only");
         return;
     }
-    if (full.head_dim != 0) c.global_head_dim = full.head_dim;
-    if (full.kv_heads != 0 && !c.attention_k_eq_v)
+    c.global_head_dim = full.head_dim;
+    if (full.kv_heads == plain.kv_heads) return;
+    if (!c.attention_k_eq_v)
         in.unsupported(
             "per_layer_config",
             "overrides num_key_value_heads, which carat does with attention_k_eq_v only");
@@ -147,7 +149,7 @@ inline void read_rope(const JsonValue& object, std::string path, RopeParameters&
     in.real("factor", rope.factor);
     constexpr std::pair<std::string_view, bool> types[] = {{"default", true},
                                                            {"proportional", false}};
-    bool plain = false;
+    bool plain = true;
     in.choice("rope_type", plain, types);
     if (plain && (rope.partial_rotary_factor != 1.0 || rope.factor != 1.0))
         in.unsupported(
@@ -167,15 +169,16 @@ inline TextConfig read_text_config(const JsonValue& object, std::string path, Fa
     in.first_id("eos_token_id", c.eos_token_id);
     in.id("bos_token_id", c.bos_token_id);
     in.choice("hidden_activation", c.hidden_activation, activations);
-    if (const JsonValue* who = in.get("use_bidirectional_attention"); who && !who->IsFalse())
-        in.choice("use_bidirectional_attention", c.use_bidirectional_attention, bidirectionals);
+    in.choice("use_bidirectional_attention", c.use_bidirectional_attention, bidirectionals);
     refuse_bias(in);
     read_layer_types(in, c);
     if (const JsonValue* map = in.get("per_layer_config"))
         read_per_layer_config(in, *map, path, c, faults);
     if (const JsonValue* rope = in.get("rope_parameters")) {
-        if (!rope->IsObject()) in.wrong("rope_parameters", rope, "an object");
         FieldReader entries(*rope, path + "rope_parameters.", faults);
+        if (!rope->IsObject() || (!rope->ObjectEmpty() && !entries.get("sliding_attention") &&
+                                  !entries.get("full_attention")))
+            in.wrong("rope_parameters", rope, "an object of sliding_attention and full_attention");
         for (const auto& [key, parameters] : {std::pair("sliding_attention", &c.sliding_rope),
                                               std::pair("full_attention", &c.full_rope)}) {
             const JsonValue* entry = entries.get(key);

@@ -8,6 +8,8 @@
 #pragma once
 
 #include "carat/checkpoint/bind.hpp"
+#include "carat/tensor/arena.hpp"
+#include "carat/tensor/view.hpp"
 
 #include <cstddef>
 #include <string>
@@ -17,7 +19,7 @@ namespace carat {
 
 /// What `bind` is for the weights of a module: names below `prefix` to views.
 template <class Module, class Bind, class Weights>
-void bind_module(Bind& bind, const std::string& prefix, Weights& w) {
+constexpr void bind_module(Bind& bind, const typename Bind::Name& prefix, Weights& w) {
     if constexpr (requires { Module::bind(bind, prefix, w); }) {
         Module::bind(bind, prefix, w);
     } else {
@@ -56,7 +58,8 @@ void bind_module(Bind& bind, const std::string& prefix, Weights& w) {
 
 /// One decoder layer, names below `prefix` ("layers.0.").
 template <class Layer, class Bind>
-void bind_layer(Bind& bind, const std::string& prefix, typename Layer::Weights& w) {
+constexpr void bind_layer(Bind& bind, const typename Bind::Name& prefix,
+                          typename Layer::Weights& w) {
     bind(prefix + "input_layernorm.weight", w.input_layernorm);
     bind(prefix + "post_attention_layernorm.weight", w.post_attention_layernorm);
     bind(prefix + "pre_feedforward_layernorm.weight", w.pre_feedforward_layernorm);
@@ -80,20 +83,53 @@ void bind_layer(Bind& bind, const std::string& prefix, typename Layer::Weights& 
 /// All weights of a text model, names below bind's own prefix. The per-layer table stays in the
 /// file: of its many bytes, a token reads one row.
 template <class Model, class Bind>
-void bind_text_model(Bind& bind, typename Model::Weights& w) {
-    bind("embed_tokens.weight", w.embed_tokens);
-    bind("norm.weight", w.norm);
+constexpr void bind_text_model(Bind& bind, typename Model::Weights& w) {
+    bind(typename Bind::Name("embed_tokens.weight"), w.embed_tokens);
+    bind(typename Bind::Name("norm.weight"), w.norm);
     if constexpr (Model::per_layer > 0) {
-        bind("embed_tokens_per_layer.weight", w.per_layer.embed_tokens_per_layer,
-             Residence::mapped);
-        bind("per_layer_model_projection.weight", w.per_layer.per_layer_model_projection);
-        bind("per_layer_projection_norm.weight", w.per_layer.per_layer_projection_norm);
+        bind(typename Bind::Name("embed_tokens_per_layer.weight"),
+             w.per_layer.embed_tokens_per_layer, Residence::mapped);
+        bind(typename Bind::Name("per_layer_model_projection.weight"),
+             w.per_layer.per_layer_model_projection);
+        bind(typename Bind::Name("per_layer_projection_norm.weight"),
+             w.per_layer.per_layer_projection_norm);
     }
     Model::for_each_layer([&]<std::size_t kind>(std::size_t layer, std::size_t ordinal) {
-        bind_layer<typename Model::template Layer<kind>>(
-            bind, "layers." + std::to_string(layer) + ".", std::get<kind>(w.layers)[ordinal]);
+        bind_layer<typename Model::template Layer<kind>>(bind, Bind::layer_prefix(layer),
+                                                         std::get<kind>(w.layers)[ordinal]);
         return true;
     });
+}
+
+/// A Bind that only counts: the bytes that binding a model takes. Names do not matter to it.
+class WeightBytes {
+  public:
+    struct Name {
+        constexpr explicit Name(const char*) {}
+        friend constexpr Name operator+(Name name, const char*) { return name; }
+    };
+    static constexpr Name layer_prefix(std::size_t) { return Name(""); }
+
+    template <class T, std::size_t... Extents>
+    constexpr void operator()(Name, View<const T, Extents...>& slot,
+                              Residence residence = Residence::resident) {
+        (residence == Residence::resident ? resident_ : mapped_) +=
+            aligned_size(slot.size() * sizeof(T));
+    }
+    [[nodiscard]] constexpr std::size_t resident() const { return resident_; }
+    [[nodiscard]] constexpr std::size_t mapped() const { return mapped_; }
+
+  private:
+    std::size_t resident_ = 0, mapped_ = 0;
+};
+
+/// The weights of a TextModel in bytes, at compile time.
+template <class Model>
+constexpr WeightBytes weight_bytes() {
+    WeightBytes count;
+    typename Model::Weights nowhere{};
+    bind_text_model<Model>(count, nowhere);
+    return count;
 }
 
 }  // namespace carat

@@ -42,9 +42,10 @@ struct SessionInput {
     std::size_t logits_to_keep = 1;  ///< how many of the last tokens get logits; 0: all
 };
 
-template <class Model>
+template <class M>
 class Session {
   public:
+    using Model = M;
     using Input = SessionInput<Model>;
     using Logits = std::span<const float>;  ///< [vocab_size]
 

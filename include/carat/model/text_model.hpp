@@ -162,7 +162,7 @@ struct TextModel {
 
     /// f.operator()<kind>(layer, ordinal) for every layer in order, until one returns false.
     template <class F>
-    static bool for_each_layer(F&& f) {
+    static constexpr bool for_each_layer(F&& f) {
         return carat::for_each_layer<C>(f);
     }
 

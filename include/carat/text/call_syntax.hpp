@@ -75,9 +75,8 @@ class CallReader {
             if (!take(":")) return false;
             JsonValue value;
             if (!read_value(value, depth)) return false;
-            const auto known = out.FindMember(text_value(key));
-            if (known != out.MemberEnd()) {
-                known->value = std::move(value);
+            if (const JsonValue* known = json::find(out, key)) {
+                const_cast<JsonValue&>(*known) = std::move(value);
             } else {
                 out.AddMember(text_value(key), std::move(value), memory());
             }

@@ -33,6 +33,13 @@ namespace carat {
     const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rb"));
     if (!file) return fail(Errc::io, std::strerror(errno));
     std::string bytes;
+    if (std::fseek(file.get(), 0, SEEK_END) == 0) {  // a hint only: a pipe has no length
+        const long size = std::ftell(file.get());
+        if (size > 0 && static_cast<std::size_t>(size) <= max_bytes) {
+            bytes.reserve(static_cast<std::size_t>(size));
+        }
+        std::rewind(file.get());
+    }
     char buffer[1 << 16];
     while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, file.get())) {
         if (n > max_bytes - bytes.size()) {

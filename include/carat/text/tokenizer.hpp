@@ -73,46 +73,28 @@ class Tokenizer {
             if (auto done = apply_tokenizer_config(*v, *config_text, config); !done)
                 return std::move(done).error();
         }
-        return from_vocabulary(*v, from_json ? json : model);
+        return build(*v, from_json ? json : model);
     }
 
     /// From the text of a `tokenizer.json`.
     [[nodiscard]] static Result<Tokenizer> from_json(std::string_view text) {
         auto v = read_tokenizer_json(text, "tokenizer.json");
         if (!v) return std::move(v).error();
-        return from_vocabulary(*v, "tokenizer.json");
+        return build(*v, "tokenizer.json");
     }
 
     /// From the bytes of a sentencepiece model.
     [[nodiscard]] static Result<Tokenizer> from_model(std::string_view bytes) {
         auto v = read_sentencepiece_proto(bytes, "tokenizer.model");
         if (!v) return std::move(v).error();
-        return from_vocabulary(*v, "tokenizer.model");
+        return build(*v, "tokenizer.model");
     }
 
     /// From a vocabulary; `source` names it in errors and in source().
     [[nodiscard]] static Result<Tokenizer> from_vocabulary(const Vocabulary& v,
                                                            std::string source) {
         if (auto checked = check_vocabulary(v, source); !checked) return std::move(checked).error();
-        Tokenizer t;
-        t.source_ = std::move(source);
-        t.processor_ = std::make_unique<sentencepiece::SentencePieceProcessor>();
-        const auto status = t.processor_->LoadFromSerializedProto(write_sentencepiece_proto(v));
-        if (!status.ok()) {
-            return Error{Errc::bad_format,
-                         t.source_ + ": sentencepiece refuses the model: " + status.ToString()};
-        }
-        t.kinds_.assign(v.pieces.size(), ordinary);
-        for (std::size_t id = 0; id < v.pieces.size(); ++id) {
-            if (v.types[id] == PieceType::byte) t.kinds_[id] = *byte_of_piece(v.pieces[id]);
-        }
-        for (const AddedToken& token : v.added) {
-            if (token.special) t.kinds_[static_cast<std::size_t>(token.id)] = special;
-        }
-        t.added_ = AddedTokenMatcher(v.added);
-        t.bos_ = t.id_of("<bos>");
-        t.adds_bos_ = v.add_bos;
-        return t;
+        return build(v, std::move(source));
     }
 
     /// The ids of a text. Nothing is added to it unless asked for. Bytes that are not UTF-8 count
@@ -219,6 +201,29 @@ class Tokenizer {
 
   private:
     Tokenizer() = default;
+
+    /// From a vocabulary that has been checked.
+    static Result<Tokenizer> build(const Vocabulary& v, std::string source) {
+        Tokenizer t;
+        t.source_ = std::move(source);
+        t.processor_ = std::make_unique<sentencepiece::SentencePieceProcessor>();
+        const auto status = t.processor_->LoadFromSerializedProto(write_sentencepiece_proto(v));
+        if (!status.ok()) {
+            return Error{Errc::bad_format,
+                         t.source_ + ": sentencepiece refuses the model: " + status.ToString()};
+        }
+        t.kinds_.assign(v.pieces.size(), ordinary);
+        for (std::size_t id = 0; id < v.pieces.size(); ++id) {
+            if (v.types[id] == PieceType::byte) t.kinds_[id] = *byte_of_piece(v.pieces[id]);
+        }
+        for (const AddedToken& token : v.added) {
+            if (token.special) t.kinds_[static_cast<std::size_t>(token.id)] = special;
+        }
+        t.added_ = AddedTokenMatcher(v.added);
+        t.bos_ = t.id_of("<bos>");
+        t.adds_bos_ = v.add_bos;
+        return t;
+    }
 
     Result<void> merge(std::string_view text, std::vector<std::int32_t>& ids) const {
         if (text.empty()) return {};

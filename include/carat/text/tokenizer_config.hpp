@@ -72,6 +72,12 @@ inline void mark_special(Vocabulary& v, const JsonValue& token) {
         const std::string at = "added_tokens_decoder." + std::to_string(id);
         if (!content || content->empty()) return fail(at + " has no content");
         if (id == v.pieces.size()) {
+            if (content->size() > max_piece_bytes) {
+                return fail(at + " is longer than " + std::to_string(max_piece_bytes) + " bytes");
+            }
+            if (std::find(v.pieces.begin(), v.pieces.end(), *content) != v.pieces.end()) {
+                return fail(at + " is " + std::string(*content) + ", a piece with another id");
+            }
             v.pieces.emplace_back(*content);
             v.scores.push_back(0.0f);
             v.types.push_back(PieceType::control);

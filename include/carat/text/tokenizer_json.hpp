@@ -162,28 +162,34 @@ class TokenizerJsonReader {
         v_.merges.reserve(list->Size());
         v_.scores.assign(size_, 0.0f);
         v_.types.assign(size_, PieceType::control);
+        std::string merged;
         for (const JsonValue& entry : json::elements(list)) {
-            const std::string at = "model.merges[" + std::to_string(v_.merges.size()) + "]";
+            const auto refuse = [&](const std::string& why) {
+                return fail("model.merges[" + std::to_string(v_.merges.size()) + "]" + why);
+            };
             std::string_view left;
             std::string_view right;
             if (const auto text = json::string(entry)) {
                 const std::size_t space = text->find(' ');
-                if (space == std::string_view::npos)
-                    return fail(at + " has no space, expected \"left right\"");
+                if (space == std::string_view::npos) {
+                    return refuse(" has no space, expected \"left right\"");
+                }
                 left = text->substr(0, space);
                 right = text->substr(space + 1);
             } else {
                 const auto pair = json::elements(entry);
                 if (pair.size() != 2 || !pair[0].IsString() || !pair[1].IsString()) {
-                    return fail(at + " is no pair of strings");
+                    return refuse(" is no pair of strings");
                 }
                 left = *json::string(pair[0]);
                 right = *json::string(pair[1]);
             }
-            const std::int32_t result = id_of(std::string(left) + std::string(right));
-            if (id_of(left) == nothing || id_of(right) == nothing || result == nothing) {
-                return fail(at + " (" + std::string(left) + " + " + std::string(right) +
-                            ") names a piece that model.vocab does not have");
+            merged.assign(left).append(right);
+            const Merge merge{id_of(left), id_of(right)};
+            const std::int32_t result = id_of(merged);
+            if (merge[0] == nothing || merge[1] == nothing || result == nothing) {
+                return refuse(" (" + std::string(left) + " + " + std::string(right) +
+                              ") names a piece that model.vocab does not have");
             }
             const auto index = static_cast<std::size_t>(result);
             if (v_.types[index] !=
@@ -191,7 +197,7 @@ class TokenizerJsonReader {
                 v_.types[index] = PieceType::normal;
                 v_.scores[index] = -static_cast<float>(v_.merges.size());
             }
-            v_.merges.push_back({id_of(left), id_of(right)});
+            v_.merges.push_back(merge);
         }
         return {};
     }

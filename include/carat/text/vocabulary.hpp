@@ -80,12 +80,14 @@ struct Vocabulary {
            (text[1] == '|' || text[text.size() - 2] == '|');
 }
 
+/// Longer pieces are taken for damage; sentencepiece refuses them from 8000 bytes on.
+inline constexpr std::size_t max_piece_bytes = 4096;
+
 /// Makes sure that a tokenizer can be built: every piece is short, valid UTF-8 and there once, one
 /// is unknown, all 256 bytes are there, added tokens name pieces. `what` names the file in the
 /// error.
 [[nodiscard]] inline Result<void> check_vocabulary(const Vocabulary& v, std::string_view what) {
     constexpr std::size_t max_pieces = 1u << 24;  // ranks must be exact as float
-    constexpr std::size_t max_piece_bytes = 4096;
     const auto fail = [&](const std::string& why) {
         return Error{Errc::bad_format, std::string(what) + ": " + why};
     };

@@ -1,0 +1,146 @@
+// The model: tensors in, logits out, in the names of the reference.
+//
+//   forward --model examples/pocket --inputs inputs.safetensors --out outputs.safetensors
+#include "carat/checkpoint/safetensors_writer.hpp"
+#include "carat/generate/loss.hpp"
+#include "carat/parallel/thread_pool.hpp"
+#include "inputs.hpp"
+#include "program.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using Text = Model::Text;
+using Input = Model::Session::Input;
+
+struct Arguments {
+    std::string model, inputs, out;
+    std::size_t logits_to_keep = 0, threads = all_threads();
+    bool hidden_states = false, attentions = false, router_logits = false;
+};
+
+/// Everything that was asked for, with the batch axis first.
+struct Outputs {
+    std::size_t batch, tokens, keep;
+    std::vector<float> logits;                                   // [batch, keep, vocab]
+    std::vector<std::vector<float>> hidden, attentions, router;  // by entry or layer
+    carat::Loss loss;
+
+    void write(std::vector<float>& to, std::size_t at, std::span<const float> row) {
+        std::copy(row.begin(), row.end(), to.begin() + static_cast<std::ptrdiff_t>(at));
+    }
+};
+
+/// Copies what a forward pass shows of one sequence of the batch. What is not asked for is not
+/// kept.
+struct Recorder : carat::NoTap {
+    static constexpr bool hidden_states = true, attentions = true, router = true;
+    Outputs& out;
+    std::size_t sequence;
+
+    Recorder(Outputs& o, std::size_t b) : out(o), sequence(b) {}
+    void hidden_state(std::size_t entry, std::size_t row, std::span<const float> x) {
+        if (!out.hidden.empty())
+            out.write(out.hidden[entry], (sequence * out.tokens + row) * x.size(), x);
+    }
+    void attention(std::size_t layer, std::size_t row, std::size_t head, std::size_t first,
+                   std::span<const float> p) {
+        if (out.attentions.empty()) return;
+        const std::size_t heads = Text::config.num_attention_heads;
+        out.write(out.attentions[layer],
+                  ((sequence * heads + head) * out.tokens + row) * out.tokens + first, p);
+    }
+    void route(std::size_t layer, std::size_t row, std::span<const float> p) {
+        if (!out.router.empty())
+            out.write(out.router[layer], (sequence * out.tokens + row) * p.size(), p);
+    }
+};
+
+carat::Result<void> forward(const Arguments& a) {
+    const auto in = Inputs<Text>::read(a.inputs);
+    if (!in) return in.error();
+    const auto model = Model::open(a.model);
+    if (!model) return model.error();
+
+    const std::size_t keep =
+        a.logits_to_keep == 0 ? in->tokens : std::min(a.logits_to_keep, in->tokens);
+    Outputs out{in->batch, in->tokens, keep, std::vector<float>(in->batch * keep * Text::vocab),
+                {},        {},         {},   {}};
+    const std::size_t rows = in->batch * in->tokens;
+    if (a.hidden_states)
+        out.hidden.assign(Text::layers + 1, std::vector<float>(rows * Text::hidden));
+    if (a.attentions)
+        out.attentions.assign(
+            Text::layers, std::vector<float>(rows * in->tokens * Text::config.num_attention_heads));
+    if (a.router_logits && Text::config.enable_moe_block)
+        out.router.assign(Text::layers, std::vector<float>(rows * Text::config.num_experts));
+
+    carat::ThreadPool pool(a.threads);
+    auto session = model->session(pool, {.context_tokens = in->tokens, .chunk_tokens = in->tokens});
+    if (!session) return session.error();
+    for (std::size_t b = 0; b < in->batch; ++b) {
+        session->clear();
+        Input sequence = in->sequence(b);
+        sequence.logits_to_keep = in->labels.empty() ? keep : 0;
+        const auto on_logits = [&](std::size_t row, std::span<const float> z) {
+            if (row + keep >= in->tokens)
+                out.write(out.logits, (b * keep + row + keep - in->tokens) * Text::vocab, z);
+            if (!in->labels.empty() && row + 1 < in->tokens)
+                out.loss.add(z, in->labels[b * in->tokens + row + 1]);
+        };
+        Recorder recorder(out, b);
+        const bool record = a.hidden_states || a.attentions || a.router_logits;
+        const auto done = record ? session->append(sequence, on_logits, {}, recorder)
+                                 : session->append(sequence, on_logits);
+        if (!done) return done.error();
+    }
+
+    carat::SafetensorsWriter file;
+    carat::Result<void> added;
+    const auto add = [&](std::string name, std::vector<std::size_t> shape,
+                         std::vector<float> values) {
+        if (added) added = file.add(std::move(name), std::move(shape), std::move(values));
+    };
+    add("logits", {in->batch, keep, Text::vocab}, std::move(out.logits));
+    if (!in->labels.empty()) add("loss", {1}, {static_cast<float>(out.loss.mean())});
+    for (std::size_t i = 0; i < out.hidden.size(); ++i)
+        add("hidden_states." + std::to_string(i), {in->batch, in->tokens, Text::hidden},
+            std::move(out.hidden[i]));
+    for (std::size_t i = 0; i < out.attentions.size(); ++i)
+        add("attentions." + std::to_string(i),
+            {in->batch, Text::config.num_attention_heads, in->tokens, in->tokens},
+            std::move(out.attentions[i]));
+    for (std::size_t i = 0; i < out.router.size(); ++i)
+        add("router_logits." + std::to_string(i), {in->batch, in->tokens, Text::config.num_experts},
+            std::move(out.router[i]));
+    if (!added) return added;
+    return file.write(a.out);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Arguments a;
+    CLI::App app("Model inputs into logits, hidden states and loss.");
+    app.add_option("--model", a.model, "folder of the checkpoint")->type_name("DIR")->required();
+    app.add_option("--inputs", a.inputs, "input_ids and what belongs to them, a safetensors file")
+        ->type_name("FILE")
+        ->required();
+    app.add_option("--out", a.out, "where the results go, a safetensors file")
+        ->type_name("FILE")
+        ->required();
+    app.add_option("--logits-to-keep", a.logits_to_keep,
+                   "logits of the last N positions only; 0: all");
+    app.add_flag("--hidden-states", a.hidden_states,
+                 "the embeddings, each layer's output, the final norm");
+    app.add_flag("--attentions", a.attentions, "each layer's attention probabilities");
+    app.add_flag("--router-logits", a.router_logits, "each layer's probabilities of the experts");
+    app.add_option("--threads", a.threads, "threads to compute with")->check(CLI::Range(1, 1024));
+    return run_program(app, argc, argv, "forward", [&] { return forward(a); });
+}

@@ -1,0 +1,42 @@
+// What the example programs share: the model they are compiled for, and how they speak of errors.
+#pragma once
+
+#include "carat/gemma4.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <carat/models/model.hpp>  // written by carat_add_model from CARAT_MODEL's config.json
+#include <cstdio>
+#include <string>
+#include <thread>
+
+// CARAT_WEIGHTS and CARAT_ARITHMETIC are settings of the build; the defaults are the checkpoint's
+// own type and exact.
+#if CARAT_FAST
+using Policy = carat::weights::Fast<carat::weights::CARAT_WEIGHTS>;
+#else
+using Policy = carat::weights::CARAT_WEIGHTS;
+#endif
+using Model = carat::Gemma4<carat::models::model, Policy>;
+
+inline std::size_t all_threads() {
+    const unsigned n = std::thread::hardware_concurrency();
+    return n > 0 ? n : 1;
+}
+
+/// Reads the command line and runs the program. Whatever goes wrong is one line on standard error
+/// and status 1.
+template <class Run>
+int run_program(CLI::App& app, int argc, char** argv, const char* name, Run&& run) {
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::CallForHelp& help) {
+        return app.exit(help);
+    } catch (const CLI::Error& error) {
+        std::fprintf(stderr, "%s: %s\n", name, error.what());
+        return 1;
+    }
+    const carat::Result<void> done = run();
+    if (!done) std::fprintf(stderr, "%s: %s\n", name, done.error().text.c_str());
+    return done ? 0 : 1;
+}

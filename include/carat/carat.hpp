@@ -1,0 +1,24 @@
+/// \file
+/// All of carat. It needs the libraries of carat::text; programs without text include what they use, most often
+/// carat/gemma4.hpp and carat/generate/generate.hpp, and link nothing.
+#pragma once
+
+#include "carat/checkpoint/generation_config.hpp"
+#include "carat/checkpoint/safetensors_writer.hpp"
+#include "carat/config/check.hpp"
+#include "carat/config/parameters.hpp"
+#include "carat/config/presets.hpp"
+#include "carat/gemma4.hpp"
+#include "carat/generate/generate.hpp"
+#include "carat/generate/loss.hpp"
+#include "carat/json_writer.hpp"
+#include "carat/parallel/thread_pool.hpp"
+#include "carat/text/bpe.hpp"
+#include "carat/text/chat_encode.hpp"
+#include "carat/text/chat_parse.hpp"
+#include "carat/text/chat_variant.hpp"
+#include "carat/text/conversation.hpp"
+#include "carat/text/media_parts.hpp"
+#include "carat/text/stream.hpp"
+#include "carat/text/tokenizer.hpp"
+#include "carat/version.hpp"
