@@ -52,8 +52,10 @@ class Session {
     using Input = SessionInput<Model>;
     using Logits = std::span<const float>;  ///< [vocab_size]
 
-    /// Bytes that create() takes: caches, scratch, logits.
+    /// Bytes that create() takes: caches, scratch, logits. most_planned for a context that it
+    /// refuses.
     static constexpr std::size_t bytes(SessionOptions options, std::size_t workers) {
+        if (options.context_tokens > most_context_tokens) return most_planned;
         MemoryPlan plan;
         Memory::take(plan, clamped(options), workers);
         return plan.bytes();
@@ -113,6 +115,7 @@ class Session {
             call.keep = everything ? n : logits;
             call.packed = packed;
             call.row = done;
+            overwrite(seen_ + n);
             const auto part = [&](std::size_t layer, std::size_t layers) {
                 return progress(done * layers + n * layer, tokens * layers);
             };
@@ -157,7 +160,7 @@ class Session {
     [[nodiscard]] std::size_t memory_bytes() const noexcept { return arena_.size(); }
     /// Forgets everything; the memory stays.
     void clear() noexcept {
-        seen_ = 0;
+        seen_ = oldest_ = 0;
         masked_ = false;
         std::fill_n(memory_.mask.data(), options_.context_tokens, std::uint8_t{1});
     }
@@ -165,12 +168,8 @@ class Session {
     /// more.
     [[nodiscard]] bool can_rewind(std::size_t tokens) const noexcept {
         if (tokens > seen_) return false;
-        if (tokens == seen_ || tokens == 0) return true;
-        constexpr std::size_t window = Model::config.sliding_window;
-        const std::size_t slots =
-            Model::Cache::sliding_slots(options_.context_tokens, options_.chunk_tokens);
-        const std::size_t oldest = seen_ > slots ? seen_ - slots : 0;  // index that is still there
-        return oldest + window <= tokens + 1 || oldest == 0;
+        if (tokens == seen_ || tokens == 0 || oldest_ == 0) return true;
+        return oldest_ + Model::config.sliding_window <= tokens + 1;
     }
     /// Forgets all tokens from the given count on. Returns false, and changes nothing, if
     /// !can_rewind(tokens).
@@ -220,6 +219,13 @@ class Session {
     static constexpr SessionOptions clamped(SessionOptions o) {
         o.chunk_tokens = std::min(o.chunk_tokens, o.context_tokens);
         return o;
+    }
+    /// Keeps account of what a call that ends at `end` tokens overwrites in the rings of sliding
+    /// layers, finished or not: neither a cancellation nor a rewind brings it back.
+    void overwrite(std::size_t end) noexcept {
+        const std::size_t slots =
+            Model::Cache::sliding_slots(options_.context_tokens, options_.chunk_tokens);
+        if (end > slots) oldest_ = std::max(oldest_, end - slots);
     }
     static std::size_t count(const Input& in) {
         return in.embeds ? in.embeds.rows() : in.ids.size();
@@ -336,10 +342,10 @@ class Session {
             }
             memory_.positions[t] = in.positions.empty() ? static_cast<std::int32_t>(seen_ + t)
                                                         : in.positions[done + t];
-            if (!in.attention_mask.empty() && in.attention_mask[done + t] == 0) {
-                memory_.mask[seen_ + t] = 0;
-                masked_ = true;
-            }
+            // Also where nothing is masked: a call that was cancelled may have left its mask here.
+            const bool padding = !in.attention_mask.empty() && in.attention_mask[done + t] == 0;
+            memory_.mask[seen_ + t] = padding ? 0 : 1;
+            masked_ = masked_ || padding;
         }
         if (!in.ids.empty()) call.ids = memory_.ids.rows(0, n).span();
         call.positions = memory_.positions.rows(0, n).span();
@@ -358,6 +364,7 @@ class Session {
     MediaTokens placeholders_{};
     bool multimodal_ = false, masked_ = false;
     std::size_t seen_ = 0;
+    std::size_t oldest_ = 0;  ///< sliding layers still have the keys from this index on
     Arena arena_;
     Memory memory_;
     [[no_unique_address]] Model model_{};

@@ -112,7 +112,8 @@ struct TextModel {
         /// Slots of a sliding layer's ring: the keys that survive a call, and those of a call.
         static constexpr std::size_t sliding_slots(std::size_t context, std::size_t tokens) {
             if (C.use_bidirectional_attention == Bidirectional::all) return context;
-            return std::min(context, C.sliding_window - 1 + tokens);
+            if (context - std::min(context, tokens) < C.sliding_window) return context;
+            return C.sliding_window - 1 + tokens;
         }
     };
     struct Scratch {
