@@ -370,6 +370,9 @@ TEST_CASE("config.json of a folder is read, and its absence said") {
     const auto config = read_config_file(fixtures + "e2b-mini");
     REQUIRE(config);
     CHECK(*config == config_of(fixtures + "e2b-mini/config.json"));
+    const Folder folder("config");
+    write_text(folder / "config.json", std::string((std::size_t{1} << 20) + 1, ' '));
+    CHECK(contains(read_config_file(folder.path()).error().text, "expected at most 1048576"));
     const auto none = read_config_file(fixtures);
     REQUIRE_FALSE(none);
     CHECK(contains(none.error().text, "config.json: cannot open: No such file or directory"));

@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -175,4 +177,34 @@ TEST_CASE("a wrong call is an error with a reason") {
     REQUIRE_FALSE(none);
     CHECK(none.error().text.find("expected tokenizer.json or tokenizer.model") !=
           std::string::npos);
+}
+
+TEST_CASE("a folder opens by what it holds") {
+    for (const char* name : {"e2b-mini", "e4b-mini", "31b-mini", "a4b-mini"}) {
+        const auto t = Tokenizer::open(source_path("tests/fixtures/hf/") + name);
+        REQUIRE_MESSAGE(t, t.error().text);
+        CHECK(t->id_of("<bos>") == 2);
+    }
+    namespace fs = std::filesystem;
+    const fs::path folder = fs::temp_directory_path() / "carat_tokenizer_test";
+    fs::create_directories(folder);
+    const auto write = [&](const char* name, const std::string& text) {
+        std::ofstream(folder / name, std::ios::binary) << text;
+    };
+    write("tokenizer.model", file_text("examples/pocket/tokenizer.model"));
+    write("tokenizer_config.json", file_text("examples/pocket/tokenizer_config.json"));
+    const auto t = Tokenizer::open(folder.string());
+    REQUIRE_MESSAGE(t, t.error().text);
+    CHECK(t->source().ends_with("tokenizer.model"));
+    CHECK(t->added_tokens().size() == pocket_tokenizer().added_tokens().size());
+    for (std::int32_t id = 0; id < t->vocab_size(); ++id) {
+        CHECK(t->is_special(id) == pocket_tokenizer().is_special(id));
+    }
+    write("tokenizer_config.json", "{");
+    CHECK(Tokenizer::open(folder.string()).error().text.find("tokenizer_config.json: line 1") !=
+          std::string::npos);
+    write("tokenizer.json", "{}");  // preferred, though broken
+    CHECK(Tokenizer::open(folder.string()).error().text.find("tokenizer.json: model is missing") !=
+          std::string::npos);
+    fs::remove_all(folder);
 }

@@ -125,11 +125,11 @@ inline Result<ModelConfig> read_config(std::string_view json_text, std::string_v
 }
 
 /// Reads `config.json` of a model folder. Bad input: as above, and a file that cannot be read or
-/// that has more than 16 MB.
+/// that has more than 1 MB.
 inline Result<ModelConfig> read_config_file(const std::string& folder) {
     const bool slash = folder.empty() || folder.ends_with('/');
     const Result<MappedFile> file =
-        MappedFile::open(folder + (slash ? "" : "/") + "config.json", std::size_t{1} << 24);
+        MappedFile::open(folder + (slash ? "" : "/") + "config.json", std::size_t{1} << 20);
     if (!file) return file.error();
     return read_config(file->text(), file->path());
 }

@@ -72,12 +72,12 @@ inline Result<GenerationConfig> read_generation_config(std::string_view json_tex
 }
 
 /// Reads `generation_config.json` of a model folder; a folder without one has the defaults of a
-/// base model. Bad input: as above, and a file that cannot be read or that has more than 16 MB.
+/// base model. Bad input: as above, and a file that cannot be read or that has more than 1 MB.
 inline Result<GenerationConfig> read_generation_config_file(const std::string& folder) {
     const bool slash = folder.empty() || folder.ends_with('/');
     const std::string path = folder + (slash ? "" : "/") + "generation_config.json";
     if (detail::is_missing(path)) return GenerationConfig{};
-    const Result<MappedFile> file = MappedFile::open(path, std::size_t{1} << 24);
+    const Result<MappedFile> file = MappedFile::open(path, std::size_t{1} << 20);
     if (!file) return file.error();
     return read_generation_config(file->text(), path);
 }

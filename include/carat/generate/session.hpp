@@ -33,6 +33,9 @@ struct SessionInput {
     std::span<const std::int32_t> ids{};  ///< [tokens]
     /// In place of the embeddings of ids: [tokens, hidden_size], already scaled.
     View<const float, dynamic, Model::hidden> embeds{};
+    /// One row for each placeholder among ids, in order: [placeholders, hidden_size], not scaled.
+    /// Without any, placeholders are embedded as the pad token.
+    View<const float, dynamic, Model::hidden> soft_tokens{};
     /// In place of the rows of the per-layer table: [tokens, layers · width], already scaled.
     View<const float, dynamic, Model::layers * Model::per_layer> per_layer_tokens{};
     std::span<const std::int32_t> positions{};  ///< [tokens]; default: how many tokens came before
@@ -102,12 +105,13 @@ class Session {
             in.logits_to_keep == 0 ? tokens : std::min(in.logits_to_keep, tokens);
         constexpr bool everything = T::hidden_states || T::attentions || T::router;
         const bool packed = is_packed(in);
+        std::size_t soft_done = 0;
         for (std::size_t done = 0; done < tokens;) {
             const std::size_t n = next_chunk(in, done);
             const std::size_t first_wanted = tokens - wanted;  // row
             const std::size_t logits =
                 done + n > first_wanted ? std::min(n, done + n - first_wanted) : 0;
-            TextInput<Model::config> call = slice(in, done, n);
+            TextInput<Model::config> call = slice(in, done, n, soft_done);
             call.keep = everything ? n : logits;
             call.packed = packed;
             call.row = done;
@@ -129,6 +133,7 @@ class Session {
             }
             seen_ += n;
             done += n;
+            soft_done += call.soft_tokens ? call.soft_tokens.rows() : 0;
         }
         return {};
     }
@@ -190,6 +195,7 @@ class Session {
         typename Model::Scratch scratch;
         Rows<float, Model::vocab> logits;
         View<std::int32_t, dynamic> ids, positions;  ///< of one call
+        View<std::uint8_t, dynamic> is_soft;         ///< of one call
         View<std::uint8_t, dynamic> mask;            ///< by cache index
 
         template <class Space>
@@ -201,6 +207,7 @@ class Session {
                 std::min(logit_rows, o.chunk_tokens));
             m.ids = space.template take<std::int32_t, dynamic>(o.chunk_tokens);
             m.positions = space.template take<std::int32_t, dynamic>(o.chunk_tokens);
+            m.is_soft = space.template take<std::uint8_t, dynamic>(o.chunk_tokens);
             m.mask = space.template take<std::uint8_t, dynamic>(o.context_tokens);
             return m;
         }
@@ -222,6 +229,9 @@ class Session {
     }
     static std::size_t count(const Input& in) {
         return in.embeds ? in.embeds.rows() : in.ids.size();
+    }
+    [[nodiscard]] bool is_placeholder(std::int32_t id) const {
+        return multimodal_ && placeholders_.is_placeholder(id);
     }
     static Error cancelled() { return {Errc::cancelled, "cancelled by the caller"}; }
 
@@ -257,6 +267,14 @@ class Session {
                 return Error{Errc::out_of_range, "input_ids[" + text(t) + "] is " +
                                                      std::to_string(in.ids[t]) +
                                                      ", expected 0 to " + text(Model::vocab - 1)};
+        if (in.soft_tokens) {
+            std::size_t placeholders = 0;
+            for (const std::int32_t id : in.ids) placeholders += is_placeholder(id) ? 1 : 0;
+            if (in.embeds || in.soft_tokens.rows() != placeholders)
+                return Error{Errc::mismatch, "soft_tokens has " + text(in.soft_tokens.rows()) +
+                                                 " rows, expected " + text(placeholders) +
+                                                 ", one for each placeholder among input_ids"};
+        }
         if (Model::config.use_bidirectional_attention == Bidirectional::all &&
             tokens > options_.chunk_tokens)
             return Error{Errc::invalid_argument,
@@ -308,16 +326,19 @@ class Session {
     }
     /// The part [done, done + n) of the input, as a call: defaults filled in, placeholders replaced
     /// by pad.
-    TextInput<Model::config> slice(const Input& in, std::size_t done, std::size_t n) {
+    TextInput<Model::config> slice(const Input& in, std::size_t done, std::size_t n,
+                                   std::size_t soft_done) {
         TextInput<Model::config> call;
         if (in.embeds) call.embeds = in.embeds.rows(done, n);
         if (in.per_layer_tokens) call.per_layer_tokens = in.per_layer_tokens.rows(done, n);
+        std::size_t soft = 0;
         for (std::size_t t = 0; t < n; ++t) {
             if (!in.ids.empty()) {
                 const std::int32_t id = in.ids[done + t];
-                memory_.ids[t] = multimodal_ && placeholders_.is_placeholder(id)
-                                     ? Model::config.pad_token_id
-                                     : id;
+                const bool placeholder = is_placeholder(id);
+                memory_.ids[t] = placeholder ? Model::config.pad_token_id : id;
+                memory_.is_soft[t] = placeholder ? 1 : 0;
+                soft += placeholder ? 1 : 0;
             }
             memory_.positions[t] = in.positions.empty() ? static_cast<std::int32_t>(seen_ + t)
                                                         : in.positions[done + t];
@@ -328,6 +349,10 @@ class Session {
         }
         if (!in.ids.empty()) call.ids = memory_.ids.rows(0, n).span();
         call.positions = memory_.positions.rows(0, n).span();
+        if (in.soft_tokens) {
+            call.soft_tokens = in.soft_tokens.rows(soft_done, soft);
+            call.is_soft = memory_.is_soft.rows(0, n).span();
+        }
         if (!in.token_types.empty()) call.token_types = in.token_types.subspan(done, n);
         if (masked_) call.key_mask = memory_.mask.rows(0, seen_ + n).span();
         return call;
