@@ -291,6 +291,23 @@ struct DecoderChecks {
             f.check(name + ".logits", whole);
             Session cut = session({.context_tokens = 128, .chunk_tokens = 21});
             CHECK(logits(cut, in, ids.size()) == whole);
+            // The same rows as soft tokens beside the ids.
+            std::vector<float> soft;
+            for (std::size_t t = 0; t < ids.size(); ++t)
+                if (Gemma::config.tokens.is_placeholder(ids[t]))
+                    soft.insert(soft.end(),
+                                embeds.begin() + static_cast<std::ptrdiff_t>(t * hidden),
+                                embeds.begin() + static_cast<std::ptrdiff_t>((t + 1) * hidden));
+            const Input merged{.ids = ids,
+                               .soft_tokens = View<const float, dynamic, hidden>(
+                                   soft.data(), soft.size() / hidden),
+                               .token_types = token_types};
+            cut.clear();
+            f.check(name + ".logits", logits(cut, merged, ids.size()));
+            Input too_few = merged;
+            too_few.soft_tokens = merged.soft_tokens.rows(1, merged.soft_tokens.rows() - 1);
+            cut.clear();
+            CHECK_FALSE(cut.append(too_few, [](std::size_t, std::span<const float>) {}));
             if (!f.has(name + ".greedy_ids")) continue;
             const auto greedy = f.ints(name + ".greedy_ids");
             std::vector<float> steps(whole.end() - static_cast<std::ptrdiff_t>(vocab), whole.end());

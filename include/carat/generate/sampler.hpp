@@ -65,6 +65,12 @@ class Sampler {
                 return Error{Errc::out_of_range, "suppress_tokens has id " + std::to_string(id) +
                                                      ", expected 0 to " +
                                                      std::to_string(vocab_size - 1)};
+        std::vector<std::int32_t> suppressed = options.suppress_tokens;
+        std::sort(suppressed.begin(), suppressed.end());
+        suppressed.erase(std::unique(suppressed.begin(), suppressed.end()), suppressed.end());
+        if (suppressed.size() == vocab_size)
+            return refuse("suppress_tokens leaves none of " + std::to_string(vocab_size) +
+                          " tokens to choose from");
         return Sampler(vocab_size, std::move(options));
     }
 
@@ -99,12 +105,16 @@ class Sampler {
         return left.back().id;
     }
 
-    /// What the filters leave of logits [vocab_size], most probable first (of equals the higher id,
-    /// which the reference's ascending sort keeps longer), with probabilities that sum to 1. At
-    /// least one; valid until the next call.
+    /// What the filters leave of logits [vocab_size], most probable first (of equals the higher id;
+    /// the reference leaves their order open), with probabilities that sum to 1. At least one;
+    /// valid until the next call.
     std::span<const Candidate> candidates(std::span<const float> logits) noexcept {
         adjust(logits);
-        for (float& z : adjusted_) z /= options_.temperature;
+        // Differences to the largest, which no temperature can make overflow.
+        const float largest = *std::max_element(adjusted_.begin(), adjusted_.end());
+        if (largest != lowest)
+            for (float& z : adjusted_)
+                z = z == largest ? 0.0f : (z - largest) / options_.temperature;
         const std::size_t n = select();
         const float top = adjusted_[static_cast<std::size_t>(left_[0].id)];
         double sum = 0.0;

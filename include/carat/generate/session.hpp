@@ -33,6 +33,9 @@ struct SessionInput {
     std::span<const std::int32_t> ids{};  ///< [tokens]
     /// In place of the embeddings of ids: [tokens, hidden_size], already scaled.
     View<const float, dynamic, Model::hidden> embeds{};
+    /// One row for each placeholder among ids, in order: [placeholders, hidden_size], not scaled.
+    /// Without any, placeholders are embedded as the pad token.
+    View<const float, dynamic, Model::hidden> soft_tokens{};
     /// In place of the rows of the per-layer table: [tokens, layers · width], already scaled.
     View<const float, dynamic, Model::layers * Model::per_layer> per_layer_tokens{};
     std::span<const std::int32_t> positions{};  ///< [tokens]; default: how many tokens came before
@@ -49,8 +52,10 @@ class Session {
     using Input = SessionInput<Model>;
     using Logits = std::span<const float>;  ///< [vocab_size]
 
-    /// Bytes that create() takes: caches, scratch, logits.
+    /// Bytes that create() takes: caches, scratch, logits. most_planned for a context that it
+    /// refuses.
     static constexpr std::size_t bytes(SessionOptions options, std::size_t workers) {
+        if (options.context_tokens > most_context_tokens) return most_planned;
         MemoryPlan plan;
         Memory::take(plan, clamped(options), workers);
         return plan.bytes();
@@ -100,15 +105,17 @@ class Session {
             in.logits_to_keep == 0 ? tokens : std::min(in.logits_to_keep, tokens);
         constexpr bool everything = T::hidden_states || T::attentions || T::router;
         const bool packed = is_packed(in);
+        std::size_t soft_done = 0;
         for (std::size_t done = 0; done < tokens;) {
             const std::size_t n = next_chunk(in, done);
             const std::size_t first_wanted = tokens - wanted;  // row
             const std::size_t logits =
                 done + n > first_wanted ? std::min(n, done + n - first_wanted) : 0;
-            TextInput<Model::config> call = slice(in, done, n);
+            TextInput<Model::config> call = slice(in, done, n, soft_done);
             call.keep = everything ? n : logits;
             call.packed = packed;
             call.row = done;
+            overwrite(seen_ + n);
             const auto part = [&](std::size_t layer, std::size_t layers) {
                 return progress(done * layers + n * layer, tokens * layers);
             };
@@ -126,6 +133,7 @@ class Session {
             }
             seen_ += n;
             done += n;
+            soft_done += call.soft_tokens ? call.soft_tokens.rows() : 0;
         }
         return {};
     }
@@ -152,7 +160,7 @@ class Session {
     [[nodiscard]] std::size_t memory_bytes() const noexcept { return arena_.size(); }
     /// Forgets everything; the memory stays.
     void clear() noexcept {
-        seen_ = 0;
+        seen_ = oldest_ = 0;
         masked_ = false;
         std::fill_n(memory_.mask.data(), options_.context_tokens, std::uint8_t{1});
     }
@@ -160,12 +168,8 @@ class Session {
     /// more.
     [[nodiscard]] bool can_rewind(std::size_t tokens) const noexcept {
         if (tokens > seen_) return false;
-        if (tokens == seen_ || tokens == 0) return true;
-        constexpr std::size_t window = Model::config.sliding_window;
-        const std::size_t slots =
-            Model::Cache::sliding_slots(options_.context_tokens, options_.chunk_tokens);
-        const std::size_t oldest = seen_ > slots ? seen_ - slots : 0;  // index that is still there
-        return oldest + window <= tokens + 1 || oldest == 0;
+        if (tokens == seen_ || tokens == 0 || oldest_ == 0) return true;
+        return oldest_ + Model::config.sliding_window <= tokens + 1;
     }
     /// Forgets all tokens from the given count on. Returns false, and changes nothing, if
     /// !can_rewind(tokens).
@@ -191,6 +195,7 @@ class Session {
         typename Model::Scratch scratch;
         Rows<float, Model::vocab> logits;
         View<std::int32_t, dynamic> ids, positions;  ///< of one call
+        View<std::uint8_t, dynamic> is_soft;         ///< of one call
         View<std::uint8_t, dynamic> mask;            ///< by cache index
 
         template <class Space>
@@ -202,6 +207,7 @@ class Session {
                 std::min(logit_rows, o.chunk_tokens));
             m.ids = space.template take<std::int32_t, dynamic>(o.chunk_tokens);
             m.positions = space.template take<std::int32_t, dynamic>(o.chunk_tokens);
+            m.is_soft = space.template take<std::uint8_t, dynamic>(o.chunk_tokens);
             m.mask = space.template take<std::uint8_t, dynamic>(o.context_tokens);
             return m;
         }
@@ -214,8 +220,18 @@ class Session {
         o.chunk_tokens = std::min(o.chunk_tokens, o.context_tokens);
         return o;
     }
+    /// Keeps account of what a call that ends at `end` tokens overwrites in the rings of sliding
+    /// layers, finished or not: neither a cancellation nor a rewind brings it back.
+    void overwrite(std::size_t end) noexcept {
+        const std::size_t slots =
+            Model::Cache::sliding_slots(options_.context_tokens, options_.chunk_tokens);
+        if (end > slots) oldest_ = std::max(oldest_, end - slots);
+    }
     static std::size_t count(const Input& in) {
         return in.embeds ? in.embeds.rows() : in.ids.size();
+    }
+    [[nodiscard]] bool is_placeholder(std::int32_t id) const {
+        return multimodal_ && placeholders_.is_placeholder(id);
     }
     static Error cancelled() { return {Errc::cancelled, "cancelled by the caller"}; }
 
@@ -251,6 +267,14 @@ class Session {
                 return Error{Errc::out_of_range, "input_ids[" + text(t) + "] is " +
                                                      std::to_string(in.ids[t]) +
                                                      ", expected 0 to " + text(Model::vocab - 1)};
+        if (in.soft_tokens) {
+            std::size_t placeholders = 0;
+            for (const std::int32_t id : in.ids) placeholders += is_placeholder(id) ? 1 : 0;
+            if (in.embeds || in.soft_tokens.rows() != placeholders)
+                return Error{Errc::mismatch, "soft_tokens has " + text(in.soft_tokens.rows()) +
+                                                 " rows, expected " + text(placeholders) +
+                                                 ", one for each placeholder among input_ids"};
+        }
         if (Model::config.use_bidirectional_attention == Bidirectional::all &&
             tokens > options_.chunk_tokens)
             return Error{Errc::invalid_argument,
@@ -302,26 +326,33 @@ class Session {
     }
     /// The part [done, done + n) of the input, as a call: defaults filled in, placeholders replaced
     /// by pad.
-    TextInput<Model::config> slice(const Input& in, std::size_t done, std::size_t n) {
+    TextInput<Model::config> slice(const Input& in, std::size_t done, std::size_t n,
+                                   std::size_t soft_done) {
         TextInput<Model::config> call;
         if (in.embeds) call.embeds = in.embeds.rows(done, n);
         if (in.per_layer_tokens) call.per_layer_tokens = in.per_layer_tokens.rows(done, n);
+        std::size_t soft = 0;
         for (std::size_t t = 0; t < n; ++t) {
             if (!in.ids.empty()) {
                 const std::int32_t id = in.ids[done + t];
-                memory_.ids[t] = multimodal_ && placeholders_.is_placeholder(id)
-                                     ? Model::config.pad_token_id
-                                     : id;
+                const bool placeholder = is_placeholder(id);
+                memory_.ids[t] = placeholder ? Model::config.pad_token_id : id;
+                memory_.is_soft[t] = placeholder ? 1 : 0;
+                soft += placeholder ? 1 : 0;
             }
             memory_.positions[t] = in.positions.empty() ? static_cast<std::int32_t>(seen_ + t)
                                                         : in.positions[done + t];
-            if (!in.attention_mask.empty() && in.attention_mask[done + t] == 0) {
-                memory_.mask[seen_ + t] = 0;
-                masked_ = true;
-            }
+            // Also where nothing is masked: a call that was cancelled may have left its mask here.
+            const bool padding = !in.attention_mask.empty() && in.attention_mask[done + t] == 0;
+            memory_.mask[seen_ + t] = padding ? 0 : 1;
+            masked_ = masked_ || padding;
         }
         if (!in.ids.empty()) call.ids = memory_.ids.rows(0, n).span();
         call.positions = memory_.positions.rows(0, n).span();
+        if (in.soft_tokens) {
+            call.soft_tokens = in.soft_tokens.rows(soft_done, soft);
+            call.is_soft = memory_.is_soft.rows(0, n).span();
+        }
         if (!in.token_types.empty()) call.token_types = in.token_types.subspan(done, n);
         if (masked_) call.key_mask = memory_.mask.rows(0, seen_ + n).span();
         return call;
@@ -333,6 +364,7 @@ class Session {
     MediaTokens placeholders_{};
     bool multimodal_ = false, masked_ = false;
     std::size_t seen_ = 0;
+    std::size_t oldest_ = 0;  ///< sliding layers still have the keys from this index on
     Arena arena_;
     Memory memory_;
     [[no_unique_address]] Model model_{};

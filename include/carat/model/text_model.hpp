@@ -26,6 +26,9 @@ struct TextInput {
     std::span<const std::int32_t> ids;  ///< [tokens]; placeholders replaced by pad already
     View<const float, dynamic, C.hidden_size>
         embeds{};  ///< in place of the embeddings of ids, already scaled
+    /// In place of the embeddings of the tokens marked in is_soft, in order; not scaled.
+    View<const float, dynamic, C.hidden_size> soft_tokens{};
+    std::span<const std::uint8_t> is_soft{};  ///< [tokens] or empty
     /// In place of the rows of the per-layer table, already scaled: [tokens, layers · width].
     View<const float, dynamic, C.num_hidden_layers * C.hidden_size_per_layer_input>
         per_layer_tokens{};
@@ -109,7 +112,8 @@ struct TextModel {
         /// Slots of a sliding layer's ring: the keys that survive a call, and those of a call.
         static constexpr std::size_t sliding_slots(std::size_t context, std::size_t tokens) {
             if (C.use_bidirectional_attention == Bidirectional::all) return context;
-            return std::min(context, C.sliding_window - 1 + tokens);
+            if (context - std::min(context, tokens) < C.sliding_window) return context;
+            return C.sliding_window - 1 + tokens;
         }
     };
     struct Scratch {
@@ -181,6 +185,9 @@ struct TextModel {
         } else {
             nn::embed(w.embed_tokens, in.ids, x);
         }
+        for (std::size_t t = 0, next = 0; t < in.is_soft.size(); ++t)
+            if (in.is_soft[t] != 0)
+                std::copy_n(in.soft_tokens.row(next++).data(), hidden, x.row(t).data());
         show<T>(tap, 0, in.row, x);
         embed_per_layer(w, in, keep, s, executor);
         place(in, seen, s);

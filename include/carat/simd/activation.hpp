@@ -38,12 +38,10 @@ struct Silu {
     }
 };
 
+/// x, or 0 where x is below it. A NaN is not: max() would drop it on some machines.
 struct Relu {
-    template <class V>
-    V operator()(V x) const {
-        using std::max;
-        return max(x, V(0.0f));
-    }
+    float operator()(float x) const { return x < 0.0f ? 0.0f : x; }
+    Batch operator()(Batch x) const { return xsimd::select(x < Batch(0.0f), Batch(0.0f), x); }
 };
 
 namespace detail {

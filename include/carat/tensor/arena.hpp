@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -27,8 +28,26 @@ namespace carat {
 /// Alignment of everything planned: a cache line, and the widest vector of today's machines.
 inline constexpr std::size_t planned_alignment = 64;
 
+/// What a plan says of more memory than addresses can name. No Arena has so much: where a caller
+/// chooses a size, a plan stops here rather than start over at 0.
+inline constexpr std::size_t most_planned =
+    std::numeric_limits<std::size_t>::max() / planned_alignment * planned_alignment;
+
 constexpr std::size_t aligned_size(std::size_t bytes) {
+    if (bytes > most_planned) return most_planned;
     return (bytes + planned_alignment - 1) / planned_alignment * planned_alignment;
+}
+
+/// Bytes that a view of this shape takes, at most most_planned.
+template <class T, std::size_t... Extents>
+constexpr std::size_t planned_size(const View<T, Extents...>& shape) {
+    std::size_t bytes = sizeof(T);
+    for (std::size_t axis = 0; axis < sizeof...(Extents); ++axis) {
+        const std::size_t n = shape.extent(axis);
+        if (n == 0) return 0;
+        bytes = bytes > most_planned / n ? most_planned : bytes * n;
+    }
+    return aligned_size(bytes);
 }
 
 class MemoryPlan {
@@ -36,7 +55,8 @@ class MemoryPlan {
     template <class T, std::size_t... Extents, class... Sizes>
     constexpr View<T, Extents...> take(Sizes... sizes) {
         const View<T, Extents...> shape(nullptr, sizes...);
-        used_ += aligned_size(shape.size() * sizeof(T));
+        const std::size_t size = planned_size(shape);
+        used_ = size > most_planned - used_ ? most_planned : used_ + size;
         bytes_ = used_ > bytes_ ? used_ : bytes_;
         return shape;
     }
@@ -96,7 +116,7 @@ class Arena {
     template <class T, std::size_t... Extents, class... Sizes>
     View<T, Extents...> take(Sizes... sizes) noexcept {
         const View<T, Extents...> shape(nullptr, sizes...);
-        const std::size_t bytes = aligned_size(shape.size() * sizeof(T));
+        const std::size_t bytes = planned_size(shape);
         if (data_ == nullptr || bytes > size_ - used_) return shape;
         T* place = reinterpret_cast<T*>(data_ + used_);
         used_ += bytes;

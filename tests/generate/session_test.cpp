@@ -1,0 +1,408 @@
+#include "carat/generate/session.hpp"
+
+#include "carat/config/presets.hpp"
+#include "carat/parallel/thread_pool.hpp"
+#include "support/generated_weights.hpp"
+#include "support/tiny_models.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace carat::test {
+namespace {
+
+using A = TextModel<tiny::a, weights::f32>;  // per-layer embeddings, shared keys, a window of 3
+using Vision = TextModel<tiny::with(tiny::b, Bidirectional::vision), weights::f32>;
+using All = TextModel<tiny::with(tiny::b, Bidirectional::all), weights::f32>;
+
+constexpr std::array<std::int32_t, 14> ids{2, 5, 9, 3, 7, 1, 4, 11, 6, 15, 8, 0, 12, 10};
+using Logits = std::vector<std::vector<float>>;
+
+template <class Model>
+Session<Model> session(const MadeUp<Model>& made, SessionOptions options,
+                       const MediaTokens* placeholders = nullptr) {
+    static Serial serial;
+    auto s = Session<Model>::create(made.weights, serial, options, placeholders);
+    if (!s) FAIL(s.error().text);
+    return std::move(*s);
+}
+/// Logits of every token.
+template <class Model>
+Logits read(Session<Model>& s, SessionInput<Model> in) {
+    Logits out;
+    in.logits_to_keep = 0;
+    const Result<void> r = s.append(
+        in, [&](std::size_t, std::span<const float> z) { out.emplace_back(z.begin(), z.end()); });
+    if (!r) FAIL(r.error().text);
+    return out;
+}
+std::span<const std::int32_t> some(std::size_t begin, std::size_t end) {
+    return std::span(ids).subspan(begin, end - begin);
+}
+
+// ---- what is refused
+
+/// The sentence with which an input is refused. Nothing may have been appended then.
+template <class Model>
+std::string refusal(Session<Model>& s, const SessionInput<Model>& in, Errc code) {
+    const std::size_t before = s.size();
+    bool called = false;
+    const Result<void> r =
+        s.append(in, [&](std::size_t, std::span<const float>) { called = true; });
+    REQUIRE_FALSE(r);
+    CHECK(r.error().code == code);
+    CHECK(s.size() == before);
+    CHECK_FALSE(called);
+    return r.error().text;
+}
+
+TEST_CASE("options that make no sense are refused in a sentence") {
+    const MadeUp<A> made;
+    Serial serial;
+    const auto refused = [&](SessionOptions o, Errc code) {
+        const auto s = Session<A>::create(made.weights, serial, o);
+        REQUIRE_FALSE(s);
+        CHECK(s.error().code == code);
+        return s.error().text;
+    };
+    CHECK(refused({.context_tokens = 0}, Errc::invalid_argument) ==
+          "context_tokens and chunk_tokens must be at least 1");
+    CHECK(refused({.chunk_tokens = 0}, Errc::invalid_argument) ==
+          "context_tokens and chunk_tokens must be at least 1");
+    CHECK(refused({.context_tokens = (std::size_t{1} << 28) + 1}, Errc::out_of_range) ==
+          "context_tokens is 268435457, expected at most 268435456");
+    CHECK(refused({.context_tokens = std::numeric_limits<std::size_t>::max()}, Errc::out_of_range)
+              .find("context_tokens is 18446744073709551615") == 0);
+}
+
+TEST_CASE("memory that no system has is an error, not a crash") {
+    using Large = TextModel<presets::gemma4_31b.text>;  // half a petabyte of keys and values
+    constexpr std::size_t most = std::size_t{1} << 28;
+    const Large::Weights weights{};
+    Serial serial;
+    const auto s =
+        Session<Large>::create(weights, serial, {.context_tokens = most, .chunk_tokens = most});
+    REQUIRE_FALSE(s);
+    CHECK(s.error().code == Errc::out_of_memory);
+    CHECK(s.error().text.find("a session of 268435456 tokens takes ") == 0);
+    CHECK(s.error().text.find(" bytes, which the system refused") != std::string::npos);
+}
+
+TEST_CASE("a plan grows with the context, and stops at the most there is") {
+    constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
+    using S = Session<A>;
+    CHECK(S::bytes({.context_tokens = 4096}, 1) > S::bytes({.context_tokens = 2048}, 1));
+    CHECK(S::bytes({.context_tokens = 64, .chunk_tokens = most}, 1) ==
+          S::bytes({.context_tokens = 64, .chunk_tokens = 64}, 1));
+    CHECK(S::bytes({.context_tokens = most}, 1) == most_planned);
+    CHECK(S::bytes({.context_tokens = most, .chunk_tokens = most}, 8) == most_planned);
+    CHECK(A::Cache::sliding_slots(most, most) == most);
+    CHECK(A::Cache::sliding_slots(100, 20) == 22);
+    CHECK(A::Cache::sliding_slots(21, 20) == 21);
+}
+
+TEST_CASE("a session takes what bytes() says, whatever the options") {
+    const MadeUp<A> made;
+    for (const std::size_t context : {1u, 7u, 100u, 5000u})
+        for (const std::size_t chunk : {1u, 3u, 64u, 100000u})
+            for (const std::size_t threads : {1u, 3u}) {
+                ThreadPool pool(threads);
+                const SessionOptions o{.context_tokens = context, .chunk_tokens = chunk};
+                const auto s = Session<A>::create(made.weights, pool, o);
+                REQUIRE(s);
+                CHECK(s->memory_bytes() == Session<A>::bytes(o, threads));
+                CHECK(s->context_tokens() == context);
+                CHECK(s->size() == 0);
+            }
+}
+
+TEST_CASE("inputs that do not fit together are refused in a sentence") {
+    const MadeUp<A> made;
+    auto s = session(made, {.context_tokens = 8, .chunk_tokens = 4});
+    using Input = SessionInput<A>;
+    const std::array<std::int32_t, 3> three{1, 2, 3};
+    const std::array<std::uint8_t, 3> bytes{1, 1, 1};
+    const std::array<float, 2 * 24> floats{};
+    CHECK(refusal(s, Input{}, Errc::invalid_argument) == "there are no tokens");
+    CHECK(refusal(s, Input{.ids = some(0, 4), .positions = three}, Errc::mismatch) ==
+          "position_ids has 3 rows, expected 4, one for each token");
+    CHECK(refusal(s, Input{.ids = some(0, 4), .attention_mask = bytes}, Errc::mismatch) ==
+          "attention_mask has 3 rows, expected 4, one for each token");
+    CHECK(refusal(s, Input{.ids = some(0, 4), .token_types = bytes}, Errc::mismatch) ==
+          "mm_token_type_ids has 3 rows, expected 4, one for each token");
+    CHECK(refusal(s,
+                  Input{.ids = some(0, 4),
+                        .per_layer_tokens = View<const float, dynamic, 24>(floats.data(), 2u)},
+                  Errc::mismatch) == "per_layer_inputs has 2 rows, expected 4, one for each token");
+    CHECK(refusal(
+              s,
+              Input{.ids = some(0, 4), .embeds = View<const float, dynamic, 8>(floats.data(), 3u)},
+              Errc::mismatch) == "input_ids has 4 rows, expected 3, one for each token");
+    CHECK(refusal(s, Input{.embeds = View<const float, dynamic, 8>(floats.data(), 3u)},
+                  Errc::invalid_argument) ==
+          "this model has per-layer embeddings: inputs_embeds need input_ids or per_layer_inputs "
+          "beside them");
+    const std::array<std::int32_t, 2> high{3, 16}, low{-1, 3};
+    CHECK(refusal(s, Input{.ids = high}, Errc::out_of_range) ==
+          "input_ids[1] is 16, expected 0 to 15");
+    CHECK(refusal(s, Input{.ids = low}, Errc::out_of_range) ==
+          "input_ids[0] is -1, expected 0 to 15");
+    CHECK(refusal(s, Input{.ids = some(0, 9)}, Errc::out_of_range) ==
+          "0 tokens and 9 more do not fit into a context of 8");
+    REQUIRE(s.append(some(0, 6)));
+    CHECK(refusal(s, Input{.ids = some(0, 3)}, Errc::out_of_range) ==
+          "6 tokens and 3 more do not fit into a context of 8");
+    // And the session is as good as before.
+    auto fresh = session(made, {.context_tokens = 8});
+    read(fresh, {.ids = some(0, 6)});
+    CHECK(read(s, {.ids = some(6, 8)}) == read(fresh, {.ids = some(6, 8)}));
+}
+
+TEST_CASE("what must be read in one call is refused where a chunk is too small") {
+    const std::array<std::int32_t, 6> packed{0, 1, 2, 0, 1, 2};
+    const MadeUp<A> made;
+    auto s = session(made, {.context_tokens = 8, .chunk_tokens = 5});
+    CHECK(refusal(s, SessionInput<A>{.ids = some(0, 6), .positions = packed},
+                  Errc::invalid_argument) ==
+          "packed sequences are read in one call: 6 tokens need chunk_tokens of as many, not 5");
+    const MadeUp<All> all;
+    auto whole = session(all, {.context_tokens = 8, .chunk_tokens = 5});
+    CHECK(refusal(whole, SessionInput<All>{.ids = some(0, 6)}, Errc::invalid_argument) ==
+          "a model whose tokens all see each other reads a sequence in one call: 6 tokens need "
+          "chunk_tokens of as many, not 5");
+    const MadeUp<Vision> vision;
+    auto image = session(vision, {.context_tokens = 8, .chunk_tokens = 3});
+    const std::array<std::uint8_t, 6> types{0, 1, 1, 2, 1, 0};
+    CHECK(refusal(image, SessionInput<Vision>{.ids = some(0, 6), .token_types = types},
+                  Errc::invalid_argument) ==
+          "an image of 4 tokens is read in one call, which needs chunk_tokens of as many, not 3");
+}
+
+// ---- reading in pieces
+
+TEST_CASE("an image is never cut: chunks end in front of it or behind it") {
+    const MadeUp<Vision> made;
+    const std::array<std::uint8_t, 14> types{0, 0, 1, 1, 1, 0, 0, 2, 2, 2, 2, 3, 3, 0};
+    const SessionInput<Vision> in{.ids = ids, .token_types = types};
+    auto whole = session(made, {.context_tokens = 14});
+    const Logits expected = read(whole, in);
+    for (const std::size_t chunk : {4u, 5u, 6u, 7u, 13u}) {
+        CAPTURE(chunk);
+        auto s = session(made, {.context_tokens = 14, .chunk_tokens = chunk});
+        CHECK(read(s, in) == expected);
+    }
+}
+
+TEST_CASE("embeddings in place of ids, and per-layer rows in place of the table, change nothing") {
+    const MadeUp<A> made;
+    auto by_ids = session(made, {.context_tokens = 14});
+    const Logits expected = read(by_ids, {.ids = ids});
+    std::vector<float> embeds(ids.size() * 8), rows(ids.size() * 24);
+    nn::embed(made.weights.embed_tokens, std::span(ids), Rows<float, 8>(embeds.data(), ids.size()));
+    nn::embed(made.weights.per_layer.embed_tokens_per_layer, std::span(ids),
+              Rows<float, 24>(rows.data(), ids.size()));
+    for (float& v : rows) v *= 2.0f / 4.898979486f;  // scaled by sqrt(4), not by sqrt(24)
+    const View<const float, dynamic, 8> x(embeds.data(), ids.size());
+    const View<const float, dynamic, 24> p(rows.data(), ids.size());
+    auto by_embeds = session(made, {.context_tokens = 14, .chunk_tokens = 4});
+    CHECK(read(by_embeds, {.ids = ids, .embeds = x}) == expected);
+    auto by_both = session(made, {.context_tokens = 14, .chunk_tokens = 4});
+    const Logits both = read(by_both, {.embeds = x, .per_layer_tokens = p});
+    for (std::size_t t = 0; t < both.size(); ++t)
+        for (std::size_t i = 0; i < both[t].size(); ++i)
+            CHECK(std::abs(both[t][i] - expected[t][i]) < 1e-5f);
+}
+
+TEST_CASE("in a multimodal model a placeholder's id is embedded as the pad token") {
+    const MadeUp<A> made;
+    const MediaTokens placeholders{.image = 9, .video = 13, .audio = 14};
+    const std::array<std::int32_t, 4> image{2, 9, 14, 7}, pad{2, 0, 0, 7};
+    auto text = session(made, {.context_tokens = 4});
+    auto media = session(made, {.context_tokens = 4}, &placeholders);
+    const Logits expected = read(text, {.ids = pad});
+    CHECK(read(media, {.ids = image}) == expected);
+    text.clear();
+    CHECK(read(text, {.ids = image}) != expected);
+}
+
+TEST_CASE("padding is not seen, wherever it is and however the input is cut") {
+    const MadeUp<A> made;
+    auto alone = session(made, {.context_tokens = 14});
+    const Logits expected = read(alone, {.ids = some(3, 14)});
+    std::array<std::uint8_t, 14> mask{};
+    std::fill(mask.begin() + 3, mask.end(), std::uint8_t{1});
+    std::array<std::int32_t, 14> positions{};
+    for (std::size_t t = 3; t < 14; ++t) positions[t] = static_cast<std::int32_t>(t - 3);
+    for (const std::size_t chunk : {1u, 2u, 4u, 14u}) {
+        CAPTURE(chunk);
+        auto s = session(made, {.context_tokens = 14, .chunk_tokens = chunk});
+        const Logits padded = read(s, {.ids = ids, .positions = positions, .attention_mask = mask});
+        for (std::size_t t = 3; t < 14; ++t)
+            for (std::size_t i = 0; i < 16; ++i)
+                CHECK(std::abs(padded[t][i] - expected[t - 3][i]) < 1e-5f);
+        // A cleared session remembers no mask.
+        s.clear();
+        CHECK(read(s, {.ids = some(3, 14)}) == expected);
+    }
+}
+
+// ---- rewinding
+
+TEST_CASE("a session that rewinds goes on like a fresh one, as often as it says it can") {
+    const MadeUp<A> made;
+    for (const std::size_t chunk : {1u, 2u, 5u})
+        for (std::size_t n = 1; n <= 10; ++n) {
+            CAPTURE(chunk);
+            CAPTURE(n);
+            const SessionOptions options{.context_tokens = 14, .chunk_tokens = chunk};
+            std::size_t possible = 0;
+            for (std::size_t first = 0; first <= n; ++first)
+                for (std::size_t second = 0; second <= first; ++second) {
+                    CAPTURE(first);
+                    CAPTURE(second);
+                    auto s = session(made, options);
+                    read(s, {.ids = some(0, n)});
+                    std::size_t left = n;
+                    if (s.rewind(first)) left = first, ++possible;
+                    CHECK(s.size() == left);
+                    CHECK(s.can_rewind(left));
+                    if (s.rewind(second)) left = second;
+                    CHECK(s.size() == left);
+                    auto fresh = session(made, options);
+                    if (left > 0) read(fresh, {.ids = some(0, left)});
+                    const auto rest = some(10, 14);
+                    CHECK(read(s, {.ids = rest}) == read(fresh, {.ids = rest}));
+                }
+            // All of it, nothing of it, and the latest chunk can always go.
+            CHECK(possible >= std::min(n, chunk));
+        }
+}
+
+TEST_CASE("a rewind reaches back over a chunk, and no further than the sliding layers") {
+    const MadeUp<A> made;  // a window of 3: rings of 2 + chunk slots
+    auto s = session(made, {.context_tokens = 14, .chunk_tokens = 4});
+    read(s, {.ids = some(0, 12)});
+    CHECK_FALSE(s.can_rewind(13));
+    CHECK(s.can_rewind(12));
+    CHECK(s.can_rewind(8));
+    CHECK_FALSE(s.can_rewind(7));
+    CHECK_FALSE(s.can_rewind(1));
+    CHECK(s.can_rewind(0));
+    CHECK_FALSE(s.rewind(7));
+    CHECK(s.size() == 12);
+    REQUIRE(s.rewind(10));
+    CHECK_FALSE(s.can_rewind(7));  // what the dropped tokens overwrote does not come back
+    CHECK(s.can_rewind(8));
+    REQUIRE(s.rewind(0));
+    CHECK(s.size() == 0);
+    auto wide = session(made, {.context_tokens = 14, .chunk_tokens = 14});
+    read(wide, {.ids = some(0, 12)});
+    for (std::size_t t = 0; t <= 12; ++t) CHECK(wide.can_rewind(t));
+}
+
+// ---- cancelling
+
+TEST_CASE("a cancelled call leaves the finished chunks, and another try gives the same logits") {
+    const MadeUp<A> made;
+    const SessionOptions options{.context_tokens = 14, .chunk_tokens = 4};
+    auto fresh = session(made, options);
+    const Logits expected = read(fresh, {.ids = ids});
+    std::size_t calls = 0;
+    {
+        auto s = session(made, options);
+        std::size_t last = 0;
+        REQUIRE(s.append(ids, [&](std::size_t done, std::size_t total) {
+            CHECK(total == ids.size() * A::layers);
+            CHECK(done >= last);
+            CHECK(done <= total);
+            last = done;
+            ++calls;
+            return true;
+        }));
+        CHECK(last == ids.size() * A::layers);
+    }
+    CHECK(calls >= 4 * A::layers);  // at least once a layer and chunk
+    for (std::size_t stop = 0; stop < calls; ++stop) {
+        CAPTURE(stop);
+        auto s = session(made, options);
+        read(s, {.ids = some(0, 1)});
+        std::size_t call = 0;
+        // Marks as padding what is real: the other try says nothing of it.
+        const std::array<std::uint8_t, 13> mask{};
+        const Result<void> r = s.append(
+            SessionInput<A>{
+                .ids = some(1, 14),
+                .attention_mask = stop % 2 == 0 ? std::span(mask).first(0) : std::span(mask)},
+            [](std::size_t, std::span<const float>) {},
+            [&](std::size_t, std::size_t) { return call++ != stop; });
+        if (r) {  // fewer calls: a token was read before
+            CHECK(stop + 1 >= calls - 2 * A::layers);
+            continue;
+        }
+        CHECK(r.error().code == Errc::cancelled);
+        CHECK(r.error().text == "cancelled by the caller");
+        CHECK(s.size() % 4 == 1);
+        if (stop % 2 == 1) {
+            if (s.size() > 1) continue;  // finished chunks were padding
+            CHECK(read(s, {.ids = some(1, 14)}) == Logits(expected.begin() + 1, expected.end()));
+            continue;
+        }
+        const std::size_t had = s.size();
+        const Logits rest = read(s, {.ids = some(had, 14)});
+        CHECK(rest == Logits(expected.begin() + static_cast<std::ptrdiff_t>(had), expected.end()));
+    }
+}
+
+TEST_CASE("what a cancelled call overwrote is not rewound to") {
+    const MadeUp<A> made;
+    auto s = session(made, {.context_tokens = 14, .chunk_tokens = 4});
+    read(s, {.ids = some(0, 8)});
+    CHECK(s.can_rewind(4));
+    std::size_t call = 0;
+    REQUIRE_FALSE(s.append(some(8, 12), [&](std::size_t, std::size_t) { return ++call < 4; }));
+    CHECK(s.size() == 8);
+    CHECK_FALSE(s.can_rewind(4));
+    CHECK(s.can_rewind(8));
+}
+
+// ---- several at once
+
+TEST_CASE("two sessions on one model do not know of each other") {
+    const MadeUp<A> made;
+    auto alone = session(made, {.context_tokens = 14});
+    const Logits expected = read(alone, {.ids = ids});
+    auto first = session(made, {.context_tokens = 14, .chunk_tokens = 3});
+    auto second = session(made, {.context_tokens = 20, .chunk_tokens = 2});
+    Logits from_first, from_second;
+    read(second, {.ids = some(9, 12)});
+    for (std::size_t t = 0; t < 14; t += 2) {
+        for (auto& z : read(first, {.ids = some(t, t + 2)})) from_first.push_back(std::move(z));
+        if (t == 2) second.clear();
+        if (t >= 2)
+            for (auto& z : read(second, {.ids = some(t - 2, t)}))
+                from_second.push_back(std::move(z));
+    }
+    CHECK(from_first == expected);
+    CHECK(from_second == Logits(expected.begin(), expected.begin() + 12));
+}
+
+TEST_CASE("a session that was moved goes on") {
+    const MadeUp<A> made;
+    auto alone = session(made, {.context_tokens = 14});
+    const Logits expected = read(alone, {.ids = ids});
+    auto s = session(made, {.context_tokens = 14});
+    read(s, {.ids = some(0, 5)});
+    auto moved = std::move(s);
+    CHECK(read(moved, {.ids = some(5, 14)}) == Logits(expected.begin() + 5, expected.end()));
+}
+
+}  // namespace
+}  // namespace carat::test

@@ -1,0 +1,220 @@
+// A researcher's changes, in the researcher's own file: each is one name of the modules replaced.
+// Switched off, they must give the stock model's logits bit for bit; switched on, others.
+#include "carat/checkpoint/text_tensors.hpp"
+#include "carat/generate/session.hpp"
+#include "carat/model/text_model.hpp"
+#include "support/generated_weights.hpp"
+#include "support/tiny_models.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace lab {
+
+using carat::LayerKind;
+
+// ---- an attention with a penalty for distance, whose slopes are weights of its own
+
+template <LayerKind K, class Policy, int factor>
+struct AlibiAttention {
+    using Stock = carat::nn::Attention<K, Policy>;
+    using Call = typename Stock::Call;
+    using Cache = typename Stock::Cache;
+    static constexpr std::size_t hidden = K.hidden_size, head_dim = K.head_dim;
+
+    struct Weights : Stock::Weights {
+        carat::View<const float, K.heads> slopes;
+    };
+    template <class Bind>
+    static constexpr void bind(Bind& bind, const typename Bind::Name& prefix, Weights& w) {
+        carat::bind_module<Stock>(bind, prefix, static_cast<typename Stock::Weights&>(w));
+        bind(prefix + "self_attn.slopes", w.slopes);
+    }
+    struct Scratch {
+        carat::Rows<float, K.q_size()> q, mixed;
+        carat::Rows<float, K.kv_size()> k, v;
+        carat::View<float, carat::dynamic> scores;
+
+        template <class Space>
+        static constexpr Scratch take(Space& space, std::size_t tokens, std::size_t,
+                                      std::size_t slots) {
+            return {space.template take<float, carat::dynamic, K.q_size()>(tokens),
+                    space.template take<float, carat::dynamic, K.q_size()>(tokens),
+                    space.template take<float, carat::dynamic, K.kv_size()>(tokens),
+                    space.template take<float, carat::dynamic, K.kv_size()>(tokens),
+                    space.template take<float, carat::dynamic>(slots)};
+        }
+    };
+
+    template <carat::Tap T>
+    void forward(const Weights& w, const Call& call, carat::Rows<const float, hidden> x,
+                 carat::Rows<float, hidden> out, const Cache& cache, const Scratch& s,
+                 carat::ExecutorRef executor, T&) const {
+        using namespace carat;
+        constexpr auto eps = static_cast<float>(K.rms_norm_eps);
+        nn::project(executor, x, nn::Product{w.q_proj, s.q});
+        if constexpr (!K.shares_kv) nn::project(executor, x, nn::Product{w.k_proj, s.k});
+        if constexpr (!K.shares_kv && !K.k_eq_v)
+            nn::project(executor, x, nn::Product{w.v_proj, s.v});
+        for (std::size_t t = 0; t < x.rows(); ++t) {
+            if constexpr (!K.shares_kv)
+                for (std::size_t h = 0; h < K.kv_heads; ++h) {
+                    float* k = s.k.row(t).data() + h * head_dim;
+                    const float* v = (K.k_eq_v ? s.k : s.v).row(t).data() + h * head_dim;
+                    simd::rms_norm(v, head_dim, eps, cache.value(h, call.first + t));
+                    simd::rms_norm(k, w.k_norm.data(), head_dim, eps, k);
+                    call.rotary.turn(t, k);
+                    std::copy_n(k, head_dim, cache.key(h, call.first + t));
+                }
+        }
+        for (std::size_t t = 0; t < x.rows(); ++t)
+            for (std::size_t h = 0; h < K.heads; ++h) {
+                float* q = s.q.row(t).data() + h * head_dim;
+                simd::rms_norm(q, w.q_norm.data(), head_dim, eps, q);
+                call.rotary.turn(t, q);
+                const auto [begin, end] = call.visible[t];
+                for (std::size_t key = begin; key < end; ++key) {
+                    const auto distance = static_cast<float>(call.first + t - key);
+                    s.scores[key - begin] = simd::dot(cache.key(h / K.group(), key), q, head_dim) -
+                                            static_cast<float>(factor) * w.slopes[h] * distance;
+                }
+                simd::softmax(s.scores.data(), end - begin);
+                float* mixed = s.mixed.row(t).data() + h * head_dim;
+                std::fill_n(mixed, head_dim, 0.0f);
+                for (std::size_t key = begin; key < end; ++key)
+                    simd::add_scaled(cache.value(h / K.group(), key), head_dim,
+                                     s.scores[key - begin], mixed);
+            }
+        nn::project(executor, Rows<const float, K.q_size()>(s.mixed.rows(0, x.rows())),
+                    nn::Product{w.o_proj, out});
+    }
+};
+
+template <int factor>
+struct Alibi {
+    template <class Policy>
+    struct Modules : carat::Gemma4Modules<Policy> {
+        template <LayerKind K>
+        using Attention = AlibiAttention<K, Policy, factor>;
+    };
+};
+
+// ---- activations
+
+/// The stock activation by another name.
+struct SameGelu {
+    template <class V>
+    V operator()(V x) const {
+        return carat::simd::GeluTanh{}(x);
+    }
+};
+struct ReluSquared {
+    template <class V>
+    V operator()(V x) const {
+        using std::max;  // a batch brings its own max
+        const V r = max(x, V(0.0f));
+        return r * r;
+    }
+};
+template <class Act>
+struct With {
+    template <class Policy>
+    struct Modules : carat::Gemma4Modules<Policy> {
+        template <LayerKind K>
+        using Mlp = carat::nn::GatedMlp<K, Policy, Act>;
+    };
+};
+
+// ---- a router that looks for the largest one by one, from the `skip`th on
+
+template <LayerKind K, std::size_t skip>
+struct PlainRouter {
+    using Stock = carat::nn::Router<K>;
+    using Weights = typename Stock::Weights;
+    using Scratch = typename Stock::Scratch;
+
+    void forward(const Weights& w, carat::Rows<const float, K.hidden_size> x,
+                 carat::View<carat::nn::Route<K.top_k>, carat::dynamic> routes, const Scratch& s,
+                 carat::ExecutorRef executor) const {
+        Stock{}.forward(w, x, routes, s, executor);  // for the probabilities
+        for (std::size_t t = 0; t < x.rows(); ++t) {
+            const auto p = s.probabilities.row(t);
+            std::array<bool, K.experts> seen{}, taken{};
+            float sum = 0.0f;
+            for (std::size_t i = 0; i < skip + K.top_k; ++i) {
+                std::size_t best = K.experts;
+                for (std::size_t e = 0; e < K.experts; ++e)
+                    if (!seen[e] && (best == K.experts || p[e] > p[best])) best = e;
+                seen[best] = true;
+                if (i < skip) continue;
+                taken[best] = true;
+                sum += p[best];
+            }
+            std::size_t n = 0;
+            for (std::uint32_t e = 0; e < K.experts; ++e)
+                if (taken[e]) {
+                    routes[t].expert[n] = e;
+                    routes[t].weight[n++] = p[e] / sum * w.per_expert_scale[e];
+                }
+        }
+    }
+};
+template <std::size_t skip>
+struct Routing {
+    template <class Policy>
+    struct Modules : carat::Gemma4Modules<Policy> {
+        template <LayerKind K>
+        using Router = PlainRouter<K, skip>;
+    };
+};
+
+}  // namespace lab
+
+namespace carat::test {
+namespace {
+
+/// All logits of seven tokens, read in two calls.
+template <TextConfig C, template <class> class Modules>
+std::vector<float> logits() {
+    using Model = TextModel<C, weights::f32, Modules<weights::f32>>;
+    const MadeUp<Model> made;
+    Serial serial;
+    auto session =
+        Session<Model>::create(made.weights, serial, {.context_tokens = 7, .chunk_tokens = 4});
+    REQUIRE(session);
+    constexpr std::array<std::int32_t, 7> ids{2, 5, 9, 3, 7, 1, 4};
+    std::vector<float> all;
+    REQUIRE(session->append(
+        {.ids = ids, .logits_to_keep = 0},
+        [&](std::size_t, std::span<const float> z) { all.insert(all.end(), z.begin(), z.end()); }));
+    REQUIRE(all.size() == 7 * C.vocab_size);
+    return all;
+}
+
+TEST_CASE("an attention of one's own with slopes of zero gives the stock logits, bit for bit") {
+    const auto stock_a = logits<tiny::a, Gemma4Modules>();
+    CHECK(logits<tiny::a, lab::Alibi<0>::Modules>() == stock_a);
+    CHECK(logits<tiny::a, lab::Alibi<1>::Modules>() != stock_a);
+    CHECK(logits<tiny::b, lab::Alibi<0>::Modules>() == logits<tiny::b, Gemma4Modules>());
+}
+
+TEST_CASE("an activation of one's own equal to the stock one gives the stock logits, bit for bit") {
+    const auto stock = logits<tiny::a, Gemma4Modules>();
+    CHECK(logits<tiny::a, lab::With<lab::SameGelu>::Modules>() == stock);
+    CHECK(logits<tiny::a, lab::With<lab::ReluSquared>::Modules>() != stock);
+}
+
+TEST_CASE("a router that picks what the stock one picks gives the stock logits, bit for bit") {
+    const auto stock = logits<tiny::b, Gemma4Modules>();
+    CHECK(logits<tiny::b, lab::Routing<0>::Modules>() == stock);
+    CHECK(logits<tiny::b, lab::Routing<1>::Modules>() != stock);
+}
+
+}  // namespace
+}  // namespace carat::test

@@ -1,0 +1,111 @@
+#include "carat/parallel/executor.hpp"
+
+#include "carat/parallel/thread_pool.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <vector>
+
+namespace carat {
+namespace {
+
+/// A host's own executor: new threads for each run.
+struct HostThreads {
+    std::size_t threads;
+    [[nodiscard]] std::size_t concurrency() const { return threads; }
+    template <class F>
+    void run(F&& f) {
+        std::vector<std::thread> all;
+        for (std::size_t i = 0; i < threads; ++i) all.emplace_back([&f, i] { f(i); });
+        for (std::thread& t : all) t.join();
+    }
+};
+/// Another one: everything on the caller's thread, the last call first.
+struct Backwards {
+    std::size_t calls;
+    std::size_t runs = 0;
+    [[nodiscard]] std::size_t concurrency() const { return calls; }
+    template <class F>
+    void run(F&& f) {
+        ++runs;
+        for (std::size_t i = calls; i-- > 0;) f(i);
+    }
+};
+struct NoRun {
+    [[nodiscard]] std::size_t concurrency() const { return 1; }
+};
+static_assert(Executor<Serial> && Executor<ThreadPool> && Executor<ExecutorRef>);
+static_assert(Executor<HostThreads> && Executor<Backwards>);
+static_assert(!Executor<NoRun> && !Executor<int>);
+
+/// Every index of [0, n) once, in parts that begin at multiples of the grain and have a worker of
+/// their own.
+template <class E>
+void check_cover(E& executor, std::size_t n, std::size_t grain) {
+    CAPTURE(n);
+    CAPTURE(grain);
+    std::vector<std::atomic<int>> visits(n);
+    std::mutex mutex;
+    std::set<std::size_t> workers;
+    std::size_t parts = 0, bad = 0;
+    parallel_for(executor, n, grain, [&](std::size_t begin, std::size_t end, std::size_t worker) {
+        for (std::size_t i = begin; i < end; ++i) ++visits[i];
+        const std::lock_guard lock(mutex);
+        ++parts;
+        workers.insert(worker);
+        bad += begin % grain == 0 && begin < end && end <= n && worker < executor.concurrency() ? 0
+                                                                                                : 1;
+    });
+    CHECK(std::all_of(visits.begin(), visits.end(), [](const auto& v) { return v == 1; }));
+    CHECK(bad == 0);
+    CHECK(workers.size() == parts);
+    CHECK(parts == std::min(executor.concurrency(), (n + grain - 1) / grain));
+}
+
+TEST_CASE("parallel_for visits every index once, whatever the executor, the size and the grain") {
+    Serial serial;
+    Backwards backwards{5};
+    HostThreads host{3};
+    ThreadPool pool(4);
+    for (const std::size_t n : {0u, 1u, 2u, 23u, 24u, 25u, 48u, 100u, 1001u})
+        for (const std::size_t grain : {1u, 4u, 24u, 1000u, 5000u}) {
+            check_cover(serial, n, grain);
+            check_cover(backwards, n, grain);
+            check_cover(host, n, grain);
+            check_cover(pool, n, grain);
+        }
+}
+
+TEST_CASE("work of one grain stays on the calling thread and starts no run") {
+    Backwards executor{4};
+    std::thread::id where;
+    parallel_for(executor, 24, 24,
+                 [&](std::size_t, std::size_t) { where = std::this_thread::get_id(); });
+    CHECK(where == std::this_thread::get_id());
+    CHECK(executor.runs == 0);
+    parallel_for(executor, 25, 24, [](std::size_t, std::size_t) {});
+    CHECK(executor.runs == 1);
+}
+
+TEST_CASE("a reference to an executor runs what the executor runs, through another reference too") {
+    Backwards executor{3};
+    const ExecutorRef ref(executor);
+    const ExecutorRef copy = ref;
+    CHECK(copy.concurrency() == 3);
+    std::vector<std::size_t> order;
+    copy.run([&](std::size_t i) { order.push_back(i); });
+    CHECK(order == std::vector<std::size_t>{2, 1, 0});
+    const Serial serial;  // a constant one will do
+    std::size_t calls = 0;
+    ExecutorRef(serial).run([&](std::size_t i) { calls += 1 + i; });
+    CHECK(calls == 1);
+}
+
+}  // namespace
+}  // namespace carat

@@ -1,0 +1,111 @@
+#include "carat/parallel/thread_pool.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <numeric>
+#include <set>
+#include <thread>
+#include <vector>
+
+namespace carat {
+namespace {
+
+TEST_CASE("a pool of no thread or of one is the caller alone") {
+    for (const std::size_t threads : {0u, 1u}) {
+        ThreadPool pool(threads);
+        CHECK(pool.concurrency() == 1);
+        std::thread::id where;
+        pool.run([&](std::size_t i) {
+            CHECK(i == 0);
+            where = std::this_thread::get_id();
+        });
+        CHECK(where == std::this_thread::get_id());
+    }
+}
+
+TEST_CASE("every call of a run happens once, on a thread of its own, the first on the caller's") {
+    ThreadPool pool(4);
+    CHECK(pool.concurrency() == 4);
+    std::vector<std::thread::id> where(4);
+    std::vector<int> calls(4);
+    pool.run([&](std::size_t i) {
+        where[i] = std::this_thread::get_id();
+        ++calls[i];
+    });
+    CHECK(calls == std::vector<int>(4, 1));
+    CHECK(where[0] == std::this_thread::get_id());
+    CHECK(std::set<std::thread::id>(where.begin(), where.end()).size() == 4);
+}
+
+TEST_CASE("what the calls wrote is visible when run returns, thousands of times in a row") {
+    ThreadPool pool(3);
+    std::vector<std::size_t> counts(3);  // not atomic: only the pool orders the accesses
+    std::size_t wrong = 0;
+    for (std::size_t round = 1; round <= 5000; ++round) {
+        pool.run([&](std::size_t i) { counts[i] += round; });
+        const std::size_t sum = std::accumulate(counts.begin(), counts.end(), std::size_t{0});
+        wrong += sum == 3 * round * (round + 1) / 2 ? 0 : 1;
+    }
+    CHECK(wrong == 0);
+}
+
+TEST_CASE("a run wakes threads that have gone to sleep") {
+    ThreadPool pool(3);
+    for (int round = 0; round < 3; ++round) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        std::vector<int> calls(3);
+        pool.run([&](std::size_t i) { ++calls[i]; });
+        CHECK(calls == std::vector<int>(3, 1));
+    }
+}
+
+TEST_CASE("a run waits for the slowest call") {
+    ThreadPool pool(3);
+    std::vector<int> done(3);
+    pool.run([&](std::size_t i) {
+        if (i == 2) std::this_thread::sleep_for(std::chrono::milliseconds(30));
+        done[i] = 1;
+    });
+    CHECK(done == std::vector<int>(3, 1));
+}
+
+TEST_CASE("a pool may be used from several threads, one after the other") {
+    ThreadPool pool(2);
+    std::vector<std::size_t> counts(2);
+    for (int user = 0; user < 4; ++user)
+        std::thread([&] {
+            for (int i = 0; i < 100; ++i) pool.run([&](std::size_t k) { ++counts[k]; });
+        }).join();
+    pool.run([&](std::size_t k) { ++counts[k]; });
+    CHECK(counts == std::vector<std::size_t>(2, 401));
+}
+
+TEST_CASE("a pool ends at once or asleep, used or not") {
+    for (int i = 0; i < 20; ++i) ThreadPool pool(3);
+    {
+        ThreadPool pool(3);
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    for (int i = 0; i < 20; ++i) {
+        ThreadPool pool(3);
+        std::vector<int> calls(3);
+        pool.run([&](std::size_t k) { ++calls[k]; });
+        CHECK(calls == std::vector<int>(3, 1));
+    }
+}
+
+TEST_CASE("two pools work side by side, one from inside a run of the other") {
+    ThreadPool outer(2);
+    ThreadPool first(2), second(2);
+    std::vector<int> calls(4);
+    outer.run([&](std::size_t i) {
+        (i == 0 ? first : second).run([&](std::size_t k) { ++calls[2 * i + k]; });
+    });
+    CHECK(calls == std::vector<int>(4, 1));
+}
+
+}  // namespace
+}  // namespace carat

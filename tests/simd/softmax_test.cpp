@@ -1,0 +1,108 @@
+#include "carat/simd/softmax.hpp"
+
+#include "support/random.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+namespace carat::test {
+namespace {
+
+constexpr float lowest = -std::numeric_limits<float>::infinity();
+
+void check_softmax(const Elements<float>& x) {
+    double top = -HUGE_VAL, sum = 0.0;
+    for (const float v : x) top = std::max(top, static_cast<double>(v));
+    for (const float v : x) sum += std::exp(static_cast<double>(v) - top);
+    const Elements<float> p(x.size(), 1);
+    std::copy(x.begin(), x.end(), p.begin());
+    simd::softmax(p.data(), p.size());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const double expected = std::exp(x.real(i) - top) / sum;
+        // The difference to the largest is rounded once, and that is the exponent.
+        const double allowed = expected * (1e-6 + 0x1p-24 * (top - x.real(i)));
+        CHECK(std::abs(p.real(i) - expected) <= (expected > 0.0 ? allowed + 1e-37 : 0.0));
+    }
+    CHECK(std::accumulate(p.begin(), p.end(), 0.0) == doctest::Approx(1.0).epsilon(1e-6));
+}
+
+TEST_CASE("a softmax agrees with its formula for every length, offset and size") {
+    for (const std::size_t n : {1u, 2u, 7u, 8u, 15u, 16u, 17u, 31u, 33u, 512u, 1001u})
+        for (const float size : {0.1f, 5.0f, 60.0f})
+            for (const std::size_t offset : {0u, 1u}) {
+                CAPTURE(n);
+                CAPTURE(size);
+                check_softmax(Elements<float>::random(n, n, offset, size));
+            }
+}
+
+TEST_CASE("elements of minus infinity get exactly zero, wherever they are") {
+    for (const std::size_t at : {0u, 3u, 15u, 16u, 36u}) {
+        CAPTURE(at);
+        auto x = Elements<float>::random(37, 1);
+        x[at] = lowest;
+        check_softmax(x);
+        simd::softmax(x.data(), x.size());
+        CHECK(x[at] == 0.0f);
+    }
+}
+
+TEST_CASE("a row of nothing but minus infinity becomes zeros, and an empty one stays empty") {
+    for (const std::size_t n : {1u, 5u, 16u, 33u}) {
+        std::vector<float> x(n, lowest);
+        simd::softmax(x.data(), n);
+        CHECK(std::count(x.begin(), x.end(), 0.0f) == static_cast<std::ptrdiff_t>(n));
+    }
+    float x = 3.0f;
+    simd::softmax(&x, 0);
+    CHECK(x == 3.0f);
+}
+
+TEST_CASE("one element alone has probability 1, however large or small") {
+    for (const float v : {0.0f, -1e30f, 1e30f, std::numeric_limits<float>::lowest(),
+                          std::numeric_limits<float>::max()}) {
+        float x = v;
+        simd::softmax(&x, 1);
+        CHECK(x == 1.0f);
+    }
+}
+
+TEST_CASE("large logits do not overflow, and equal ones share") {
+    std::vector<float> x(20, -1e4f);
+    x[4] = x[18] = 1e4f;
+    simd::softmax(x.data(), x.size());
+    CHECK(x[4] == 0.5f);
+    CHECK(x[18] == 0.5f);
+    CHECK(std::accumulate(x.begin(), x.end(), 0.0f) == 1.0f);
+}
+
+TEST_CASE("a NaN does not pass for a distribution") {
+    for (const std::size_t at : {0u, 5u, 32u}) {
+        CAPTURE(at);
+        auto x = Elements<float>::random(33, 1);
+        x[at] = std::numeric_limits<float>::quiet_NaN();
+        simd::softmax(x.data(), x.size());
+        CHECK(std::isnan(x[at]));
+        CHECK(std::isnan(x[1]));
+    }
+}
+
+TEST_CASE("the largest element of a row is found at every place") {
+    for (const std::size_t n : {1u, 9u, 16u, 35u})
+        for (std::size_t at = 0; at < n; ++at) {
+            const Elements<float> x(n, 1);
+            std::fill(x.begin(), x.end(), -5.0f);
+            x[at] = -4.0f;
+            CHECK(simd::max_of(x.data(), n) == -4.0f);
+        }
+    CHECK(simd::max_of(nullptr, 0) == lowest);
+}
+
+}  // namespace
+}  // namespace carat::test

@@ -1,0 +1,71 @@
+/// \file
+/// A text model over made-up weights in memory that the test owns: no files, and the numbers of
+/// spec/text.md section 19.1.
+#pragma once
+
+#include "carat/checkpoint/text_tensors.hpp"
+#include "carat/tensor/view.hpp"
+#include "support/random.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+namespace carat::test {
+
+/// FNV-1a of a tensor's name, from which its elements follow.
+constexpr std::uint64_t name_hash(std::string_view name) {
+    std::uint64_t hash = 0xcbf29ce484222325u;
+    for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+    return hash;
+}
+
+/// What a Binder is for checkpoints: each tensor asked for is filled by its name.
+class WeightMaker {
+  public:
+    using Name = std::string;
+    static Name layer_prefix(std::size_t layer) { return "layers." + std::to_string(layer) + "."; }
+
+    template <class T, std::size_t... Extents>
+    void operator()(const Name& name, View<const T, Extents...>& slot,
+                    Residence = Residence::resident) {
+        const bool scale = name.find("norm") != std::string::npos || name.ends_with("_scalar") ||
+                           name.ends_with("scale");
+        std::vector<T>& values = memory<T>().emplace_back(View<const T, Extents...>().size());
+        Random random(name_hash(name));
+        for (T& value : values) {
+            const double u = static_cast<double>(random() >> 52) / 2048.0 - 1.0;
+            value = from_f32<T>(static_cast<float>(scale ? 1.0 + 0.25 * u : 0.5 * u));
+        }
+        slot = View<const T, Extents...>(values.data());
+    }
+
+  private:
+    template <class T>
+    auto& memory() {
+        if constexpr (std::is_same_v<T, float>) {
+            return floats_;
+        } else {
+            return halves_;
+        }
+    }
+    std::deque<std::vector<float>> floats_;
+    std::deque<std::vector<bf16>> halves_;
+};
+
+/// The weights of a model, and what they lie in.
+template <class Model>
+struct MadeUp {
+    WeightMaker memory;
+    typename Model::Weights weights;
+
+    MadeUp() { bind_text_model<Model>(memory, weights); }
+    MadeUp(const MadeUp&) = delete;
+    MadeUp& operator=(const MadeUp&) = delete;
+};
+
+}  // namespace carat::test
