@@ -116,6 +116,11 @@ class WeightBytes {
         (residence == Residence::resident ? resident_ : mapped_) +=
             aligned_size(slot.size() * sizeof(T));
     }
+    template <class T, std::size_t... Extents>
+    constexpr void optional(Name name, View<const T, Extents...>& slot,
+                            Residence residence = Residence::resident) {
+        (*this)(name, slot, residence);
+    }
     [[nodiscard]] constexpr std::size_t resident() const { return resident_; }
     [[nodiscard]] constexpr std::size_t mapped() const { return mapped_; }
 
