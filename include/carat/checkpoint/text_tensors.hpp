@@ -107,6 +107,7 @@ class WeightBytes {
     struct Name {
         constexpr explicit Name(const char*) {}
         friend constexpr Name operator+(Name name, const char*) { return name; }
+        friend constexpr Name operator+(Name name, Name) { return name; }
     };
     static constexpr Name layer_prefix(std::size_t) { return Name(""); }
 

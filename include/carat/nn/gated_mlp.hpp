@@ -12,26 +12,37 @@
 namespace carat::nn {
 inline namespace HWY_NAMESPACE {
 
-/// hidden[t, begin … end) = act(gate · x[t]) ⊙ (up · x[t]), rounded to the type the next product
-/// takes. The two halves are computed a few rows at a time, so that they never leave the
+/// hidden[t, begin … end) = combine(gate · x_gate[t], up · x_up[t]), rounded to the type the next
+/// product takes. The two halves are computed a few rows at a time, so that they never leave the
 /// first-level cache.
-///   gate, up [inner, in]; x [tokens, in]; hidden [tokens, inner]; halves [2, tokens · row_grain]
-///   of this thread
-template <std::size_t in, std::size_t inner, class W, class A, class H, class Act>
-void gated_rows(const W* gate, const W* up, Rows<const A, in> x, Rows<H, inner> hidden,
-                std::size_t begin, std::size_t end, float* halves, const Act& act) {
-    const std::size_t tokens = x.rows();
+///   gate, up [inner, in]; x_gate, x_up [tokens, in]; hidden [tokens, inner]
+///   halves [2, tokens · row_grain] of this thread
+template <std::size_t in, std::size_t inner, class W, class A, class H, class Combine>
+void gated_rows(const W* gate, const W* up, Rows<const A, in> x_gate, Rows<const A, in> x_up,
+                Rows<H, inner> hidden, std::size_t begin, std::size_t end, float* halves,
+                const Combine& combine) {
+    const std::size_t tokens = x_gate.rows();
     float* g = halves;
     float* u = halves + tokens * row_grain;
     for (std::size_t r = begin; r < end; r += row_grain) {
         const std::size_t n = std::min(row_grain, end - r);
-        simd::matmul(gate + r * in, in, n, x.data(), in, tokens, in, g, n);
-        simd::matmul(up + r * in, in, n, x.data(), in, tokens, in, u, n);
-        simd::map(g, u, tokens * n, g, [&](auto a, auto b) { return act(a) * b; });
+        simd::matmul(gate + r * in, in, n, x_gate.data(), in, tokens, in, g, n);
+        simd::matmul(up + r * in, in, n, x_up.data(), in, tokens, in, u, n);
+        simd::map(g, u, tokens * n, g, combine);
         for (std::size_t t = 0; t < tokens; ++t)
             simd::convert(g + t * n, n, hidden.row(t).data() + r);
     }
 }
+
+/// act(gate) ⊙ up.
+template <class Act>
+struct Gated {
+    [[no_unique_address]] Act act;
+    template <class V>
+    V operator()(V gate, V up) const {
+        return act(gate) * up;
+    }
+};
 
 template <LayerKind K, class Policy, class Act = simd::ActivationFor<K.activation>>
 struct GatedMlp {
@@ -67,8 +78,8 @@ struct GatedMlp {
         const Rows<A, inner> gated = s.gated.rows(0, x.rows());
         parallel_for(executor, inner, row_grain,
                      [&](std::size_t begin, std::size_t end, std::size_t worker) {
-                         gated_rows(w.gate_proj.data(), w.up_proj.data(), input, gated, begin, end,
-                                    s.halves.row(worker).data(), act);
+                         gated_rows(w.gate_proj.data(), w.up_proj.data(), input, input, gated,
+                                    begin, end, s.halves.row(worker).data(), Gated<Act>{act});
                      });
         project(executor, Rows<const A, inner>(gated), Product{w.down_proj, out});
     }

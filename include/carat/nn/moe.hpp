@@ -139,10 +139,10 @@ struct Experts {
                              const std::size_t first = s.begin[e], count = s.begin[e + 1] - first;
                              if (count == 0) continue;
                              const W* gate = w.gate_up_proj.row(e).data();
-                             gated_rows(gate, gate + inner * hidden,
-                                        Rows<const A, hidden>(s.input.rows(first, count)),
+                             const Rows<const A, hidden> input(s.input.rows(first, count));
+                             gated_rows(gate, gate + inner * hidden, input, input,
                                         s.gated.rows(first, count), begin, end,
-                                        s.halves.row(worker).data(), act);
+                                        s.halves.row(worker).data(), Gated<Act>{act});
                          }
                      });
         parallel_for(executor, hidden, row_grain,
