@@ -4,6 +4,7 @@
 #   carat::highway, carat::xsimd, carat::rapidjson   headers, needed by carat::carat
 #   carat::sentencepiece, carat::utf8proc            libraries, needed by carat::text
 #   carat::eigen, carat::sndfile, carat::soxr        headers and libraries, needed by carat::media
+#   carat::png, jpeg, gif, webp, webpdemux           libraries, needed by carat::media
 #
 # Afterwards CARAT_MISSING, CARAT_TEXT_MISSING and CARAT_MEDIA_MISSING hold one sentence for each package that was not
 # found. The targets are
@@ -50,9 +51,20 @@ find_path(CARAT_SNDFILE_DIR sndfile.h DOC "Folder that holds sndfile.h")
 find_library(CARAT_SNDFILE_LIBRARY sndfile DOC "The sndfile library")
 find_path(CARAT_SOXR_DIR soxr.h DOC "Folder that holds soxr.h")
 find_library(CARAT_SOXR_LIBRARY soxr DOC "The soxr library")
+find_path(CARAT_PNG_DIR png.h DOC "Folder that holds png.h")
+find_library(CARAT_PNG_LIBRARY NAMES png png16 DOC "The PNG library")
+find_path(CARAT_JPEG_DIR jpeglib.h DOC "Folder that holds jpeglib.h")
+find_library(CARAT_JPEG_LIBRARY jpeg DOC "The JPEG library")
+find_path(CARAT_GIF_DIR gif_lib.h DOC "Folder that holds gif_lib.h")
+find_library(CARAT_GIF_LIBRARY gif DOC "The GIF library")
+find_path(CARAT_WEBP_DIR webp/decode.h DOC "Folder that holds webp/decode.h")
+find_library(CARAT_WEBP_LIBRARY webp DOC "The WebP library")
+find_library(CARAT_WEBPDEMUX_LIBRARY webpdemux DOC "The library that takes WebP files apart")
 mark_as_advanced(CARAT_HIGHWAY_DIR CARAT_XSIMD_DIR CARAT_RAPIDJSON_DIR CARAT_SENTENCEPIECE_DIR
     CARAT_SENTENCEPIECE_LIBRARY CARAT_UTF8PROC_DIR CARAT_UTF8PROC_LIBRARY
-    CARAT_EIGEN_DIR CARAT_SNDFILE_DIR CARAT_SNDFILE_LIBRARY CARAT_SOXR_DIR CARAT_SOXR_LIBRARY)
+    CARAT_EIGEN_DIR CARAT_SNDFILE_DIR CARAT_SNDFILE_LIBRARY CARAT_SOXR_DIR CARAT_SOXR_LIBRARY
+    CARAT_PNG_DIR CARAT_PNG_LIBRARY CARAT_JPEG_DIR CARAT_JPEG_LIBRARY CARAT_GIF_DIR CARAT_GIF_LIBRARY
+    CARAT_WEBP_DIR CARAT_WEBP_LIBRARY CARAT_WEBPDEMUX_LIBRARY)
 
 # _carat_package(<target> <list of the missing> <sentence> <include folder> [<library>])
 function(_carat_package target missing sentence folder)
@@ -97,3 +109,18 @@ _carat_package(carat::sndfile CARAT_MEDIA_MISSING
 _carat_package(carat::soxr CARAT_MEDIA_MISSING
     "the SoX resampler (install libsoxr-dev)"
     "${CARAT_SOXR_DIR}" "${CARAT_SOXR_LIBRARY}")
+_carat_package(carat::png CARAT_MEDIA_MISSING
+    "libpng (install libpng-dev)"
+    "${CARAT_PNG_DIR}" "${CARAT_PNG_LIBRARY}")
+_carat_package(carat::jpeg CARAT_MEDIA_MISSING
+    "libjpeg-turbo (install libjpeg-dev)"
+    "${CARAT_JPEG_DIR}" "${CARAT_JPEG_LIBRARY}")
+_carat_package(carat::gif CARAT_MEDIA_MISSING
+    "giflib (install libgif-dev)"
+    "${CARAT_GIF_DIR}" "${CARAT_GIF_LIBRARY}")
+_carat_package(carat::webp CARAT_MEDIA_MISSING
+    "libwebp (install libwebp-dev)"
+    "${CARAT_WEBP_DIR}" "${CARAT_WEBP_LIBRARY}")
+_carat_package(carat::webpdemux CARAT_MEDIA_MISSING
+    "libwebpdemux (install libwebp-dev)"
+    "${CARAT_WEBP_DIR}" "${CARAT_WEBPDEMUX_LIBRARY}")

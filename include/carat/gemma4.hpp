@@ -13,13 +13,16 @@
 #include "carat/checkpoint/config_json.hpp"
 #include "carat/checkpoint/generation_config.hpp"
 #include "carat/checkpoint/text_tensors.hpp"
+#include "carat/checkpoint/vision_tensors.hpp"
 #include "carat/config/model_config.hpp"
 #include "carat/generate/sampler.hpp"
 #include "carat/generate/session.hpp"
 #include "carat/model/audio_tower.hpp"
 #include "carat/model/soft_tokens.hpp"
 #include "carat/model/text_model.hpp"
+#include "carat/model/vision_tower.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -40,8 +43,10 @@ class Gemma4 {
   public:
     using Text = TextModel<C.text, Policy, Modules<Policy>>;
     using Session = carat::Session<Text>;
+    using Vision = VisionTower<C.vision, C.text.hidden_size, Policy>;
     using Audio = AudioTower<C.audio, C.text.hidden_size, Policy>;
     using SoftTokens = carat::SoftTokens<C.text.hidden_size>;
+    using Picture = typename Vision::Picture;
     static constexpr ModelConfig config = C;
 
     /// Opens a folder as Hugging Face lays it out: config.json, which must say what C says, and
@@ -76,6 +81,7 @@ class Gemma4 {
         if (!prefix) return std::move(prefix).error();
         Binder bind(state.files, *prefix);
         bind_text_model<Text>(bind, state.weights);
+        if constexpr (C.vision.present()) state.has_vision = bind_vision(state, bind);
         if constexpr (C.audio.present()) state.has_audio = bind_audio(state, bind);
         Result<Arena> memory = bind.finish(progress);
         if (!memory) return std::move(memory).error();
@@ -93,6 +99,11 @@ class Gemma4 {
     static constexpr MemoryPlan memory_plan(SessionOptions options = {}, std::size_t threads = 1) {
         constexpr WeightBytes weights = [] {
             WeightBytes count = weight_bytes<Text>();
+            if constexpr (C.vision.present()) {
+                typename Vision::Weights nowhere{};
+                InFile<WeightBytes> in_file{count};
+                bind_vision_tower<Vision>(in_file, nowhere);
+            }
             if constexpr (C.audio.present()) {
                 typename Audio::Weights nowhere{};
                 InFile<WeightBytes> in_file{count};
@@ -107,6 +118,49 @@ class Gemma4 {
     Result<Session> session(ExecutorRef executor, SessionOptions options = {}) const {
         return Session::create(state_->weights, executor, options,
                                C.multimodal ? &C_tokens : nullptr);
+    }
+
+    /// Soft tokens of pictures, one after the other, as make_patches() cuts them; video frames are
+    /// pictures. Takes its memory for the call, as much as the largest picture needs.
+    /// Bad input: a config or a checkpoint without vision tower (unsupported), patches that fill no
+    /// grid or lie outside the position table, values that are not finite; a progress that says
+    /// stop.
+    Result<SoftTokens> see(std::span<const Picture> pictures, ExecutorRef executor,
+                           Progress progress = {}) const {
+        if constexpr (!C.vision.present()) {
+            return Error{Errc::unsupported,
+                         "this model does not see: its config has no vision tower"};
+        } else {
+            if (!state_->has_vision)
+                return Error{Errc::unsupported, state_->files.name() +
+                                                    ": this model does not see: its checkpoint "
+                                                    "has no tensors of a vision tower"};
+            std::size_t most = 0;
+            for (std::size_t i = 0; i < pictures.size(); ++i) {
+                const Result<void> fine =
+                    Vision::check(pictures[i], "picture " + std::to_string(i));
+                if (!fine) return fine.error();
+                most = std::max(most, pictures[i].patches.rows());
+            }
+            const std::size_t workers = executor.concurrency();
+            const std::size_t bytes = Vision::scratch_bytes(most, workers);
+            Arena arena(bytes);
+            if (!arena && bytes > 0)
+                return Error{Errc::out_of_memory, "a picture of " + std::to_string(most) +
+                                                      " patches takes " + std::to_string(bytes) +
+                                                      " bytes, which the system refused"};
+            const auto scratch = Vision::Scratch::take(arena, most, workers);
+            SoftTokens tokens;
+            for (std::size_t i = 0; i < pictures.size(); ++i) {
+                const auto part = [&](std::size_t layer, std::size_t layers) {
+                    return progress(i * layers + layer, pictures.size() * layers);
+                };
+                const auto out = tokens.grow(pictures[i].patches.rows() / Vision::cell);
+                if (!Vision{}.forward(state_->vision, pictures[i], out, scratch, executor, part))
+                    return Error{Errc::cancelled, "cancelled by the caller"};
+            }
+            return tokens;
+        }
     }
 
     /// Soft tokens of one clip: features [frames, mel bins] and their mask [frames], ones that come
@@ -179,18 +233,33 @@ class Gemma4 {
     struct WeightsOf<false, Tower> {
         using type = NoTower;
     };
+    using VisionWeights = typename WeightsOf<C.vision.present(), Vision>::type;
     using AudioWeights = typename WeightsOf<C.audio.present(), Audio>::type;
 
     struct State {  // on the heap, so that views and sessions survive a move of the model
         CheckpointFiles files;
         Arena memory;
         typename Text::Weights weights;
+        [[no_unique_address]] VisionWeights vision;
         [[no_unique_address]] AudioWeights audio;
-        bool has_audio = false;
+        bool has_vision = false, has_audio = false;
         GenerationConfig generation;
     };
     Gemma4() = default;
 
+    /// Asks for the vision tower's weights, where the files have one; like the audio tower's.
+    static bool bind_vision(State& state, Binder& bind) {
+        for (const char* prefix : {"model.", ""})
+            for (const char* name : {"vision_tower.patch_embedder.input_proj.weight",
+                                     "vision_tower.encoder.layers.0.input_layernorm.weight"})
+                if (state.files.find(std::string(prefix) + name)) {
+                    bind.set_prefix(prefix);
+                    InFile<Binder> in_file{bind};
+                    bind_vision_tower<Vision>(in_file, state.vision);
+                    return true;
+                }
+        return false;
+    }
     /// Asks for the audio tower's weights, where the files have one. They stay in the file: who
     /// talks only never pays for ears.
     static bool bind_audio(State& state, Binder& bind) {

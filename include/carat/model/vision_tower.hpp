@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -101,6 +102,11 @@ struct VisionTower {
                                  what + " has a patch at " + text(picture.positions(i, 0)) + ", " +
                                      text(picture.positions(i, 1)) + ", expected 0 to " +
                                      text(C.position_embedding_size - 1)};
+        for (std::size_t i = 0; i < picture.patches.size(); ++i)
+            if (!std::isfinite(picture.patches.data()[i]))
+                return Error{Errc::invalid_argument, what + " has a value in patch " +
+                                                         text(i / patch) +
+                                                         " that is not a finite number"};
         std::vector<std::size_t> filled(n / cell);
         const std::size_t columns = Pooler::columns(picture.positions);
         for (std::size_t i = 0; i < n; ++i) {
