@@ -4,6 +4,7 @@
 #include "carat/checkpoint/safetensors_writer.hpp"
 #include "carat/generate/loss.hpp"
 #include "carat/parallel/thread_pool.hpp"
+#include "hear_inputs.hpp"
 #include "inputs.hpp"
 #include "program.hpp"
 
@@ -22,7 +23,7 @@ using Input = Model::Session::Input;
 struct Arguments {
     std::string model, inputs, out;
     std::size_t logits_to_keep = 0, threads = all_threads();
-    bool hidden_states = false, attentions = false, router_logits = false;
+    bool hidden_states = false, attentions = false, router_logits = false, soft_tokens = false;
 };
 
 /// Everything that was asked for, with the batch axis first.
@@ -82,11 +83,24 @@ carat::Result<void> forward(const Arguments& a) {
         out.router.assign(Text::layers, std::vector<float>(rows * Text::config.num_experts));
 
     carat::ThreadPool pool(a.threads);
+    carat::MediaSoftTokens<Text::hidden> media;
+    auto heard = hear_inputs(*model, a.inputs, pool);
+    if (!heard) return heard.error();
+    media.audio = std::move(*heard);
+
     auto session = model->session(pool, {.context_tokens = in->tokens, .chunk_tokens = in->tokens});
     if (!session) return session.error();
+    typename carat::MediaSoftTokens<Text::hidden>::Used used;
     for (std::size_t b = 0; b < in->batch; ++b) {
         session->clear();
         Input sequence = in->sequence(b);
+        Model::SoftTokens soft_tokens;
+        if (!media.none()) {
+            auto in_order = media.in_order(sequence.ids, Model::config.tokens, used);
+            if (!in_order) return in_order.error();
+            soft_tokens = std::move(*in_order);
+            if (soft_tokens.rows() > 0) sequence.soft_tokens = soft_tokens.view();
+        }
         sequence.logits_to_keep = in->labels.empty() ? keep : 0;
         const auto on_logits = [&](std::size_t row, std::span<const float> z) {
             if (row + keep >= in->tokens)
@@ -100,6 +114,7 @@ carat::Result<void> forward(const Arguments& a) {
                                  : session->append(sequence, on_logits);
         if (!done) return done.error();
     }
+    if (auto all = media.finished(used); !all) return all;
 
     carat::SafetensorsWriter file;
     carat::Result<void> added;
@@ -119,6 +134,12 @@ carat::Result<void> forward(const Arguments& a) {
     for (std::size_t i = 0; i < out.router.size(); ++i)
         add("router_logits." + std::to_string(i), {in->batch, in->tokens, Text::config.num_experts},
             std::move(out.router[i]));
+    const auto add_soft_tokens = [&](const char* name, const Model::SoftTokens& tokens) {
+        const std::span<const float> rows = tokens.view().span();
+        if (a.soft_tokens && !rows.empty())
+            add(name, {tokens.rows(), Text::hidden}, {rows.begin(), rows.end()});
+    };
+    add_soft_tokens("audio_hidden_states", media.audio);
     if (!added) return added;
     return file.write(a.out);
 }
@@ -140,6 +161,7 @@ int main(int argc, char** argv) {
     app.add_flag("--hidden-states", a.hidden_states,
                  "the embeddings, each layer's output, the final norm");
     app.add_flag("--attentions", a.attentions, "each layer's attention probabilities");
+    app.add_flag("--soft-tokens", a.soft_tokens, "what the towers make of sound");
     app.add_flag("--router-logits", a.router_logits, "each layer's probabilities of the experts");
     app.add_option("--threads", a.threads, "threads to compute with")->check(CLI::Range(1, 1024));
     return run_program(app, argc, argv, "forward", [&] { return forward(a); });

@@ -31,7 +31,7 @@ struct Inputs {
         const auto tensors = carat::Safetensors::read(file->bytes(), path);
         if (!tensors) return tensors.error();
         Reader reader{*tensors, path, {}, {}};
-        for (const char* media : {"pixel_values", "pixel_values_videos", "input_features"})
+        for (const char* media : {"pixel_values", "pixel_values_videos"})
             if (tensors->find(media) != nullptr)
                 return carat::Error{
                     carat::Errc::unsupported,
