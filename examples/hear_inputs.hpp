@@ -1,7 +1,6 @@
 // input_features and input_features_mask of a safetensors file, through the audio tower.
 #pragma once
 
-#include "carat/checkpoint/mapped_file.hpp"
 #include "carat/checkpoint/safetensors.hpp"
 #include "carat/nn/audio/subsampling.hpp"
 #include "carat/parallel/executor.hpp"
@@ -15,16 +14,14 @@
 
 /// Soft tokens of all clips of the file, [clips, frames, mel bins], in order; none if it has none.
 template <class Model>
-carat::Result<typename Model::SoftTokens> hear_inputs(const Model& model, const std::string& path,
+carat::Result<typename Model::SoftTokens> hear_inputs(const Model& model,
+                                                      const carat::Safetensors& file,
+                                                      const std::string& path,
                                                       carat::ExecutorRef executor) {
     constexpr std::size_t bins = carat::nn::audio::mel_bins;
-    const auto file = carat::MappedFile::open(path);
-    if (!file) return file.error();
-    const auto tensors = carat::Safetensors::read(file->bytes(), path);
-    if (!tensors) return tensors.error();
     typename Model::SoftTokens tokens;
-    const carat::StoredTensor* x = tensors->find("input_features");
-    const carat::StoredTensor* m = tensors->find("input_features_mask");
+    const carat::StoredTensor* x = file.find("input_features");
+    const carat::StoredTensor* m = file.find("input_features_mask");
     if (x == nullptr && m == nullptr) return tokens;
     const auto fault = [&](const std::string& text) {
         return carat::Error{carat::Errc::mismatch, path + ": " + text};

@@ -12,6 +12,7 @@
 #include "carat/text/chat_variant.hpp"
 #include "carat/text/conversation.hpp"
 #include "carat/text/media_expansion.hpp"
+#include "picture_inputs.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -56,6 +57,7 @@ carat::Result<void> print_reply(const Arguments& a) {
 /// prompt.
 struct Media {
     carat::MelBatch clips;
+    std::vector<Sight> sights;  // images and videos
     std::vector<carat::MediaText> text;
 
     static carat::Result<Media> read(const Arguments& a,
@@ -64,19 +66,47 @@ struct Media {
         auto clips = read_clips(parts, folder_of(a.messages), a.model);
         if (!clips) return carat::Error{clips.error().code, a.messages + ": " + clips.error().text};
         media.clips = std::move(*clips);
+        auto config = picture_config(a.model);
+        if (!config) return config.error();
+        if (a.max_soft_tokens > 0)
+            config->image.max_soft_tokens = static_cast<std::size_t>(a.max_soft_tokens);
         std::size_t clip = 0;
         for (const carat::MediaPart& part : parts) {
             if (part.kind == carat::MediaKind::audio) {
                 media.text.push_back(carat::audio_text(media.clips.soft_tokens(clip++)));
                 continue;
             }
-            return carat::Error{carat::Errc::unsupported,
-                                a.messages + ": " + part.where + " is a medium (" + part.source +
-                                    ") that process does not read yet; --print-prompt works"};
+            auto sight = read_sight(part, folder_of(a.messages), *config);
+            if (!sight)
+                return carat::Error{sight.error().code, a.messages + ": " + sight.error().text};
+            media.text.push_back(sight->text);
+            media.sights.push_back(std::move(*sight));
         }
         return media;
     }
     carat::Result<void> add_to(carat::SafetensorsWriter& file) {
+        if (auto added = add_sights(file, carat::MediaKind::image); !added) return added;
+        if (auto added = add_sights(file, carat::MediaKind::video); !added) return added;
+        return add_clips(file);
+    }
+    carat::Result<void> add_sights(carat::SafetensorsWriter& file, carat::MediaKind kind) const {
+        const bool video = kind == carat::MediaKind::video;
+        std::vector<const Sight*> some;
+        for (const Sight& s : sights)
+            if (s.text.kind == kind) some.push_back(&s);
+        if (some.empty()) return {};
+        auto t = PictureTensors::of(some, video);
+        std::vector<std::size_t> values = t.shape, positions = t.shape;
+        values.push_back(some[0]->frames[0].values.size() / some[0]->frames[0].count);
+        positions.push_back(2);
+        if (auto added = file.add(video ? "pixel_values_videos" : "pixel_values", values,
+                                  std::move(t.values));
+            !added)
+            return added;
+        return file.add(video ? "video_position_ids" : "image_position_ids", positions,
+                        std::move(t.positions));
+    }
+    carat::Result<void> add_clips(carat::SafetensorsWriter& file) {
         if (clips.clips == 0) return {};
         const std::vector<std::size_t> frames = {clips.clips, clips.frames};
         const std::vector<std::int64_t> mask(clips.mask.begin(), clips.mask.end());

@@ -2,8 +2,8 @@
 /// BMP without compression, of 1, 4, 8, 16, 24 and 32 bits a pixel.
 #pragma once
 
-#include "carat/media/decode_options.hpp"
 #include "carat/media/image.hpp"
+#include "carat/media/image_limits.hpp"
 
 #include <array>
 #include <bit>
@@ -14,8 +14,7 @@
 namespace carat {
 namespace detail {
 
-inline Result<Image> decode_bmp(Bytes bytes, const std::string& what,
-                                const DecodeOptions& options) {
+inline Result<Image> decode_bmp(Bytes bytes, const std::string& what, const ImageLimits& limits) {
     const auto fault = [&](Errc code, const std::string& text) {
         return Error{code, what + ": BMP " + text};
     };
@@ -36,7 +35,7 @@ inline Result<Image> decode_bmp(Bytes bytes, const std::string& what,
     if (wide < 0 || high == INT32_MIN) return fault(Errc::bad_format, "with a negative width");
     const auto width = static_cast<std::size_t>(wide);
     const auto height = static_cast<std::size_t>(high < 0 ? -high : high);
-    if (auto fits = check_size(width, height, 1, options, what); !fits) return fits.error();
+    if (auto fits = check_size(width, height, 1, limits, what); !fits) return fits.error();
     constexpr std::uint32_t plain = 0, bit_fields = 3, bit_fields_alpha = 6;
     const bool fields = compression == bit_fields || compression == bit_fields_alpha;
     if ((compression != plain && !fields) || (fields && depth != 16 && depth != 32))

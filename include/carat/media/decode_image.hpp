@@ -38,21 +38,21 @@ enum class ImageFormat { unknown, png, jpeg, gif, webp, bmp };
 /// The picture, upright as its EXIF orientation says; alpha is dropped and nothing blended, as the
 /// reference does. Of 16 bits a channel the upper 8. `what` names it in errors.
 /// Bad input: bytes of no such format or that end too early (bad_format), more pixels than the
-/// options allow (out_of_range), compressed BMP (unsupported).
+/// limits allow (out_of_range), compressed BMP (unsupported).
 [[nodiscard]] inline Result<Image> decode_image(std::span<const std::uint8_t> bytes,
                                                 const std::string& what,
-                                                const DecodeOptions& options = {}) {
+                                                const ImageLimits& limits = {}) {
     switch (image_format(bytes)) {
         case ImageFormat::png:
-            return detail::decode_png(bytes, what, options);
+            return detail::decode_png(bytes, what, limits);
         case ImageFormat::jpeg:
-            return detail::decode_jpeg(bytes, what, options);
+            return detail::decode_jpeg(bytes, what, limits);
         case ImageFormat::gif:
-            return detail::decode_gif(bytes, what, options);
+            return detail::decode_gif(bytes, what, limits);
         case ImageFormat::webp:
-            return detail::decode_webp(bytes, what, options);
+            return detail::decode_webp(bytes, what, limits);
         case ImageFormat::bmp:
-            return detail::decode_bmp(bytes, what, options);
+            return detail::decode_bmp(bytes, what, limits);
         case ImageFormat::unknown:
             break;
     }
@@ -61,10 +61,10 @@ enum class ImageFormat { unknown, png, jpeg, gif, webp, bmp };
 
 /// The same of a file.
 [[nodiscard]] inline Result<Image> read_image(const std::string& path,
-                                              const DecodeOptions& options = {}) {
+                                              const ImageLimits& limits = {}) {
     const auto bytes = read_media_file(path);
     if (!bytes) return bytes.error();
-    return decode_image(*bytes, path, options);
+    return decode_image(*bytes, path, limits);
 }
 
 }  // namespace carat

@@ -2,8 +2,8 @@
 /// GIF, still and animated, through giflib.
 #pragma once
 
-#include "carat/media/decode_options.hpp"
 #include "carat/media/image.hpp"
+#include "carat/media/image_limits.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -29,8 +29,8 @@ namespace detail {
 
 class GifReader {
   public:
-    GifReader(Bytes bytes, std::string what, const DecodeOptions& options)
-        : bytes_(bytes), what_(std::move(what)), options_(options) {}
+    GifReader(Bytes bytes, std::string what, const ImageLimits& limits)
+        : bytes_(bytes), what_(std::move(what)), limits_(limits) {}
     GifReader(const GifReader&) = delete;
     GifReader& operator=(const GifReader&) = delete;
     ~GifReader() {
@@ -55,7 +55,7 @@ class GifReader {
         if (gif_ == nullptr) return fault(error);
         width_ = static_cast<std::size_t>(gif_->SWidth);
         height_ = static_cast<std::size_t>(gif_->SHeight);
-        if (auto fits = check_size(width_, height_, 1, options_, what_); !fits) return fits.error();
+        if (auto fits = check_size(width_, height_, 1, limits_, what_); !fits) return fits.error();
         background_ = background;
         while (out_.frames.size() < most_frames) {
             GifRecordType type = UNDEFINED_RECORD_TYPE;
@@ -99,7 +99,7 @@ class GifReader {
             return Error{Errc::bad_format, what_ + ": GIF with a frame outside its screen"};
         const ColorMapObject* colours = d.ColorMap != nullptr ? d.ColorMap : gif_->SColorMap;
         if (colours == nullptr) return Error{Errc::bad_format, what_ + ": GIF without colours"};
-        if (auto fits = check_size(width_, height_, out_.frames.size() + 1, options_, what_); !fits)
+        if (auto fits = check_size(width_, height_, out_.frames.size() + 1, limits_, what_); !fits)
             return fits.error();
         if (out_.frames.empty()) start(*colours);
 
@@ -152,7 +152,7 @@ class GifReader {
 
     Bytes bytes_;
     std::string what_;
-    DecodeOptions options_;
+    ImageLimits limits_;
     std::size_t at_ = 0, width_ = 0, height_ = 0;
     int background_ = -1;
     GifFileType* gif_ = nullptr;
@@ -163,9 +163,8 @@ class GifReader {
 };
 
 /// The first frame, without transparency: a colour that is marked as transparent is that colour.
-inline Result<Image> decode_gif(Bytes bytes, const std::string& what,
-                                const DecodeOptions& options) {
-    Result<Animation> first = GifReader(bytes, what, options).read(1, -1);
+inline Result<Image> decode_gif(Bytes bytes, const std::string& what, const ImageLimits& limits) {
+    Result<Animation> first = GifReader(bytes, what, limits).read(1, -1);
     if (!first) return std::move(first).error();
     return std::move(first->frames[0]);
 }
@@ -175,8 +174,8 @@ inline Result<Image> decode_gif(Bytes bytes, const std::string& what,
 /// All frames, on white.
 [[nodiscard]] inline Result<Animation> decode_animated_gif(std::span<const std::uint8_t> bytes,
                                                            const std::string& what,
-                                                           const DecodeOptions& options = {}) {
-    return detail::GifReader(bytes, what, options).read(static_cast<std::size_t>(-1), 255);
+                                                           const ImageLimits& limits = {}) {
+    return detail::GifReader(bytes, what, limits).read(static_cast<std::size_t>(-1), 255);
 }
 
 }  // namespace carat

@@ -2,7 +2,7 @@
 /// JPEG, baseline and progressive, grey, colour and CMYK, through libjpeg-turbo.
 #pragma once
 
-#include "carat/media/decode_options.hpp"
+#include "carat/media/image_limits.hpp"
 #include "carat/media/orientation.hpp"
 
 #include <csetjmp>
@@ -105,12 +105,11 @@ struct JpegReader {
     }
 };
 
-inline Result<Image> decode_jpeg(Bytes bytes, const std::string& what,
-                                 const DecodeOptions& options) {
+inline Result<Image> decode_jpeg(Bytes bytes, const std::string& what, const ImageLimits& limits) {
     JpegReader reader;
     if (!reader.read_header(bytes)) return Error{Errc::bad_format, what + ": JPEG " + reader.fault};
     Image& image = reader.image;
-    if (const Result<void> fits = check_size(image.width, image.height, 1, options, what); !fits)
+    if (const Result<void> fits = check_size(image.width, image.height, 1, limits, what); !fits)
         return fits.error();
     image.rgb.resize(3 * image.pixels());
     if (reader.jpeg.out_color_space == JCS_CMYK) reader.row.resize(4 * image.width);

@@ -2,7 +2,7 @@
 /// PNG, of every colour type and depth, through libpng.
 #pragma once
 
-#include "carat/media/decode_options.hpp"
+#include "carat/media/image_limits.hpp"
 #include "carat/media/orientation.hpp"
 
 #include <csetjmp>
@@ -83,14 +83,13 @@ struct PngReader {
     }
 };
 
-inline Result<Image> decode_png(Bytes bytes, const std::string& what,
-                                const DecodeOptions& options) {
+inline Result<Image> decode_png(Bytes bytes, const std::string& what, const ImageLimits& limits) {
     PngReader reader;
     reader.bytes = bytes;
     if (!reader.start() || !reader.read_header())
         return Error{Errc::bad_format, what + ": PNG " + reader.fault};
     Image& image = reader.image;
-    if (const Result<void> fits = check_size(image.width, image.height, 1, options, what); !fits)
+    if (const Result<void> fits = check_size(image.width, image.height, 1, limits, what); !fits)
         return fits.error();
     image.rgb.resize(3 * image.pixels());
     for (std::size_t y = 0; y < image.height; ++y) reader.rows.push_back(image.at(0, y));

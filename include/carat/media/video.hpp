@@ -112,7 +112,7 @@ inline Result<std::vector<std::string>> pictures_in(const std::string& folder) {
 /// pictures, a file of another format.
 [[nodiscard]] inline Result<Video> read_video(const std::string& path, double fps,
                                               const VideoConfig& config,
-                                              const DecodeOptions& options = {},
+                                              const ImageLimits& limits = {},
                                               Progress progress = {}) {
     Video out;
     if (fps > 0) out.fps = fps;
@@ -125,7 +125,7 @@ inline Result<std::vector<std::string>> pictures_in(const std::string& folder) {
             if (!progress(out.frames.size(), out.indices.size()))
                 return Error{Errc::cancelled, path + ": cancelled"};
             const std::string name = path + "/" + (*names)[i];
-            Result<Image> frame = read_image(name, options);
+            Result<Image> frame = read_image(name, limits);
             if (!frame) return std::move(frame).error();
             if (!out.frames.empty() &&
                 (frame->width != out.frames[0].width || frame->height != out.frames[0].height))
@@ -135,7 +135,7 @@ inline Result<std::vector<std::string>> pictures_in(const std::string& folder) {
                                  std::to_string(out.frames[0].width) + " by " +
                                  std::to_string(out.frames[0].height)};
             if (auto fits = detail::check_size(frame->width, frame->height, out.indices.size(),
-                                               options, path);
+                                               limits, path);
                 !fits)
                 return fits.error();
             out.frames.push_back(std::move(*frame));
@@ -147,7 +147,7 @@ inline Result<std::vector<std::string>> pictures_in(const std::string& folder) {
     if (image_format(*bytes) != ImageFormat::gif)
         return Error{Errc::unsupported,
                      path + ": no video, expected a folder of frames or an animated GIF"};
-    Result<Animation> all = decode_animated_gif(*bytes, path, options);
+    Result<Animation> all = decode_animated_gif(*bytes, path, limits);
     if (!all) return std::move(all).error();
     if (!(fps > 0) && all->fps() > 0) out.fps = all->fps();
     out.indices = sampled_frames(all->frames.size(), config);

@@ -2,7 +2,7 @@
 /// WebP, lossy, lossless, or the first frame of an animation, through libwebp.
 #pragma once
 
-#include "carat/media/decode_options.hpp"
+#include "carat/media/image_limits.hpp"
 #include "carat/media/orientation.hpp"
 
 #include <cstddef>
@@ -21,15 +21,14 @@ struct DeleteWebp {
     void operator()(WebPAnimDecoder* d) const { WebPAnimDecoderDelete(d); }
 };
 
-inline Result<Image> decode_webp(Bytes bytes, const std::string& what,
-                                 const DecodeOptions& options) {
+inline Result<Image> decode_webp(Bytes bytes, const std::string& what, const ImageLimits& limits) {
     const Error broken{Errc::bad_format, what + ": WebP that cannot be decoded"};
     WebPBitstreamFeatures f;
     if (WebPGetFeatures(bytes.data(), bytes.size(), &f) != VP8_STATUS_OK) return broken;
     Image image;
     image.width = static_cast<std::size_t>(f.width);
     image.height = static_cast<std::size_t>(f.height);
-    if (auto fits = check_size(image.width, image.height, 1, options, what); !fits)
+    if (auto fits = check_size(image.width, image.height, 1, limits, what); !fits)
         return fits.error();
     image.rgb.resize(3 * image.pixels());
     const WebPData data{bytes.data(), bytes.size()};

@@ -36,6 +36,27 @@ struct MediaText {
     return t;
 }
 
+/// `<|image>`, a slot for each soft token of a picture, `<image|>`.
+[[nodiscard]] inline MediaText image_text(std::size_t soft_tokens) {
+    MediaText t{MediaKind::image, "<|image>"};
+    for (std::size_t i = 0; i < soft_tokens; ++i) t.text += placeholder_of(MediaKind::image);
+    t.text += "<image|>";
+    return t;
+}
+/// The frames of a video, each with the time it is shown at ("00:07"), one blank between them.
+[[nodiscard]] inline MediaText video_text(std::span<const std::string> timestamps,
+                                          std::size_t soft_tokens_per_frame) {
+    MediaText t{MediaKind::video, {}};
+    for (const std::string& time : timestamps) {
+        if (!t.text.empty()) t.text += ' ';
+        t.text += time + " <|image>";
+        for (std::size_t i = 0; i < soft_tokens_per_frame; ++i)
+            t.text += placeholder_of(MediaKind::video);
+        t.text += "<image|>";
+    }
+    return t;
+}
+
 /// The prompt with the i-th placeholder of each kind replaced by the i-th of the media of that
 /// kind. A placeholder that a user spelled is text and stays. Bad input: a prompt with more or
 /// fewer placeholders of a kind than media.
