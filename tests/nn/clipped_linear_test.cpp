@@ -61,7 +61,7 @@ std::vector<float> run(const typename Layer::Weights& w, const std::vector<float
 
 template <class Policy, class Round>
 void check(Round round) {
-    using W = typename Policy::linear;
+    using W = typename Policy::tower;
     using Layer = nn::ClippedLinear<out, in, true, Policy>;
     const auto w = wave<W>(out * in, 0.7);
     const auto x = wave<float>(tokens * in, 1.3);

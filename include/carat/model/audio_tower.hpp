@@ -22,7 +22,7 @@ struct AudioTower {
     using Layer = nn::audio::ConformerLayer<C, Policy>;
     using Positions = typename Layer::Attention::Positions;
     using Projector = nn::vision::Projector<text_hidden, C.output_proj_dims, Policy>;
-    using W = typename Policy::linear;
+    using W = typename Policy::tower;
     using A = nn::Activation<W, Policy::arithmetic>;
     static constexpr AudioConfig config = C;
     static constexpr std::size_t hidden = C.hidden_size, layers = C.num_hidden_layers,

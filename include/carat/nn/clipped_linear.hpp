@@ -92,14 +92,14 @@ struct ClippedInput<A, width, false> : Rounded<A, width> {
 };
 
 /// A Product whose rows are clamped as soon as they are there.
-template <class W, std::size_t out, std::size_t in>
+template <class M, std::size_t out>
 struct ClippedProduct {
-    Product<W, out, in> product;
+    Product<M, out> product;
     Clamp clamp;
-    static constexpr std::size_t padded = Product<W, out, in>::padded;
+    static constexpr std::size_t padded = Product<M, out>::padded;
 
-    template <class A>
-    void rows(std::size_t begin, std::size_t end, Rows<const A, in> x) const {
+    template <class A, std::size_t columns>
+    void rows(std::size_t begin, std::size_t end, Rows<const A, columns> x) const {
         end = std::min(end, out);
         if (begin >= end) return;
         product.rows(begin, end, x);
@@ -110,9 +110,12 @@ struct ClippedProduct {
     }
 };
 
+template <class M, std::size_t out>
+ClippedProduct(Product<M, out>, Clamp) -> ClippedProduct<M, out>;
+
 template <std::size_t out, std::size_t in, bool clipped, class Policy>
 struct ClippedLinear {
-    using W = typename Policy::linear;
+    using W = typename Policy::tower;
     using A = Activation<W, Policy::arithmetic>;
     using Weights = ClippedWeights<W, out, in, clipped>;
     using Scratch = ClippedInput<A, in, clipped>;
@@ -122,7 +125,7 @@ struct ClippedLinear {
                  ExecutorRef executor) const {
         const Rows<const A, in> input = s(w, x, executor);
         if constexpr (clipped) {
-            project(executor, input, ClippedProduct<W, out, in>{Product{w.weight, y}, w.output()});
+            project(executor, input, ClippedProduct{Product{w.weight, y}, w.output()});
         } else {
             project(executor, input, Product{w.weight, y});
         }

@@ -13,24 +13,26 @@ namespace carat::nn {
 inline namespace HWY_NAMESPACE {
 
 /// hidden[t, begin … end) = combine(gate · x_gate[t], up · x_up[t]), rounded to the type the next
-/// product takes. The two halves are computed a few rows at a time, so that they never leave the
-/// first-level cache.
-///   gate, up [inner, in]; x_gate, x_up [tokens, in]; hidden [tokens, inner]
-///   halves [2, tokens · row_grain] of this thread
-template <std::size_t in, std::size_t inner, class W, class A, class H, class Combine>
-void gated_rows(const W* gate, const W* up, Rows<const A, in> x_gate, Rows<const A, in> x_up,
-                Rows<H, inner> hidden, std::size_t begin, std::size_t end, float* halves,
-                const Combine& combine) {
+/// product takes. The two halves are computed a few rows at a time, so that they stay in the cache.
+///   gate, up      matrices [inner, in]
+///   x_gate, x_up  [tokens, in]
+///   hidden        [tokens, inner]
+///   halves        [2 · tokens · row_grain] of this thread
+template <class M, class A, std::size_t in_columns, class H, std::size_t inner_columns,
+          class Combine>
+void gated_rows(const M& gate, const M& up, Rows<const A, in_columns> x_gate,
+                Rows<const A, in_columns> x_up, Rows<H, inner_columns> hidden, std::size_t begin,
+                std::size_t end, float* halves, const Combine& combine) {
     const std::size_t tokens = x_gate.rows();
     float* g = halves;
     float* u = halves + tokens * row_grain;
     for (std::size_t r = begin; r < end; r += row_grain) {
         const std::size_t n = std::min(row_grain, end - r);
-        simd::matmul(gate + r * in, in, n, x_gate.data(), in, tokens, in, g, n);
-        simd::matmul(up + r * in, in, n, x_up.data(), in, tokens, in, u, n);
+        simd::matmul(gate, r, r + n, x_gate, g, n);
+        simd::matmul(up, r, r + n, x_up, u, n);
         simd::map(g, u, tokens * n, g, combine);
         for (std::size_t t = 0; t < tokens; ++t)
-            simd::convert(g + t * n, n, hidden.row(t).data() + r);
+            simd::convert(g + t * n, n, hidden.row(t).data() + r / values_in<H>);
     }
 }
 
@@ -54,18 +56,18 @@ struct GatedMlp {
     static constexpr std::size_t hidden = K.hidden_size, inner = K.intermediate_size;
 
     struct Weights {
-        View<const W, inner, hidden> gate_proj, up_proj;
-        View<const W, hidden, inner> down_proj;
+        Matrix<W, inner, hidden> gate_proj, up_proj;
+        Matrix<W, hidden, inner> down_proj;
     };
     struct Scratch {
         Rounded<A, hidden> input;
-        Rows<A, inner> gated;
+        ActivationRows<A, inner> gated;
         View<float, dynamic, dynamic> halves;  ///< [workers, 2 · tokens · row_grain]
 
         template <class Space>
         static constexpr Scratch take(Space& space, std::size_t tokens, std::size_t workers) {
             return {Rounded<A, hidden>::take(space, tokens),
-                    space.template take<A, dynamic, inner>(tokens),
+                    space.template take<A, dynamic, inner / values_in<A>>(tokens),
                     space.template take<float, dynamic, dynamic>(workers, 2 * tokens * row_grain)};
         }
     };
@@ -74,14 +76,14 @@ struct GatedMlp {
     /// x, out [tokens, hidden].
     void forward(const Weights& w, Rows<const float, hidden> x, Rows<float, hidden> out,
                  const Scratch& s, ExecutorRef executor) const {
-        const Rows<const A, hidden> input = s.input(x, executor);
-        const Rows<A, inner> gated = s.gated.rows(0, x.rows());
+        const auto input = s.input(x, executor);
+        const auto gated = s.gated.rows(0, x.rows());
         parallel_for(executor, inner, row_grain,
                      [&](std::size_t begin, std::size_t end, std::size_t worker) {
-                         gated_rows(w.gate_proj.data(), w.up_proj.data(), input, input, gated,
-                                    begin, end, s.halves.row(worker).data(), Gated<Act>{act});
+                         gated_rows(w.gate_proj, w.up_proj, input, input, gated, begin, end,
+                                    s.halves.row(worker).data(), Gated<Act>{act});
                      });
-        project(executor, Rows<const A, inner>(gated), Product{w.down_proj, out});
+        project(executor, ActivationRows<const A, inner>(gated), Product{w.down_proj, out});
     }
 };
 

@@ -61,7 +61,7 @@ struct RelativePositions {
 
 template <AudioConfig C, class Policy>
 struct Attention {
-    using W = typename Policy::linear;
+    using W = typename Policy::tower;
     using A = nn::Activation<W, Policy::arithmetic>;
     using Linear = ClippedLinear<C.hidden_size, C.hidden_size, C.use_clipped_linears, Policy>;
     using Positions = RelativePositions<C>;

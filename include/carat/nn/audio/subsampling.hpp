@@ -28,7 +28,7 @@ constexpr std::size_t tokens_of(std::size_t frames) { return (frames + 3) / 4; }
 
 template <AudioConfig C, class Policy>
 struct Subsampling {
-    using W = typename Policy::linear;
+    using W = typename Policy::tower;
     using A = Activation<W, Policy::arithmetic>;
     static constexpr std::size_t hidden = C.hidden_size;
     static constexpr std::size_t channels0 = C.subsampling_conv_channels[0],

@@ -28,7 +28,7 @@ template <VisionConfig C, class Policy, class Act = simd::ActivationFor<C.hidden
 struct GatedMlp {
     static constexpr std::size_t hidden = C.hidden_size, inner = C.intermediate_size;
     static constexpr bool clipped = C.use_clipped_linears;
-    using W = typename Policy::linear;
+    using W = typename Policy::tower;
     using A = Activation<W, Policy::arithmetic>;
     using Up = ClippedLinear<inner, hidden, clipped, Policy>;
     using Down = ClippedLinear<hidden, inner, clipped, Policy>;
@@ -73,9 +73,8 @@ struct GatedMlp {
         const auto both = [&](Rows<const A, hidden> for_up, const auto& combine) {
             parallel_for(executor, inner, row_grain,
                          [&](std::size_t begin, std::size_t end, std::size_t worker) {
-                             gated_rows(w.gate_proj.weight.data(), w.up_proj.weight.data(),
-                                        for_gate, for_up, gated, begin, end,
-                                        s.halves.row(worker).data(), combine);
+                             gated_rows(w.gate_proj.weight, w.up_proj.weight, for_gate, for_up,
+                                        gated, begin, end, s.halves.row(worker).data(), combine);
                          });
         };
         const Rows<const A, inner> middle(gated);
@@ -84,8 +83,7 @@ struct GatedMlp {
                  ClippedGated<Act>{w.gate_proj.output(), w.up_proj.output(), w.down_proj.input(),
                                    act});
             project(executor, middle,
-                    ClippedProduct<W, hidden, inner>{Product{w.down_proj.weight, out},
-                                                     w.down_proj.output()});
+                    ClippedProduct{Product{w.down_proj.weight, out}, w.down_proj.output()});
         } else {
             both(for_gate, Gated<Act>{act});
             project(executor, middle, Product{w.down_proj.weight, out});

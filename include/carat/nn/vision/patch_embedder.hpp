@@ -25,7 +25,7 @@ using Positions = Rows<const std::int32_t, 2>;
 
 template <VisionConfig C, class Policy>
 struct PatchEmbedder {
-    using W = typename Policy::linear;
+    using W = typename Policy::tower;
     using A = Activation<W, Policy::arithmetic>;
     static constexpr std::size_t hidden = C.hidden_size;
     /// Values of a patch: row, column, channel, channel fastest.

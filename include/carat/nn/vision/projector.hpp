@@ -13,7 +13,7 @@ inline namespace HWY_NAMESPACE {
 
 template <std::size_t text_hidden, std::size_t hidden, class Policy>
 struct Projector {
-    using W = typename Policy::linear;
+    using W = typename Policy::tower;
     using A = Activation<W, Policy::arithmetic>;
 
     struct Weights {
