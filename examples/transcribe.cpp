@@ -6,6 +6,7 @@
 #include "carat/media/quiet_cuts.hpp"
 #include "carat/parallel/thread_pool.hpp"
 #include "carat/text/chat_encode.hpp"
+#include "carat/text/chat_variant.hpp"
 #include "carat/text/media_expansion.hpp"
 #include "program.hpp"
 #include "reply.hpp"
@@ -35,7 +36,9 @@ carat::Result<void> transcribe(const Arguments& a) {
 
     carat::Conversation talk;
     talk.user({carat::audio_part(a.file), carat::text_part(a.question)});
-    const auto prompt = carat::render_chat(talk.messages(), talk.tools(), {});
+    const auto variant = carat::chat_variant(a.model);
+    if (!variant) return variant.error();
+    const auto prompt = carat::render_chat(talk.messages(), talk.tools(), {*variant});
     if (!prompt) return prompt.error();
     const auto at_once =
         static_cast<std::size_t>(a.seconds * static_cast<double>(config->sampling_rate));
