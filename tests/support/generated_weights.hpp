@@ -44,6 +44,12 @@ class WeightMaker {
         slot = View<const T, Extents...>(values.data());
     }
 
+    /// Elements lie as in the file, whatever shape a view of them has.
+    template <class T, std::size_t... Extents, class Shape>
+    void operator()(const Name& name, View<const T, Extents...>& slot, Shape) {
+        (*this)(name, slot);
+    }
+
   private:
     template <class T>
     auto& memory() {
