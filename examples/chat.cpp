@@ -8,10 +8,12 @@
 #include "carat/text/chat_variant.hpp"
 #include "carat/text/conversation.hpp"
 #include "program.hpp"
+#include "prompt_media.hpp"
 #include "reply.hpp"
 
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <string>
 #include <unistd.h>
@@ -21,6 +23,8 @@ namespace {
 
 struct Arguments {
     std::string model, prompt, system, tools, messages;
+    std::vector<std::string> images, audios, videos;
+    double fps = 0;
     bool think = false, greedy = false, json = false;
     double temperature = -1, top_p = -1, min_p = -1;
     std::int64_t top_k = -1;
@@ -60,6 +64,24 @@ carat::Result<carat::Conversation> first_messages(const Arguments& a) {
     return talk;
 }
 
+/// The first thing the user says: files in the order of their kinds, then the words.
+void say(carat::Conversation& talk, const Arguments& a, const std::string& text) {
+    const auto absolute = [](const std::string& path) {
+        return path.starts_with('/') ? path : std::filesystem::current_path().string() + "/" + path;
+    };
+    std::vector<carat::ContentPart> parts;
+    for (const std::string& path : a.images) parts.push_back(carat::image_part(absolute(path)));
+    for (const std::string& path : a.audios) parts.push_back(carat::audio_part(absolute(path)));
+    for (const std::string& path : a.videos)
+        parts.push_back(carat::video_part(absolute(path), a.fps));
+    if (parts.empty()) {
+        talk.user(text);
+        return;
+    }
+    parts.push_back(carat::text_part(text));
+    talk.user(parts);
+}
+
 void print_json(const Turn& turn, double load_ms, std::size_t planned) {
     carat::JsonWriter out;
     out.begin_object();
@@ -84,7 +106,12 @@ void print_json(const Turn& turn, double load_ms, std::size_t planned) {
         return ms > 0 ? 1000.0 * static_cast<double>(n) / ms : 0.0;
     };
     const std::size_t decoded = turn.token_ids.empty() ? 0 : turn.token_ids.size() - 1;
-    out.key("timings").begin_object().key("load_ms").value(load_ms).key("media_ms").value(0.0);
+    out.key("timings")
+        .begin_object()
+        .key("load_ms")
+        .value(load_ms)
+        .key("media_ms")
+        .value(turn.media_ms);
     out.key("prefill_ms").value(turn.prefill_ms).key("decode_ms").value(turn.decode_ms);
     out.key("prefill_tok_s").value(rate(turn.prefilled, turn.prefill_ms));
     out.key("decode_tok_s").value(rate(decoded, turn.decode_ms)).end_object();
@@ -115,8 +142,10 @@ carat::Result<void> chat(const Arguments& a) {
     if (!session) return session.error();
 
     const carat::ChatOptions format{*variant, a.think};
-    Speaker speaker(*session, *sampler, *tokenizer, model->generation(), a.max_tokens, !a.json,
-                    &interrupted);
+    PromptMedia<Model> media(*model, a.model, a.messages.empty() ? "." : folder_of(a.messages),
+                             pool);
+    Speaker speaker(*session, media, *sampler, *tokenizer, model->generation(), a.max_tokens,
+                    !a.json, &interrupted);
     const auto answer = [&]() -> carat::Result<void> {
         auto turn = speaker.answer(*talk, format);
         if (!turn) return turn.error();
@@ -125,7 +154,7 @@ carat::Result<void> chat(const Arguments& a) {
         return {};
     };
 
-    if (!a.prompt.empty()) talk->user(a.prompt);
+    if (!a.prompt.empty()) say(*talk, a, a.prompt);
     if (!a.prompt.empty() || !a.messages.empty()) return answer();
     const bool terminal = isatty(STDIN_FILENO) != 0;
     if (terminal)
@@ -135,14 +164,19 @@ carat::Result<void> chat(const Arguments& a) {
         if (terminal) std::printf("> "), std::fflush(stdout);
         if (!std::getline(std::cin, text) || (terminal && text.empty())) break;
         if (text.empty()) continue;
-        talk->user(text);
+        if (turns == 0)
+            say(*talk, a, text);
+        else
+            talk->user(text);
         if (auto done = answer(); !done) return done;
     }
     if (terminal || turns > 0) return {};
+    const bool media_given = !a.images.empty() || !a.audios.empty() || !a.videos.empty();
     const char* question =
-        "What can you do?";  // nobody is there to ask: show that the model speaks
+        media_given ? "Describe this."
+                    : "What can you do?";  // nobody is there to ask: show that the model speaks
     if (!a.json) std::printf("> %s\n", question);
-    talk->user(question);
+    say(*talk, a, question);
     return answer();
 }
 
@@ -154,6 +188,19 @@ int main(int argc, char** argv) {
     app.add_option("--model", a.model, "folder of the checkpoint")->type_name("DIR")->required();
     app.add_option("PROMPT", a.prompt,
                    "one question; without it, one a line until the end of input");
+    app.add_option("--image", a.images,
+                   "a picture before the first question: PNG, JPEG, GIF, WebP, BMP")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+    app.add_option("--audio", a.audios, "a sound before the first question")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+    app.add_option("--video", a.videos,
+                   "a video before the first question: a folder of frames or an animated GIF")
+        ->type_name("PATH")
+        ->allow_extra_args(false);
+    app.add_option("--fps", a.fps, "frames a second of the videos, where they do not say it")
+        ->check(CLI::PositiveNumber);
     app.add_option("--system", a.system, "instructions for the whole conversation")
         ->type_name("TEXT");
     app.add_flag("--think", a.think, "let the model think before it answers");

@@ -65,16 +65,17 @@ struct Turn {
     carat::Reply reply;
     carat::StopReason stop = carat::StopReason::stop_token;
     std::size_t prefilled = 0;  // tokens of the prompt that the session did not hold already
-    double prefill_ms = 0, decode_ms = 0;
+    double media_ms = 0, prefill_ms = 0, decode_ms = 0;
 };
 
-template <class Session>
+template <class Session, class Media>
 class Speaker {
   public:
-    Speaker(Session& session, carat::Sampler& sampler, const carat::Tokenizer& tokenizer,
-            const carat::GenerationConfig& generation, std::size_t max_tokens, bool print,
-            volatile std::sig_atomic_t* interrupted)
+    Speaker(Session& session, Media& media, carat::Sampler& sampler,
+            const carat::Tokenizer& tokenizer, const carat::GenerationConfig& generation,
+            std::size_t max_tokens, bool print, volatile std::sig_atomic_t* interrupted)
         : session_(session),
+          media_(media),
           sampler_(sampler),
           tokenizer_(tokenizer),
           print_(print),
@@ -89,7 +90,18 @@ class Speaker {
         Turn turn;
         auto prompt = carat::render_chat(talk.messages(), talk.tools(), format);
         if (!prompt) return prompt.error();
-        auto ids = carat::encode_prompt(tokenizer_, *prompt);
+        *interrupted_ = 0;
+        ProgressLine looking("encoding media");
+        const Stopwatch encoding;
+        const auto taken = media_.take(talk.messages(), [&](std::size_t done, std::size_t total) {
+            return looking(done, total) && *interrupted_ == 0;
+        });
+        looking.clear();
+        if (!taken) return taken.error();
+        turn.media_ms = encoding.ms();
+        const auto expanded = media_.expand(*prompt);
+        if (!expanded) return expanded.error();
+        auto ids = carat::encode_prompt(tokenizer_, *expanded);
         if (!ids) return ids.error();
         turn.input_ids = std::move(*ids);
         const std::size_t kept = keep_prefix(turn.input_ids);
@@ -99,7 +111,6 @@ class Speaker {
         carat::ReplyParser parser(in_thought);
         carat::TextStream raw(tokenizer_), shown(tokenizer_, {.skip_special = true});
         bool started = false;
-        *interrupted_ = 0;
         ProgressLine line("reading");
         const Stopwatch reading;
         Stopwatch decoding = reading;
@@ -127,8 +138,11 @@ class Speaker {
         const auto progress = [&](std::size_t done, std::size_t total) {
             return line(done, total) && *interrupted_ == 0;
         };
-        const carat::SessionInput<typename Session::Model> input{
-            .ids = std::span(turn.input_ids).subspan(kept)};
+        const auto media = media_.inputs(turn.input_ids, kept);
+        if (!media) return media.error();
+        carat::SessionInput<typename Session::Model> input{
+            .ids = std::span(turn.input_ids).subspan(kept), .token_types = media->token_types};
+        if (media->soft_tokens.rows() > 0) input.soft_tokens = media->soft_tokens.view();
         const auto stop = carat::generate(session_, input, sampler_, options_, on_token, progress);
         line.clear();
         if (!stop) {
@@ -174,6 +188,7 @@ class Speaker {
     }
 
     Session& session_;
+    Media& media_;
     carat::Sampler& sampler_;
     const carat::Tokenizer& tokenizer_;
     carat::GenerateOptions options_;

@@ -44,9 +44,9 @@ class WeightMaker {
         slot = View<const T, Extents...>(values.data());
     }
 
-    /// Elements lie as in the file, whatever shape a view of them has.
-    template <class T, std::size_t... Extents, class Shape>
-    void operator()(const Name& name, View<const T, Extents...>& slot, Shape) {
+    /// A view of another shape than the file's: as many elements, in the same order.
+    template <class T, std::size_t... Extents, std::size_t... Shape>
+    void operator()(const Name& name, View<const T, Extents...>& slot, FileShape<Shape...>) {
         (*this)(name, slot);
     }
 
