@@ -89,7 +89,8 @@ class Gemma4 {
         return model;
     }
 
-    /// Bytes of memory for this model with a session, known before anything is opened.
+    /// Bytes of memory for this model with a session, known before anything is opened; for a
+    /// checkpoint of the type of Policy::per_layer, as published ones are.
     struct MemoryPlan {
         std::size_t weights;  ///< in memory
         std::size_t mapped;   ///< in the file: tables read a row a token, towers
@@ -98,7 +99,7 @@ class Gemma4 {
     };
     static constexpr MemoryPlan memory_plan(SessionOptions options = {}, std::size_t threads = 1) {
         constexpr WeightBytes weights = [] {
-            WeightBytes count = weight_bytes<Text>();
+            WeightBytes count = weight_bytes<Text>(dtype_of<typename Policy::per_layer>);
             if constexpr (C.vision.present()) {
                 typename Vision::Weights nowhere{};
                 InFile<WeightBytes> in_file{count};
