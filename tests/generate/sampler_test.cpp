@@ -81,10 +81,11 @@ TEST_CASE("what every filter leaves is what the reference's leaves, ties include
           .repetition_penalty = 1.2f}}};
     const auto logits = reference.rows<float>("logits");
     const auto ids = reference.rows<std::int32_t>("input_ids");
-    for (const auto& [name, options] : settings) {
+    for (const auto& setting : settings) {
+        const std::string& name = setting.first;
         CAPTURE(name);
         const auto expected = reference.rows<float>(name + ".probs");
-        Sampler s = sampler(logits[0].size(), options);
+        Sampler s = sampler(logits[0].size(), setting.second);
         for (std::size_t row = 0; row < logits.size(); ++row) {
             CAPTURE(row);
             s.reset();

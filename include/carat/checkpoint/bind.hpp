@@ -15,9 +15,11 @@
 #include "carat/result.hpp"
 #include "carat/tensor/arena.hpp"
 #include "carat/tensor/element.hpp"
+#include "carat/tensor/matrix.hpp"
 #include "carat/tensor/view.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -29,6 +31,12 @@
 #include <vector>
 
 namespace carat {
+
+/// The shape in which a file holds a tensor whose view has another one of as many elements.
+template <std::size_t... Extents>
+struct FileShape {
+    static constexpr std::array<std::size_t, sizeof...(Extents)> extents{Extents...};
+};
 
 /// Where the bytes of a bound tensor are.
 enum class Residence : std::uint8_t {
@@ -65,6 +73,24 @@ class Binder {
                   Residence residence = Residence::resident) {
         want(name, slot, residence, true);
     }
+    /// A quantised matrix: rows of floats of the file, quantised and packed while they are read.
+    template <class Format, std::size_t out, std::size_t in>
+    void operator()(std::string_view name, PanelView<Format, out, in>& slot,
+                    Residence = Residence::resident) {
+        static constexpr std::array<std::size_t, 2> shape{out, in};
+        want_panels<Format, out, in>(name, slot, shape);
+    }
+    /// The same for a stack, which the file may hold in another shape of as many rows.
+    template <class Format, std::size_t n, std::size_t out, std::size_t in, std::size_t... Extents>
+    void operator()(std::string_view name, PanelStack<Format, n, out, in>& slot,
+                    FileShape<Extents...>) {
+        want_panels<Format, out, in>(name, slot, FileShape<Extents...>::extents);
+    }
+    template <class T, std::size_t... E, std::size_t... Extents>
+    void operator()(std::string_view name, View<const T, E...>& slot, FileShape<Extents...>) {
+        want(name, slot, Residence::resident, false);
+        wants_.back().shape = FileShape<Extents...>::extents;
+    }
     /// For the names that follow.
     void set_prefix(std::string prefix) { prefix_ = std::move(prefix); }
 
@@ -87,7 +113,7 @@ class Binder {
             Want& want = wants_[i];
             if (!want.copied || want.leader != i) continue;
             want.offset = bytes;
-            const std::size_t size = want.count * size_of(want.dtype);  // plausible: see locate()
+            const std::size_t size = want.bytes();  // plausible: see locate()
             if (size > static_cast<std::size_t>(-1) / 2 - bytes)
                 return Error{Errc::out_of_memory, files_->name() + ": larger than memory"};
             bytes += aligned_size(size);
@@ -115,7 +141,7 @@ class Binder {
         std::size_t done = 0, total = 0;
         const std::vector<std::size_t> order = copied_in_file_order();
         for (const std::size_t i : order)
-            if (wants_[i].leader == i) total += wants_[i].count * size_of(wants_[i].dtype);
+            if (wants_[i].leader == i) total += wants_[i].bytes();
         for (const std::size_t i : order)
             if (wants_[i].leader == i && !copy(wants_[i], base, done, total, progress))
                 return Error{Errc::cancelled, files_->name() + ": loading was cancelled after " +
@@ -141,6 +167,14 @@ class Binder {
         bool optional;
         void* slot;
         void (*set)(void* slot, const std::byte* data);
+        /// For packed formats: the bytes of all, the values of a row, and how a row of floats goes
+        /// to its place.
+        std::size_t packed_bytes = 0, row_values = 0;
+        void (*pack)(std::byte* base, std::size_t row, const float* values) = nullptr;
+
+        [[nodiscard]] std::size_t bytes() const {
+            return pack != nullptr ? packed_bytes : count * size_of(dtype);
+        }
         // What plan() finds:
         CheckpointFiles::Located found{};
         std::size_t count = 0, offset = 0, leader = 0;
@@ -161,6 +195,27 @@ class Binder {
                           optional, &slot, [](void* to, const std::byte* data) {
                               *static_cast<Slot*>(to) = Slot(reinterpret_cast<const T*>(data));
                           }});
+    }
+
+    template <class Format, std::size_t out, std::size_t in, class Slot>
+    void want_panels(std::string_view name, Slot& slot, std::span<const std::size_t> shape) {
+        using Item = PanelView<Format, out, in>;
+        using Element = typename Item::Element;
+        std::size_t rows = 1;
+        for (const std::size_t n : shape.first(shape.size() - 1)) rows *= n;
+        wants_.push_back(
+            {prefix_ + std::string(name), shape, DType::f32, Residence::resident, false, &slot,
+             [](void* to, const std::byte* data) {
+                 *static_cast<Slot*>(to) = Slot(reinterpret_cast<const Element*>(data));
+             },
+             rows / out * Item::panels * sizeof(Element), in,
+             [](std::byte* base, std::size_t row, const float* values) {
+                 auto* panels = reinterpret_cast<Element*>(base) + row / out * Item::panels;
+                 Element& panel = panels[row % out / panel_rows];
+                 for (std::size_t b = 0; b < in / quant_block; ++b)
+                     panel.set(row % out % panel_rows, b,
+                               QuantBlock<Format>::quantize(values + b * quant_block));
+             }});
     }
 
     void locate(Want& want, Faults& faults) const {
@@ -190,11 +245,12 @@ class Binder {
         want.count = tensor.count();  // its bytes are in the file, so that twice as many are fine
         const auto address = reinterpret_cast<std::uintptr_t>(tensor.data);
         const bool aligned = address % size_of(want.dtype) == 0;
-        want.copied = want.residence == Residence::resident || !same || !aligned;
+        want.copied =
+            want.residence == Residence::resident || !same || !aligned || want.pack != nullptr;
     }
 
     static bool same_copy(const Want& a, const Want& b) {
-        return a.found.tensor == b.found.tensor && a.dtype == b.dtype;
+        return a.found.tensor == b.found.tensor && a.dtype == b.dtype && a.pack == b.pack;
     }
     /// Places in wants_ of what is copied, so that equal copies and neighbours in a file meet.
     [[nodiscard]] std::vector<std::size_t> copied_in_file_order() const {
@@ -217,6 +273,7 @@ class Binder {
     /// plan. False if the caller said stop.
     bool copy(const Want& want, std::byte* base, std::size_t& done, std::size_t total,
               Progress progress) const {
+        if (want.pack != nullptr) return pack(want, base, done, total, progress);
         constexpr std::size_t piece = std::size_t{1} << 21;  // elements: 4 to 8 MB of a file
         const StoredTensor& tensor = *want.found.tensor;
         const std::size_t from_size = size_of(tensor.dtype), to_size = size_of(want.dtype);
@@ -226,6 +283,30 @@ class Binder {
                              tensor.data + at * from_size, tensor.dtype, n);
             want.found.file->map.dont_need(tensor.span().subspan(at * from_size, n * from_size));
             done += n * to_size;
+            if (!progress(done, total)) return false;
+        }
+        return true;
+    }
+
+    /// The same for a packed format, row by row.
+    static bool pack(const Want& want, std::byte* base, std::size_t& done, std::size_t total,
+                     Progress progress) {
+        const StoredTensor& tensor = *want.found.tensor;
+        const std::size_t rows = want.count / want.row_values,
+                          size = size_of(tensor.dtype) * want.row_values;
+        std::vector<float> values(want.row_values);
+        const std::size_t before = done;
+        for (std::size_t row = 0; row < rows; ++row) {
+            convert_elements(reinterpret_cast<std::byte*>(values.data()), DType::f32,
+                             tensor.data + row * size, tensor.dtype, want.row_values);
+            want.pack(base + want.offset, row, values.data());
+            if (row % 1024 != 1023 && row + 1 != rows) continue;
+            const std::size_t from = row / 1024 * 1024;
+            want.found.file->map.dont_need(
+                tensor.span().subspan(from * size, (row + 1 - from) * size));
+            done = before + static_cast<std::size_t>(static_cast<double>(want.packed_bytes) *
+                                                     static_cast<double>(row + 1) /
+                                                     static_cast<double>(rows));
             if (!progress(done, total)) return false;
         }
         return true;

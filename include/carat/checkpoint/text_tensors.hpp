@@ -45,8 +45,10 @@ constexpr void bind_module(Bind& bind, const typename Bind::Name& prefix, Weight
             bind(prefix + "router.per_expert_scale", w.per_expert_scale);
         }
         if constexpr (requires { w.gate_up_proj; }) {
-            bind(prefix + "experts.gate_up_proj", w.gate_up_proj);
-            bind(prefix + "experts.down_proj", w.down_proj);
+            bind(prefix + "experts.gate_up_proj", w.gate_up_proj,
+                 FileShape<Module::experts, 2 * Module::inner, Module::hidden>{});
+            bind(prefix + "experts.down_proj", w.down_proj,
+                 FileShape<Module::experts, Module::hidden, Module::inner>{});
         }
         if constexpr (requires { w.per_layer_input_gate; }) {
             bind(prefix + "per_layer_input_gate.weight", w.per_layer_input_gate);
@@ -115,6 +117,19 @@ class WeightBytes {
                               Residence residence = Residence::resident) {
         (residence == Residence::resident ? resident_ : mapped_) +=
             aligned_size(slot.size() * sizeof(T));
+    }
+    template <class T, std::size_t... Extents, class Shape>
+    constexpr void operator()(Name name, View<const T, Extents...>& slot, Shape) {
+        (*this)(name, slot);
+    }
+    template <class Format, std::size_t out, std::size_t in>
+    constexpr void operator()(Name, PanelView<Format, out, in>&) {
+        resident_ += aligned_size(PanelView<Format, out, in>::panels * sizeof(Panel<Format, in>));
+    }
+    template <class Format, std::size_t n, std::size_t out, std::size_t in, class Shape>
+    constexpr void operator()(Name, PanelStack<Format, n, out, in>&, Shape) {
+        resident_ +=
+            aligned_size(n * PanelView<Format, out, in>::panels * sizeof(Panel<Format, in>));
     }
     [[nodiscard]] constexpr std::size_t resident() const { return resident_; }
     [[nodiscard]] constexpr std::size_t mapped() const { return mapped_; }

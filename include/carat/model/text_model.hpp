@@ -81,7 +81,7 @@ struct TextModel {
 
   public:
     struct Weights {
-        View<const typename Policy::embedding, vocab, hidden> embed_tokens;  ///< and the head
+        Matrix<typename Policy::embedding, vocab, hidden> embed_tokens;  ///< and the head
         View<const float, hidden> norm;
         [[no_unique_address]] typename PerLayer::Weights per_layer;
         decltype(weights_of(
@@ -220,8 +220,7 @@ struct TextModel {
               const Scratch& s, ExecutorRef executor) const {
         const auto input = s.head_input(x, executor);
         parallel_for(executor, vocab, nn::row_grain, [&](std::size_t begin, std::size_t end) {
-            simd::matmul(w.embed_tokens.row(begin).data(), hidden, end - begin, input.data(),
-                         hidden, x.rows(), hidden, logits.data() + begin, vocab);
+            simd::matmul(w.embed_tokens, begin, end, input, logits.data() + begin, vocab);
             if constexpr (C.final_logit_softcapping > 0) {
                 constexpr auto cap = static_cast<float>(C.final_logit_softcapping);
                 for (std::size_t t = 0; t < x.rows(); ++t) {

@@ -44,18 +44,18 @@ namespace detail {
 
 template <LayerKind K, class W>
 struct QueryWeights {
-    View<const W, K.q_size(), K.hidden_size> q_proj;
-    View<const W, K.hidden_size, K.q_size()> o_proj;
+    Matrix<W, K.q_size(), K.hidden_size> q_proj;
+    Matrix<W, K.hidden_size, K.q_size()> o_proj;
     View<const float, K.head_dim> q_norm;
 };
 template <LayerKind K, class W>
 struct KeyWeights : QueryWeights<K, W> {
-    View<const W, K.kv_size(), K.hidden_size> k_proj;
+    Matrix<W, K.kv_size(), K.hidden_size> k_proj;
     View<const float, K.head_dim> k_norm;
 };
 template <LayerKind K, class W>
 struct KeyValueWeights : KeyWeights<K, W> {
-    View<const W, K.kv_size(), K.hidden_size> v_proj;
+    Matrix<W, K.kv_size(), K.hidden_size> v_proj;
 };
 
 }  // namespace detail
@@ -121,7 +121,7 @@ struct Attention {
 
   private:
     /// Queries into s.q, keys and values into the cache.
-    void project_heads(const Weights& w, const Call& call, Rows<const A, hidden> x,
+    void project_heads(const Weights& w, const Call& call, ActivationRows<const A, hidden> x,
                        const Cache& cache, const Scratch& s, ExecutorRef executor) const {
         constexpr auto eps = static_cast<float>(K.rms_norm_eps);
         if constexpr (K.shares_kv) {

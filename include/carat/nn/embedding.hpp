@@ -13,14 +13,13 @@
 namespace carat::nn {
 inline namespace HWY_NAMESPACE {
 
-/// out[t] = table[ids[t]] · sqrt(width); the factor is not rounded. Ids must be below `vocab`.
-template <std::size_t vocab, std::size_t width, class W>
-void embed(View<const W, vocab, width> table, std::span<const std::int32_t> ids,
-           Rows<float, width> out) {
+/// out[t] = table[ids[t]] · sqrt(width); the factor is not rounded. Ids must be rows of the table,
+/// a Matrix [vocab, width].
+template <class M, std::size_t width>
+void embed(const M& table, std::span<const std::int32_t> ids, Rows<float, width> out) {
     const auto factor = static_cast<float>(std::sqrt(static_cast<double>(width)));
     for (std::size_t t = 0; t < ids.size(); ++t)
-        simd::scale_row(table.row(static_cast<std::size_t>(ids[t])).data(), width, factor,
-                        out.row(t).data());
+        simd::scale_row(table, static_cast<std::size_t>(ids[t]), factor, out.row(t).data());
 }
 
 }  // namespace HWY_NAMESPACE

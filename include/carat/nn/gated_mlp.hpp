@@ -13,23 +13,23 @@ namespace carat::nn {
 inline namespace HWY_NAMESPACE {
 
 /// hidden[t, begin … end) = act(gate · x[t]) ⊙ (up · x[t]), rounded to the type the next product
-/// takes. The two halves are computed a few rows at a time, so that they never leave the
-/// first-level cache.
-///   gate, up [inner, in]; x [tokens, in]; hidden [tokens, inner]; halves [2, tokens · row_grain]
-///   of this thread
-template <std::size_t in, std::size_t inner, class W, class A, class H, class Act>
-void gated_rows(const W* gate, const W* up, Rows<const A, in> x, Rows<H, inner> hidden,
-                std::size_t begin, std::size_t end, float* halves, const Act& act) {
+/// takes. The two halves are computed a few rows at a time, so that they stay in the cache.
+///   gate, up  matrices [inner, in]; x [tokens, in]; hidden [tokens, inner]
+///   halves    [2 · tokens · row_grain] of this thread
+template <class M, class A, std::size_t in_columns, class H, std::size_t inner_columns, class Act>
+void gated_rows(const M& gate, const M& up, Rows<const A, in_columns> x,
+                Rows<H, inner_columns> hidden, std::size_t begin, std::size_t end, float* halves,
+                const Act& act) {
     const std::size_t tokens = x.rows();
     float* g = halves;
     float* u = halves + tokens * row_grain;
     for (std::size_t r = begin; r < end; r += row_grain) {
         const std::size_t n = std::min(row_grain, end - r);
-        simd::matmul(gate + r * in, in, n, x.data(), in, tokens, in, g, n);
-        simd::matmul(up + r * in, in, n, x.data(), in, tokens, in, u, n);
+        simd::matmul(gate, r, r + n, x, g, n);
+        simd::matmul(up, r, r + n, x, u, n);
         simd::map(g, u, tokens * n, g, [&](auto a, auto b) { return act(a) * b; });
         for (std::size_t t = 0; t < tokens; ++t)
-            simd::convert(g + t * n, n, hidden.row(t).data() + r);
+            simd::convert(g + t * n, n, hidden.row(t).data() + r / values_in<H>);
     }
 }
 
@@ -43,18 +43,18 @@ struct GatedMlp {
     static constexpr std::size_t hidden = K.hidden_size, inner = K.intermediate_size;
 
     struct Weights {
-        View<const W, inner, hidden> gate_proj, up_proj;
-        View<const W, hidden, inner> down_proj;
+        Matrix<W, inner, hidden> gate_proj, up_proj;
+        Matrix<W, hidden, inner> down_proj;
     };
     struct Scratch {
         Rounded<A, hidden> input;
-        Rows<A, inner> gated;
+        ActivationRows<A, inner> gated;
         View<float, dynamic, dynamic> halves;  ///< [workers, 2 · tokens · row_grain]
 
         template <class Space>
         static constexpr Scratch take(Space& space, std::size_t tokens, std::size_t workers) {
             return {Rounded<A, hidden>::take(space, tokens),
-                    space.template take<A, dynamic, inner>(tokens),
+                    space.template take<A, dynamic, inner / values_in<A>>(tokens),
                     space.template take<float, dynamic, dynamic>(workers, 2 * tokens * row_grain)};
         }
     };
@@ -63,14 +63,14 @@ struct GatedMlp {
     /// x, out [tokens, hidden].
     void forward(const Weights& w, Rows<const float, hidden> x, Rows<float, hidden> out,
                  const Scratch& s, ExecutorRef executor) const {
-        const Rows<const A, hidden> input = s.input(x, executor);
-        const Rows<A, inner> gated = s.gated.rows(0, x.rows());
+        const auto input = s.input(x, executor);
+        const auto gated = s.gated.rows(0, x.rows());
         parallel_for(executor, inner, row_grain,
                      [&](std::size_t begin, std::size_t end, std::size_t worker) {
-                         gated_rows(w.gate_proj.data(), w.up_proj.data(), input, gated, begin, end,
+                         gated_rows(w.gate_proj, w.up_proj, input, gated, begin, end,
                                     s.halves.row(worker).data(), act);
                      });
-        project(executor, Rows<const A, inner>(gated), Product{w.down_proj, out});
+        project(executor, ActivationRows<const A, inner>(gated), Product{w.down_proj, out});
     }
 };
 

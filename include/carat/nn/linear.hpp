@@ -5,6 +5,8 @@
 #include "carat/parallel/executor.hpp"
 #include "carat/simd/convert.hpp"
 #include "carat/simd/matmul.hpp"
+#include "carat/simd/panels.hpp"
+#include "carat/tensor/matrix.hpp"
 #include "carat/tensor/view.hpp"
 #include "carat/tensor/weights.hpp"
 
@@ -15,24 +17,25 @@
 namespace carat::nn {
 inline namespace HWY_NAMESPACE {
 
-/// What a product with weights of type W takes its input as: f32, or in fast arithmetic what the
-/// machine's dot product for W takes. A new weight format adds its line here and its kernel in
-/// simd/dot.hpp.
+/// What a product with weights of format W takes its input as: f32, or in fast arithmetic what the
+/// machine's dot product for W takes.
 template <class W, Arithmetic a>
-using Activation =
-    std::conditional_t<a == Arithmetic::fast && std::is_same_v<W, bf16>, bf16, float>;
+using Activation = std::conditional_t<
+    a == Arithmetic::fast && is_quantized<W>, q8_activation,
+    std::conditional_t<a == Arithmetic::fast && std::is_same_v<W, bf16>, bf16, float>>;
 
 /// Rows of a layer's input in the type its product takes: a rounded copy, or nothing where f32 is
 /// taken as it is.
 template <class A, std::size_t width>
 struct Rounded {
-    Rows<A, width> copy;
+    ActivationRows<A, width> copy;
 
     template <class Space>
     static constexpr Rounded take(Space& space, std::size_t rows) {
-        return {space.template take<A, dynamic, width>(rows)};
+        return {space.template take<A, dynamic, width / values_in<A>>(rows)};
     }
-    Rows<const A, width> operator()(Rows<const float, width> x, ExecutorRef executor) const {
+    ActivationRows<const A, width> operator()(Rows<const float, width> x,
+                                              ExecutorRef executor) const {
         parallel_for(executor, x.rows(), 8, [&](std::size_t begin, std::size_t end) {
             for (std::size_t t = begin; t < end; ++t)
                 simd::convert(x.row(t).data(), width, copy.row(t).data());
@@ -49,30 +52,29 @@ struct Rounded<float, width> {
     Rows<const float, width> operator()(Rows<const float, width> x, ExecutorRef) const { return x; }
 };
 
-/// Rows of weights that one thread takes at a time: whole tiles of both kernels of simd/matmul.hpp.
-inline constexpr std::size_t row_grain = 24;
+/// Rows of weights that one thread takes at a time: whole tiles of the kernels of simd/matmul.hpp
+/// (8 and 6 rows), whole panels (16) and whole blocks of what a next product reads (32).
+inline constexpr std::size_t row_grain = 96;
 
-/// One product of a group: w [out, in] with the group's input, into y [tokens, out].
-template <class W, std::size_t out, std::size_t in>
+/// One product of a group: w, a Matrix [out, in], with the group's input, into y [tokens, out].
+template <class M, std::size_t out>
 struct Product {
-    View<const W, out, in> w;
+    M w;
     Rows<float, out> y;
     static constexpr std::size_t padded = (out + row_grain - 1) / row_grain * row_grain;
 
-    template <class A>
-    void rows(std::size_t begin, std::size_t end, Rows<const A, in> x) const {
+    template <class A, std::size_t columns>
+    void rows(std::size_t begin, std::size_t end, Rows<const A, columns> x) const {
         end = std::min(end, out);
-        if (begin < end)
-            simd::matmul(w.data() + begin * in, in, end - begin, x.data(), in, x.rows(), in,
-                         y.data() + begin, out);
+        if (begin < end) simd::matmul(w, begin, end, x, y.data() + begin, out);
     }
 };
-template <class W, std::size_t out, std::size_t in>
-Product(View<const W, out, in>, Rows<float, out>) -> Product<W, out, in>;
+template <class M, std::size_t out>
+Product(M, Rows<float, out>) -> Product<M, out>;
 
-/// All products of the rows x [tokens, in], in one parallel region.
-template <class A, std::size_t in, class... Products>
-void project(ExecutorRef executor, Rows<const A, in> x, const Products&... products) {
+/// All products of the rows x [tokens, in], in the type they take, in one parallel region.
+template <class A, std::size_t columns, class... Products>
+void project(ExecutorRef executor, Rows<const A, columns> x, const Products&... products) {
     parallel_for(
         executor, (Products::padded + ...), row_grain, [&](std::size_t begin, std::size_t end) {
             std::size_t start = 0;

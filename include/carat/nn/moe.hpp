@@ -101,9 +101,8 @@ struct Experts {
     using Routes = View<const Route<top_k>, dynamic>;
 
     struct Weights {
-        View<const W, experts, 2 * inner, hidden>
-            gate_up_proj;  ///< rows 0 … inner - 1 are the gate
-        View<const W, experts, hidden, inner> down_proj;
+        MatrixStack<W, 2 * experts, inner, hidden> gate_up_proj;  ///< gate and up of each in turn
+        MatrixStack<W, experts, hidden, inner> down_proj;
     };
     /// A token's place in the list of its expert.
     struct Slot {
@@ -111,16 +110,16 @@ struct Experts {
         float weight;
     };
     struct Scratch {
-        Rows<A, hidden> input;                   ///< [slots]: the tokens' rows, grouped by expert
-        Rows<A, inner> gated;                    ///< [slots]
+        ActivationRows<A, hidden> input;         ///< [slots]: the tokens' rows, grouped by expert
+        ActivationRows<A, inner> gated;          ///< [slots]
         View<Slot, dynamic> slots;               ///< [tokens · top_k]
         View<std::uint32_t, experts + 1> begin;  ///< first slot of each expert
         View<float, dynamic, dynamic> halves;    ///< [workers, 2 · tokens · row_grain]
 
         template <class Space>
         static constexpr Scratch take(Space& space, std::size_t tokens, std::size_t workers) {
-            return {space.template take<A, dynamic, hidden>(tokens * top_k),
-                    space.template take<A, dynamic, inner>(tokens * top_k),
+            return {space.template take<A, dynamic, hidden / values_in<A>>(tokens * top_k),
+                    space.template take<A, dynamic, inner / values_in<A>>(tokens * top_k),
                     space.template take<Slot, dynamic>(tokens * top_k),
                     space.template take<std::uint32_t, experts + 1>(),
                     space.template take<float, dynamic, dynamic>(workers, 2 * tokens * row_grain)};
@@ -138,9 +137,8 @@ struct Experts {
                          for (std::size_t e = 0; e < experts; ++e) {
                              const std::size_t first = s.begin[e], count = s.begin[e + 1] - first;
                              if (count == 0) continue;
-                             const W* gate = w.gate_up_proj.row(e).data();
-                             gated_rows(gate, gate + inner * hidden,
-                                        Rows<const A, hidden>(s.input.rows(first, count)),
+                             gated_rows(w.gate_up_proj.row(2 * e), w.gate_up_proj.row(2 * e + 1),
+                                        ActivationRows<const A, hidden>(s.input.rows(first, count)),
                                         s.gated.rows(first, count), begin, end,
                                         s.halves.row(worker).data(), act);
                          }
@@ -177,8 +175,8 @@ struct Experts {
     static void add_expert(const Weights& w, std::size_t e, std::size_t r, std::size_t n,
                            Rows<float, hidden> out, const Scratch& s, float* y) {
         const std::size_t first = s.begin[e], count = s.begin[e + 1] - first;
-        simd::matmul(w.down_proj.row(e).row(r).data(), inner, n, s.gated.row(first).data(), inner,
-                     count, inner, y, n);
+        simd::matmul(w.down_proj.row(e), r, r + n,
+                     ActivationRows<const A, inner>(s.gated.rows(first, count)), y, n);
         for (std::size_t i = 0; i < count; ++i) {
             const Slot slot = s.slots[first + i];
             simd::add_scaled(y + i * n, n, slot.weight, out.row(slot.token).data() + r);

@@ -26,10 +26,14 @@ template <std::size_t vocab, std::size_t hidden, std::size_t layers, std::size_t
 struct PerLayerEmbedding {
     using W = typename Policy::linear;
     using A = Activation<W, Policy::arithmetic>;
+    static_assert(!is_quantized<W> || width % panel_rows == 0,
+                  "carat: hidden_size_per_layer_input must be a multiple of 16 with quantised "
+                  "weights, so that "
+                  "each layer's slice is whole panels");
 
     struct Weights {
         View<const typename Policy::per_layer, vocab, layers * width> embed_tokens_per_layer;
-        View<const W, layers * width, hidden> per_layer_model_projection;
+        Matrix<W, layers * width, hidden> per_layer_model_projection;
         View<const float, width> per_layer_projection_norm;
     };
     struct Scratch {
@@ -55,12 +59,10 @@ struct PerLayerEmbedding {
     void forward(const Weights& w, Rows<const float, hidden> x, std::size_t first,
                  std::size_t count, float eps, Rows<float, layers * width> out, const Scratch& s,
                  ExecutorRef executor, bool has_tokens, const AddToken& add_token) const {
-        const Rows<const A, hidden> input = s.input(x, executor);
-        const std::size_t stride = layers * width;
+        const auto input = s.input(x, executor);
         parallel_for(executor, count * width, row_grain, [&](std::size_t begin, std::size_t end) {
-            simd::matmul(w.per_layer_model_projection.row(first * width + begin).data(), hidden,
-                         end - begin, input.data(), hidden, input.rows(), hidden,
-                         out.data() + first * width + begin, stride);
+            simd::matmul(w.per_layer_model_projection, first * width + begin, first * width + end,
+                         input, out.data() + first * width + begin, layers * width);
         });
         const float context_scale = 1.0f / std::sqrt(static_cast<float>(hidden));
         for_rows(executor, x.rows(), [&](std::size_t t) {
@@ -84,8 +86,8 @@ struct PerLayerInput {
     static constexpr std::size_t hidden = K.hidden_size, width = K.per_layer_input;
 
     struct Weights {
-        View<const W, width, hidden> per_layer_input_gate;
-        View<const W, hidden, width> per_layer_projection;
+        Matrix<W, width, hidden> per_layer_input_gate;
+        Matrix<W, hidden, width> per_layer_projection;
         View<const float, hidden> post_per_layer_input_norm;
     };
     struct Scratch {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "carat/simd/load.hpp"
+#include "carat/tensor/view.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -20,6 +21,13 @@ inline void scale_row(const T* x, std::size_t n, float scale, float* out) noexce
     std::size_t i = 0;
     for (; i + lanes <= n; i += lanes) hn::StoreU(hn::Mul(load_f32(x + i), s), d, out + i);
     if (i < n) hn::StoreN(hn::Mul(load_f32(x + i, n - i), s), d, out + i, n - i);
+}
+
+/// out[i] = table[row, i] · scale.
+template <class T, std::size_t rows, std::size_t width>
+inline void scale_row(View<const T, rows, width> table, std::size_t row, float scale,
+                      float* out) noexcept {
+    scale_row(table.row(row).data(), width, scale, out);
 }
 
 /// out[i] += x[i] · scale, in f32.

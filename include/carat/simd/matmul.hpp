@@ -3,6 +3,7 @@
 #pragma once
 
 #include "carat/simd/dot.hpp"
+#include "carat/tensor/view.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -68,6 +69,13 @@ inline void matmul(const W* w, std::size_t w_stride, std::size_t rows, const X* 
             tile_columns<1, matmul_columns>(w + r * w_stride, w_stride, xc, x_stride, n, k, yc + r,
                                             y_stride);
     }
+}
+
+/// y[c · y_stride + r - begin] = w[r] · x[c] for begin <= r < end and each row of x.
+template <class W, std::size_t out, std::size_t in, class X>
+inline void matmul(View<const W, out, in> w, std::size_t begin, std::size_t end,
+                   Rows<const X, in> x, float* y, std::size_t y_stride) noexcept {
+    matmul(w.data() + begin * in, in, end - begin, x.data(), in, x.rows(), in, y, y_stride);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -98,8 +98,8 @@ class View {
     [[nodiscard]] constexpr std::span<T> span() const { return {data_, size()}; }
     /// A row is a span, of constants too.
     template <class U>
-        requires(rank == 1 && std::is_convertible_v<T (*)[], U (*)[]>)
-    constexpr operator std::span<U>() const {
+    requires(rank == 1 && std::is_convertible_v<T (*)[], U (*)[]>) constexpr operator std::span<U>()
+        const {
         return span();
     }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "carat/tensor/element.hpp"
+#include "carat/tensor/quantized.hpp"
 
 #include <cstdint>
 
@@ -24,12 +25,23 @@ struct Uniform {
     using embedding = Element;  ///< embed_tokens, which is the output head too
     using per_layer = Element;  ///< embed_tokens_per_layer, read a row a token
     using experts = Element;    ///< routed experts
+    using tower = Element;      ///< vision and audio towers
     using cache = float;        ///< keys and values
     static constexpr Arithmetic arithmetic = Arithmetic::exact;
 };
 using f32 = Uniform<carat::f32>;
 using bf16 = Uniform<carat::bf16>;
 using f16 = Uniform<carat::f16>;
+
+/// Quantised, from whatever float type the checkpoint has. The per-layer table stays in its file as
+/// it is, and towers are bound by arithmetic, not by memory.
+template <class Format>
+struct Quantized : Uniform<Format> {
+    using per_layer = carat::bf16;
+    using tower = carat::bf16;
+};
+using q8_0 = Quantized<carat::q8_0>;
+using q4_0 = Quantized<carat::q4_0>;
 
 /// The same weights with rounded activations and a bf16 cache.
 template <class Policy>

@@ -1,0 +1,117 @@
+// Decoding allocates nothing. This unit replaces the global operator new of the whole test binary
+// by one that counts.
+#include "carat/generate/generate.hpp"
+#include "carat/parallel/thread_pool.hpp"
+#include "support/generated_weights.hpp"
+#include "support/tiny_models.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace {
+
+std::atomic<std::size_t> allocations{0};
+
+void* counted(std::size_t size, std::size_t alignment = alignof(std::max_align_t)) noexcept {
+    ++allocations;
+    const std::size_t rounded = (size + alignment - 1) / alignment * alignment;
+    return std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
+}
+void* counted_or_end(std::size_t size, std::size_t alignment = alignof(std::max_align_t)) {
+    void* p = counted(size, alignment);
+    if (p == nullptr) std::abort();
+    return p;
+}
+
+/// Out of line, or g++ takes what it sees inlined for a malloc that meets a delete.
+[[gnu::noinline]] void release(void* p) noexcept { std::free(p); }
+
+}  // namespace
+
+// The forms for arrays are defined by these.
+void* operator new(std::size_t size) { return counted_or_end(size); }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    return counted_or_end(size, static_cast<std::size_t>(alignment));
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return counted(size); }
+void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+    return counted(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* p) noexcept { release(p); }
+void operator delete(void* p, std::size_t) noexcept { release(p); }
+void operator delete(void* p, std::align_val_t) noexcept { release(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { release(p); }
+
+namespace carat::test {
+namespace {
+
+template <TextConfig C>
+void check_decoding() {
+    using Model = TextModel<C, weights::f32>;
+    const MadeUp<Model> made;
+    ThreadPool pool(2);
+    const std::array<std::int32_t, 7> prompt{2, 5, 9, 3, 7, 1, 4};
+    const GenerateOptions options{.max_tokens = 200, .stop_ids = {}};
+    for (SamplerOptions how :
+         {SamplerOptions{.greedy = true}, SamplerOptions{.top_k = 5}, SamplerOptions{.top_p = 0.9f},
+          SamplerOptions{.temperature = 0.7f,
+          .top_k = 8,
+          .top_p = 0.9f,
+          .min_p = 0.01f,
+          .repetition_penalty = 1.1f,
+          .suppress_tokens = {1}}}) {
+        auto session =
+            Session<Model>::create(made.weights, pool, {.context_tokens = 256, .chunk_tokens = 3});
+        auto sampler = Sampler::create(C.vocab_size, std::move(how));
+        REQUIRE(session);
+        REQUIRE(sampler);
+        std::size_t tokens = 0, steps = 0;
+        const std::size_t before = allocations;
+        const auto reason = generate(
+            *session, SessionInput<Model>{.ids = prompt}, *sampler, options,
+            [&](std::int32_t) { ++tokens; },
+            [&](std::size_t, std::size_t) {
+                ++steps;
+                return true;
+            });
+        const std::size_t after = allocations;
+        REQUIRE(reason);
+        CHECK(tokens == 200);
+        CHECK(steps > 0);
+        CHECK(after == before);
+    }
+}
+
+TEST_CASE(
+    "reading a prompt and 200 steps of decoding allocate nothing: shared keys, per-layer rows") {
+    check_decoding<tiny::a>();
+}
+TEST_CASE("reading a prompt and 200 steps of decoding allocate nothing: mixture of experts") {
+    check_decoding<tiny::b>();
+}
+
+TEST_CASE("allocations are counted, so that none counted means none") {
+    const std::size_t before = allocations;
+    const std::vector<int> some(100);
+    CHECK(allocations == before + 1);
+    const auto array = std::make_unique<double[]>(some.size());
+    CHECK(allocations == before + 2);
+    struct alignas(64) Wide {
+        std::array<char, 64> bytes;
+    };
+    const auto wide = std::make_unique<Wide>();
+    CHECK(allocations == before + 3);
+}
+
+}  // namespace
+}  // namespace carat::test

@@ -1,0 +1,13 @@
+#include "model/fast_checks.hpp"
+
+#include <carat/models/e2b_mini.hpp>
+
+namespace carat::test {
+namespace {
+
+TEST_CASE("e2b: fast arithmetic is as near as bf16 gets, with any threads and chunks") {
+    check_fast<models::e2b_mini>("e2b-mini", 0.5);
+}
+
+}  // namespace
+}  // namespace carat::test

@@ -1,0 +1,59 @@
+/// \file
+/// What fast arithmetic must keep: a small distance from the reference, and every bit whatever the
+/// threads.
+#pragma once
+
+#include "carat/gemma4.hpp"
+#include "carat/parallel/thread_pool.hpp"
+#include "support/fixture.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace carat::test {
+
+/// Logits of the 80 tokens of `model`; bound is the fixtures' for bf16 activations.
+template <ModelConfig C>
+void check_fast(const std::string& model, double bound) {
+    using Gemma = Gemma4<C, weights::Fast<weights::bf16>>;
+    const Fixture text(model, "text");
+    const auto ids = text.ints("input_ids");
+    const auto expected = text.floats("logits");
+    const auto opened = Gemma::open(fixture_path(model));
+    if (!opened) FAIL(opened.error().text);
+    const auto logits = [&](std::size_t threads, std::size_t chunk) {
+        ThreadPool pool(threads);
+        auto session = opened->session(pool, {.context_tokens = 80, .chunk_tokens = chunk});
+        REQUIRE(session);
+        std::vector<float> all;
+        REQUIRE(session->append({.ids = ids, .logits_to_keep = 0},
+                                [&](std::size_t, std::span<const float> z) {
+                                    all.insert(all.end(), z.begin(), z.end());
+                                }));
+        return all;
+    };
+    const auto actual = logits(1, 80);
+    REQUIRE(actual.size() == expected.size());
+    double squares = 0.0;
+    for (std::size_t i = 0; i < actual.size(); ++i) {
+        const double d = static_cast<double>(actual[i]) - static_cast<double>(expected[i]);
+        squares += d * d;
+    }
+    const double rms = std::sqrt(squares / static_cast<double>(actual.size()));
+    MESSAGE(model << ": rms of the difference in fast arithmetic " << rms);
+    CHECK(rms <= bound);
+    CHECK(rms > 1e-3);  // it is another arithmetic
+    for (const std::size_t threads : {2u, 3u})
+        for (const std::size_t chunk : {80u, 17u, 1u}) {
+            CAPTURE(threads);
+            CAPTURE(chunk);
+            CHECK(logits(threads, chunk) == actual);
+        }
+}
+
+}  // namespace carat::test
