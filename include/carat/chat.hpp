@@ -19,6 +19,7 @@
 #include "carat/text/media_parts.hpp"
 #include "carat/text/stream.hpp"
 #include "carat/text/tokenizer.hpp"
+#include "carat/text/tools.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -154,6 +155,29 @@ class Chat {
             const auto more = step(on_event, progress);
             if (!more) return more.error();
             if (!*more) return end(on_event);
+        }
+    }
+
+    /// Declares functions to the model. They are called by reply(tools, …).
+    Result<void> set_tools(const Tools& tools) { return talk_.set_tools(tools.declarations()); }
+
+    /// Answers with functions: calls what the model asks for, all of a turn's calls in order, tells
+    /// it what they returned, and so on until it has an answer or has called `limit` times; then
+    /// the last turn still has its calls. on_result(const ToolCall&, const JsonValue&) hears of
+    /// each.
+    template <class OnEvent, class OnResult>
+    Result<ChatTurn> reply(const Tools& tools, OnEvent&& on_event, OnResult&& on_result,
+                           Progress progress = {}, std::size_t limit = 8) {
+        for (std::size_t round = 0;; ++round) {
+            auto turn = reply(on_event, progress);
+            if (!turn || turn->reply.tool_calls.empty() || round == limit ||
+                turn->stop == StopReason::caller)
+                return turn;
+            for (const ToolCall& call : turn->reply.tool_calls) {
+                const Json value = tools.call(call);
+                on_result(call, static_cast<const JsonValue&>(value));
+                if (auto told = talk_.tool_result(call.name, value); !told) return told.error();
+            }
         }
     }
 
