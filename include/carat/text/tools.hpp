@@ -228,7 +228,7 @@ class Tools {
         };
         std::string properties, required;
         std::size_t i = 0;
-        const auto add = [&](std::string_view schema, bool needed) {
+        [[maybe_unused]] const auto add = [&](std::string_view schema, bool needed) {
             const ToolArgument& a = arguments[i++];
             properties += (properties.empty() ? "" : ",") + quoted(a.name) + ":{" +
                           std::string(schema) + ",\"description\":" + quoted(a.description) + "}";
@@ -248,7 +248,8 @@ class Tools {
         std::tuple<std::optional<std::remove_cvref_t<A>>...> read{
             ToolValue<std::remove_cvref_t<A>>::read(json::find(values, arguments[I].name))...};
         std::string why;
-        const auto check = [&](bool there, std::size_t i, std::string_view schema) {
+        [[maybe_unused]] const auto check = [&](bool there, std::size_t i,
+                                                std::string_view schema) {
             if (there || !why.empty()) return;
             why = "argument " + arguments[i].name + " is " +
                   json::type_name(json::find(values, arguments[i].name)) + ", expected " +
