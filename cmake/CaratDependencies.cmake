@@ -3,13 +3,17 @@
 #
 #   carat::highway, carat::xsimd, carat::rapidjson   headers, needed by carat::carat
 #   carat::sentencepiece, carat::utf8proc            libraries, needed by carat::text
+#   carat::eigen, carat::sndfile, carat::soxr        headers and libraries, needed by carat::media
+#   carat::png, jpeg, gif, webp, webpdemux           libraries, needed by carat::media
 #
-# Afterwards CARAT_MISSING and CARAT_TEXT_MISSING hold one sentence for each package that was not found. The targets are
+# Afterwards CARAT_MISSING, CARAT_TEXT_MISSING and CARAT_MEDIA_MISSING hold one sentence for each package that was not
+# found. The targets are
 # global, because carat::carat may be linked from a folder above the one that found them, and their include folders are
 # system folders, as those of every imported target are: their warnings are not ours.
 
 set(CARAT_MISSING "")
 set(CARAT_TEXT_MISSING "")
+set(CARAT_MEDIA_MISSING "")
 
 # Highway's headers are enough; its exported CMake target would link its library. Debian 12's own are too old, so a
 # folder only counts if its version will do, and cmake/setup.sh unpacks newer ones into the cache named here.
@@ -42,8 +46,25 @@ find_path(CARAT_SENTENCEPIECE_DIR sentencepiece_processor.h DOC "Folder that hol
 find_library(CARAT_SENTENCEPIECE_LIBRARY sentencepiece DOC "The sentencepiece library")
 find_path(CARAT_UTF8PROC_DIR utf8proc.h DOC "Folder that holds utf8proc.h")
 find_library(CARAT_UTF8PROC_LIBRARY utf8proc DOC "The utf8proc library")
+find_path(CARAT_EIGEN_DIR Eigen/Core PATH_SUFFIXES eigen3 DOC "Folder that holds Eigen/Core")
+find_path(CARAT_SNDFILE_DIR sndfile.h DOC "Folder that holds sndfile.h")
+find_library(CARAT_SNDFILE_LIBRARY sndfile DOC "The sndfile library")
+find_path(CARAT_SOXR_DIR soxr.h DOC "Folder that holds soxr.h")
+find_library(CARAT_SOXR_LIBRARY soxr DOC "The soxr library")
+find_path(CARAT_PNG_DIR png.h DOC "Folder that holds png.h")
+find_library(CARAT_PNG_LIBRARY NAMES png png16 DOC "The PNG library")
+find_path(CARAT_JPEG_DIR jpeglib.h DOC "Folder that holds jpeglib.h")
+find_library(CARAT_JPEG_LIBRARY jpeg DOC "The JPEG library")
+find_path(CARAT_GIF_DIR gif_lib.h DOC "Folder that holds gif_lib.h")
+find_library(CARAT_GIF_LIBRARY gif DOC "The GIF library")
+find_path(CARAT_WEBP_DIR webp/decode.h DOC "Folder that holds webp/decode.h")
+find_library(CARAT_WEBP_LIBRARY webp DOC "The WebP library")
+find_library(CARAT_WEBPDEMUX_LIBRARY webpdemux DOC "The library that takes WebP files apart")
 mark_as_advanced(CARAT_HIGHWAY_DIR CARAT_XSIMD_DIR CARAT_RAPIDJSON_DIR CARAT_SENTENCEPIECE_DIR
-    CARAT_SENTENCEPIECE_LIBRARY CARAT_UTF8PROC_DIR CARAT_UTF8PROC_LIBRARY)
+    CARAT_SENTENCEPIECE_LIBRARY CARAT_UTF8PROC_DIR CARAT_UTF8PROC_LIBRARY
+    CARAT_EIGEN_DIR CARAT_SNDFILE_DIR CARAT_SNDFILE_LIBRARY CARAT_SOXR_DIR CARAT_SOXR_LIBRARY
+    CARAT_PNG_DIR CARAT_PNG_LIBRARY CARAT_JPEG_DIR CARAT_JPEG_LIBRARY CARAT_GIF_DIR CARAT_GIF_LIBRARY
+    CARAT_WEBP_DIR CARAT_WEBP_LIBRARY CARAT_WEBPDEMUX_LIBRARY)
 
 # _carat_package(<target> <list of the missing> <sentence> <include folder> [<library>])
 function(_carat_package target missing sentence folder)
@@ -79,3 +100,27 @@ _carat_package(carat::sentencepiece CARAT_TEXT_MISSING
 _carat_package(carat::utf8proc CARAT_TEXT_MISSING
     "utf8proc (install libutf8proc-dev)"
     "${CARAT_UTF8PROC_DIR}" "${CARAT_UTF8PROC_LIBRARY}")
+_carat_package(carat::eigen CARAT_MEDIA_MISSING
+    "Eigen (install libeigen3-dev)"
+    "${CARAT_EIGEN_DIR}")
+_carat_package(carat::sndfile CARAT_MEDIA_MISSING
+    "libsndfile (install libsndfile1-dev)"
+    "${CARAT_SNDFILE_DIR}" "${CARAT_SNDFILE_LIBRARY}")
+_carat_package(carat::soxr CARAT_MEDIA_MISSING
+    "the SoX resampler (install libsoxr-dev)"
+    "${CARAT_SOXR_DIR}" "${CARAT_SOXR_LIBRARY}")
+_carat_package(carat::png CARAT_MEDIA_MISSING
+    "libpng (install libpng-dev)"
+    "${CARAT_PNG_DIR}" "${CARAT_PNG_LIBRARY}")
+_carat_package(carat::jpeg CARAT_MEDIA_MISSING
+    "libjpeg-turbo (install libjpeg-dev)"
+    "${CARAT_JPEG_DIR}" "${CARAT_JPEG_LIBRARY}")
+_carat_package(carat::gif CARAT_MEDIA_MISSING
+    "giflib (install libgif-dev)"
+    "${CARAT_GIF_DIR}" "${CARAT_GIF_LIBRARY}")
+_carat_package(carat::webp CARAT_MEDIA_MISSING
+    "libwebp (install libwebp-dev)"
+    "${CARAT_WEBP_DIR}" "${CARAT_WEBP_LIBRARY}")
+_carat_package(carat::webpdemux CARAT_MEDIA_MISSING
+    "libwebpdemux (install libwebp-dev)"
+    "${CARAT_WEBP_DIR}" "${CARAT_WEBPDEMUX_LIBRARY}")

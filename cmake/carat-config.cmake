@@ -1,5 +1,5 @@
-# find_package(carat CONFIG [COMPONENTS text]): the targets carat::carat and, where sentencepiece and utf8proc are,
-# carat::text; and the command carat_add_model.
+# find_package(carat CONFIG [COMPONENTS text media]): the targets carat::carat and, where their packages are, carat::text
+# and carat::media; and the command carat_add_model.
 include(CMakeFindDependencyMacro)
 find_dependency(Threads)
 
@@ -17,15 +17,21 @@ if(NOT CARAT_TEXT_MISSING AND EXISTS "${CMAKE_CURRENT_LIST_DIR}/carat-text-targe
     include("${CMAKE_CURRENT_LIST_DIR}/carat-text-targets.cmake")
     set(${CMAKE_FIND_PACKAGE_NAME}_text_FOUND TRUE)
 endif()
+set(${CMAKE_FIND_PACKAGE_NAME}_media_FOUND FALSE)
+if(NOT CARAT_MEDIA_MISSING AND EXISTS "${CMAKE_CURRENT_LIST_DIR}/carat-media-targets.cmake")
+    include("${CMAKE_CURRENT_LIST_DIR}/carat-media-targets.cmake")
+    set(${CMAKE_FIND_PACKAGE_NAME}_media_FOUND TRUE)
+endif()
 include("${CMAKE_CURRENT_LIST_DIR}/CaratAddModel.cmake")
 
 foreach(component IN LISTS ${CMAKE_FIND_PACKAGE_NAME}_FIND_COMPONENTS)
     if(${CMAKE_FIND_PACKAGE_NAME}_FIND_REQUIRED_${component} AND NOT ${CMAKE_FIND_PACKAGE_NAME}_${component}_FOUND)
         set(${CMAKE_FIND_PACKAGE_NAME}_FOUND FALSE)
         set(${CMAKE_FIND_PACKAGE_NAME}_NOT_FOUND_MESSAGE "carat has no component '${component}' here")
-        if(component STREQUAL "text" AND CARAT_TEXT_MISSING)
-            list(JOIN CARAT_TEXT_MISSING " and " missing)
-            set(${CMAKE_FIND_PACKAGE_NAME}_NOT_FOUND_MESSAGE "carat's component 'text' needs ${missing}")
+        string(TOUPPER "${component}" upper)
+        if(CARAT_${upper}_MISSING)
+            list(JOIN CARAT_${upper}_MISSING " and " missing)
+            set(${CMAKE_FIND_PACKAGE_NAME}_NOT_FOUND_MESSAGE "carat's component '${component}' needs ${missing}")
         endif()
     endif()
 endforeach()

@@ -10,7 +10,8 @@
 set -euo pipefail
 
 packages=(g++ cmake ninja-build libxsimd-dev rapidjson-dev libsentencepiece-dev libutf8proc-dev libcli11-dev
-          libeigen3-dev doctest-dev libbenchmark-dev)
+          libeigen3-dev libsndfile1-dev libsoxr-dev libpng-dev libjpeg-dev libgif-dev
+          libwebp-dev doctest-dev libbenchmark-dev)
 highway_floor=1.2
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -36,8 +37,8 @@ if ! { command -v dpkg-query && command -v apt-get; } >/dev/null; then
     # Another system: whoever has a compiler and CMake has made their choice, and CMake names what it does not find.
     if command -v c++ && command -v cmake && command -v ninja; then exit 0; fi >/dev/null
     die "this system has no apt; please install g++ 12 or clang 14 (or newer), CMake 3.25, Ninja, Highway 1.2" \
-        "(headers), xsimd 8.1, RapidJSON, sentencepiece, utf8proc, CLI11; for the tests Eigen and doctest, for the" \
-        "benchmarks Google Benchmark"
+        "(headers), xsimd 8.1, RapidJSON, sentencepiece, utf8proc, CLI11, Eigen, libsndfile, soxr, libpng," \
+        "libjpeg-turbo, giflib, libwebp; for the tests doctest, for the benchmarks Google Benchmark"
 fi
 
 log=

@@ -8,12 +8,15 @@
 #include "carat/json_writer.hpp"
 #include "carat/parallel/thread_pool.hpp"
 #include "program.hpp"
+#include "prompt_media.hpp"
 #include "reply.hpp"
 
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unistd.h>
@@ -24,6 +27,8 @@ namespace {
 
 struct Arguments {
     std::string model, prompt, system, tools, messages;
+    std::vector<std::string> images, audios, videos;
+    double fps = 0;
     bool think = false, greedy = false, json = false, slide = false;
     double temperature = -1, top_p = -1, min_p = -1;
     std::int64_t top_k = -1;
@@ -63,6 +68,24 @@ carat::Result<carat::Conversation> first_messages(const Arguments& a) {
     return talk;
 }
 
+/// The first thing the user says: files in the order of their kinds, then the words.
+void say(carat::Chat<Model>& talk, const Arguments& a, const std::string& text) {
+    const auto absolute = [](const std::string& path) {
+        return path.starts_with('/') ? path : std::filesystem::current_path().string() + "/" + path;
+    };
+    std::vector<carat::ContentPart> parts;
+    for (const std::string& path : a.images) parts.push_back(carat::image_part(absolute(path)));
+    for (const std::string& path : a.audios) parts.push_back(carat::audio_part(absolute(path)));
+    for (const std::string& path : a.videos)
+        parts.push_back(carat::video_part(absolute(path), a.fps));
+    if (parts.empty()) {
+        talk.user(text);
+        return;
+    }
+    parts.push_back(carat::text_part(text));
+    talk.user(std::span<const carat::ContentPart>(parts));
+}
+
 void print_json(const carat::ChatTurn& turn, double load_ms, std::size_t planned) {
     carat::JsonWriter out;
     out.begin_object();
@@ -87,7 +110,12 @@ void print_json(const carat::ChatTurn& turn, double load_ms, std::size_t planned
         return ms > 0 ? 1000.0 * static_cast<double>(n) / ms : 0.0;
     };
     const std::size_t decoded = turn.token_ids.empty() ? 0 : turn.token_ids.size() - 1;
-    out.key("timings").begin_object().key("load_ms").value(load_ms).key("media_ms").value(0.0);
+    out.key("timings")
+        .begin_object()
+        .key("load_ms")
+        .value(load_ms)
+        .key("media_ms")
+        .value(turn.media_ms);
     out.key("prefill_ms").value(turn.read_ms).key("decode_ms").value(turn.write_ms);
     out.key("prefill_tok_s").value(rate(turn.input_ids.size() - turn.reused, turn.read_ms));
     out.key("decode_tok_s").value(rate(decoded, turn.write_ms)).end_object();
@@ -148,7 +176,8 @@ class Program {
                 command(text);
                 continue;
             }
-            chat_.user(text);
+            say(chat_, given_, text);
+            given_.images.clear(), given_.audios.clear(), given_.videos.clear();
             auto done = answer();
             if (done) continue;
             chat_.undo();  // of a question that was not answered
@@ -156,10 +185,12 @@ class Program {
             std::printf("[%s]\n", done.error().text.c_str());
         }
         if (terminal || turns > 0) return {};
+        const bool media = !a_.images.empty() || !a_.audios.empty() || !a_.videos.empty();
         const char* question =
-            "What can you do?";  // nobody is there to ask: show that the model speaks
+            media ? "Describe this."
+                  : "What can you do?";  // nobody is there to ask: show that the model speaks
         if (!a_.json) std::printf("> %s\n", question);
-        chat_.user(question);
+        say(chat_, a_, question);
         return answer();
     }
 
@@ -195,6 +226,7 @@ class Program {
                 "/reset        start over\n/undo         take back the last question\n"
                 "/save FILE    the conversation, with what the model remembers of it\n"
                 "/load FILE    go on with a saved one\n/think        think before answers, or not\n"
+                "/image FILE   a picture for the next question; /audio and /video likewise\n"
                 "/stats        what the last answer took\nCtrl-C stops an answer\n");
         } else if (name == "/reset") {
             chat_.reset();
@@ -214,9 +246,14 @@ class Program {
             bool& on = chat_.settings().format.enable_thinking;
             on = !on;
             std::printf("[thinking is %s]\n", on ? "on" : "off");
-        } else if (name == "/image" || name == "/audio") {
-            std::printf("[this program is built without %s]\n",
-                        name == "/image" ? "pictures" : "sound");
+        } else if ((name == "/image" || name == "/audio" || name == "/video") && rest.empty()) {
+            std::printf("[%s FILE: which file?]\n", name.c_str());
+        } else if (name == "/image" || name == "/audio" || name == "/video") {
+            (name == "/image"   ? given_.images
+             : name == "/audio" ? given_.audios
+                                : given_.videos)
+                .push_back(rest);
+            std::printf("[comes with the next question]\n");
         } else if (name == "/stats") {
             std::printf(
                 "[%zu tokens of prompt, %zu of them remembered, read in %.0f ms; %zu tokens "
@@ -229,6 +266,7 @@ class Program {
     }
 
     const Arguments& a_;
+    Arguments given_ = a_;  // the files that come with the next question
     carat::Chat<Model>& chat_;
     double load_ms_;
     std::size_t planned_;
@@ -257,7 +295,9 @@ carat::Result<void> chat(const Arguments& a) {
     if (!chat) return chat.error();
     chat->start_with(*std::move(talk));
     Program program(a, *chat, load_ms, model->memory_bytes() + chat->session().memory_bytes());
-    if (!a.prompt.empty()) chat->user(a.prompt);
+    chat->set_media_reader(
+        MediaFiles<Model>(*model, a.model, a.messages.empty() ? "." : folder_of(a.messages), pool));
+    if (!a.prompt.empty()) say(*chat, a, a.prompt);
     if (!a.prompt.empty() || !a.messages.empty()) return program.answer();
     return program.talk();
 }
@@ -270,6 +310,19 @@ int main(int argc, char** argv) {
     app.add_option("--model", a.model, "folder of the checkpoint")->type_name("DIR")->required();
     app.add_option("PROMPT", a.prompt,
                    "one question; without it, one a line until the end of input");
+    app.add_option("--image", a.images,
+                   "a picture before the first question: PNG, JPEG, GIF, WebP, BMP")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+    app.add_option("--audio", a.audios, "a sound before the first question")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+    app.add_option("--video", a.videos,
+                   "a video before the first question: a folder of frames or an animated GIF")
+        ->type_name("PATH")
+        ->allow_extra_args(false);
+    app.add_option("--fps", a.fps, "frames a second of the videos, where they do not say it")
+        ->check(CLI::PositiveNumber);
     app.add_option("--system", a.system, "instructions for the whole conversation")
         ->type_name("TEXT");
     app.add_flag("--think", a.think, "let the model think before it answers");

@@ -4,13 +4,16 @@
 #include "carat/checkpoint/safetensors_writer.hpp"
 #include "carat/generate/loss.hpp"
 #include "carat/parallel/thread_pool.hpp"
+#include "hear_inputs.hpp"
 #include "inputs.hpp"
+#include "picture_tensors.hpp"
 #include "program.hpp"
 
 #include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -22,7 +25,7 @@ using Input = Model::Session::Input;
 struct Arguments {
     std::string model, inputs, out;
     std::size_t logits_to_keep = 0, threads = all_threads();
-    bool hidden_states = false, attentions = false, router_logits = false;
+    bool hidden_states = false, attentions = false, router_logits = false, soft_tokens = false;
 };
 
 /// Everything that was asked for, with the batch axis first.
@@ -62,6 +65,31 @@ struct Recorder : carat::NoTap {
     }
 };
 
+/// What the towers make of the media of the inputs.
+using Media = carat::MediaSoftTokens<Text::hidden>;
+carat::Result<Media> encode_media(const std::string& path, const Model& model,
+                                  carat::ExecutorRef executor) {
+    const auto file = carat::MappedFile::open(path);
+    if (!file) return file.error();
+    const auto tensors = carat::Safetensors::read(file->bytes(), path);
+    if (!tensors) return tensors.error();
+    Media media;
+    for (const auto& [pixels, places, out] :
+         {std::tuple("pixel_values", "image_position_ids", &media.image),
+          std::tuple("pixel_values_videos", "video_position_ids", &media.video)}) {
+        const auto pictures = PictureList<Model>::read(*tensors, path, pixels, places);
+        if (!pictures) return pictures.error();
+        auto soft = pictures->see(model, executor);
+        if (!soft)
+            return carat::Error{soft.error().code, std::string(pixels) + ": " + soft.error().text};
+        *out = std::move(*soft);
+    }
+    auto heard = hear_inputs(model, *tensors, path, executor);
+    if (!heard) return heard.error();
+    media.audio = std::move(*heard);
+    return media;
+}
+
 carat::Result<void> forward(const Arguments& a) {
     const auto in = Inputs<Text>::read(a.inputs);
     if (!in) return in.error();
@@ -82,11 +110,21 @@ carat::Result<void> forward(const Arguments& a) {
         out.router.assign(Text::layers, std::vector<float>(rows * Text::config.num_experts));
 
     carat::ThreadPool pool(a.threads);
+    const auto media = encode_media(a.inputs, *model, pool);
+    if (!media) return media.error();
+    Media::Used used;
     auto session = model->session(pool, {.context_tokens = in->tokens, .chunk_tokens = in->tokens});
     if (!session) return session.error();
     for (std::size_t b = 0; b < in->batch; ++b) {
         session->clear();
         Input sequence = in->sequence(b);
+        typename Model::SoftTokens soft;
+        if (!media->none() && !in->ids.empty()) {
+            auto rows = media->in_order(sequence.ids, Model::config.tokens, used);
+            if (!rows) return rows.error();
+            soft = std::move(*rows);
+            if (soft.rows() > 0) sequence.soft_tokens = soft.view();
+        }
         sequence.logits_to_keep = in->labels.empty() ? keep : 0;
         const auto on_logits = [&](std::size_t row, std::span<const float> z) {
             if (row + keep >= in->tokens)
@@ -100,6 +138,8 @@ carat::Result<void> forward(const Arguments& a) {
                                  : session->append(sequence, on_logits);
         if (!done) return done.error();
     }
+
+    if (auto all = media->finished(used); !all && !in->ids.empty()) return all;
 
     carat::SafetensorsWriter file;
     carat::Result<void> added;
@@ -119,6 +159,13 @@ carat::Result<void> forward(const Arguments& a) {
     for (std::size_t i = 0; i < out.router.size(); ++i)
         add("router_logits." + std::to_string(i), {in->batch, in->tokens, Text::config.num_experts},
             std::move(out.router[i]));
+    for (const auto& [name, soft] : {std::pair("image_hidden_states", &media->image),
+                                     std::pair("video_hidden_states", &media->video),
+                                     std::pair("audio_hidden_states", &media->audio)})
+        if (a.soft_tokens && soft->rows() > 0) {
+            const auto values = soft->view().span();
+            add(name, {soft->rows(), Text::hidden}, {values.begin(), values.end()});
+        }
     if (!added) return added;
     return file.write(a.out);
 }
@@ -141,6 +188,7 @@ int main(int argc, char** argv) {
                  "the embeddings, each layer's output, the final norm");
     app.add_flag("--attentions", a.attentions, "each layer's attention probabilities");
     app.add_flag("--router-logits", a.router_logits, "each layer's probabilities of the experts");
+    app.add_flag("--soft-tokens", a.soft_tokens, "what the towers make of pictures and sound");
     app.add_option("--threads", a.threads, "threads to compute with")->check(CLI::Range(1, 1024));
     return run_program(app, argc, argv, "forward", [&] { return forward(a); });
 }

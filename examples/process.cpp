@@ -4,13 +4,15 @@
 //   process --model examples/pocket --messages talk.json --out inputs.safetensors
 //   process --model examples/pocket --messages talk.json --print-prompt
 //   process --parse output.txt
+#include "audio_inputs.hpp"
 #include "carat/checkpoint/safetensors_writer.hpp"
 #include "carat/json_writer.hpp"
 #include "carat/text/chat_encode.hpp"
 #include "carat/text/chat_parse.hpp"
 #include "carat/text/chat_variant.hpp"
 #include "carat/text/conversation.hpp"
-#include "carat/text/media_parts.hpp"
+#include "carat/text/media_expansion.hpp"
+#include "picture_inputs.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -51,22 +53,114 @@ carat::Result<void> print_reply(const Arguments& a) {
     return {};
 }
 
-/// The tensors that a text model takes, under the names of the reference: ids, no padding, no
-/// media.
-carat::Result<void> write_inputs(const Arguments& a, const carat::PromptText& prompt) {
+/// The media of the messages, each kind as its tower takes it, and what stands for them in the
+/// prompt.
+struct Media {
+    carat::MelBatch clips;
+    std::vector<Sight> sights;  // images and videos
+    std::vector<carat::MediaText> text;
+
+    static carat::Result<Media> read(const Arguments& a,
+                                     const std::vector<carat::MediaPart>& parts) {
+        Media media;
+        auto clips = read_clips(parts, folder_of(a.messages), a.model);
+        if (!clips) return carat::Error{clips.error().code, a.messages + ": " + clips.error().text};
+        media.clips = std::move(*clips);
+        auto config = picture_config(a.model);
+        if (!config) return config.error();
+        if (a.max_soft_tokens > 0)
+            config->image.max_soft_tokens = static_cast<std::size_t>(a.max_soft_tokens);
+        std::size_t clip = 0;
+        for (const carat::MediaPart& part : parts) {
+            if (part.kind == carat::MediaKind::audio) {
+                media.text.push_back(carat::audio_text(media.clips.soft_tokens(clip++)));
+                continue;
+            }
+            auto sight = read_sight(part, folder_of(a.messages), *config);
+            if (!sight)
+                return carat::Error{sight.error().code, a.messages + ": " + sight.error().text};
+            media.text.push_back(sight->text);
+            media.sights.push_back(std::move(*sight));
+        }
+        return media;
+    }
+    carat::Result<void> add_to(carat::SafetensorsWriter& file) {
+        if (auto added = add_sights(file, carat::MediaKind::image); !added) return added;
+        if (auto added = add_sights(file, carat::MediaKind::video); !added) return added;
+        return add_clips(file);
+    }
+    carat::Result<void> add_sights(carat::SafetensorsWriter& file, carat::MediaKind kind) const {
+        const bool video = kind == carat::MediaKind::video;
+        std::vector<const Sight*> some;
+        for (const Sight& s : sights)
+            if (s.text.kind == kind) some.push_back(&s);
+        if (some.empty()) return {};
+        auto t = PictureTensors::of(some, video);
+        std::vector<std::size_t> values = t.shape, positions = t.shape;
+        values.push_back(some[0]->frames[0].values.size() / some[0]->frames[0].count);
+        positions.push_back(2);
+        if (auto added = file.add(video ? "pixel_values_videos" : "pixel_values", values,
+                                  std::move(t.values));
+            !added)
+            return added;
+        return file.add(video ? "video_position_ids" : "image_position_ids", positions,
+                        std::move(t.positions));
+    }
+    carat::Result<void> add_clips(carat::SafetensorsWriter& file) {
+        if (clips.clips == 0) return {};
+        const std::vector<std::size_t> frames = {clips.clips, clips.frames};
+        const std::vector<std::int64_t> mask(clips.mask.begin(), clips.mask.end());
+        if (auto added = file.add("input_features", {clips.clips, clips.frames, clips.bins},
+                                  std::move(clips.features));
+            !added)
+            return added;
+        return file.add("input_features_mask", frames, mask);
+    }
+};
+
+/// What each token stands for, by the placeholder it is: 1 image, 2 video, 3 audio, 0 text.
+carat::Result<std::vector<std::int64_t>> token_types(const carat::Tokenizer& tokenizer,
+                                                     const std::vector<std::int32_t>& ids,
+                                                     const std::vector<carat::MediaText>& media) {
+    std::vector<std::int64_t> types(ids.size(), 0);
+    constexpr std::pair<carat::MediaKind, std::int64_t> kinds[] = {
+        {carat::MediaKind::image, 1}, {carat::MediaKind::video, 2}, {carat::MediaKind::audio, 3}};
+    for (const auto& [kind, type] : kinds) {
+        const std::string name(carat::placeholder_of(kind));
+        const auto id = tokenizer.encode(name);
+        if (!id) return id.error();
+        bool used = false;
+        for (const carat::MediaText& m : media) used = used || m.kind == kind;
+        if (id->size() != 1) {
+            if (!used) continue;
+            return carat::Error{carat::Errc::mismatch,
+                                "the tokenizer has no token " + name + ", which media need"};
+        }
+        for (std::size_t i = 0; i < ids.size(); ++i)
+            if (ids[i] == id->front()) types[i] = type;
+    }
+    return types;
+}
+
+/// The tensors that a model takes, under the names of the reference; one sequence, no padding.
+carat::Result<void> write_inputs(const Arguments& a, const carat::PromptText& prompt,
+                                 Media& media) {
     const auto tokenizer = carat::Tokenizer::open(a.model);
     if (!tokenizer) return tokenizer.error();
     const auto ids = a.special_in_text ? tokenizer->encode(prompt.text)
                                        : carat::encode_prompt(*tokenizer, prompt);
     if (!ids) return ids.error();
+    auto types = token_types(*tokenizer, *ids, media.text);
+    if (!types) return types.error();
     const std::vector<std::size_t> shape = {1, ids->size()};
     carat::SafetensorsWriter file;
     using I64 = std::vector<std::int64_t>;
     for (auto [name, values] : {std::pair("input_ids", I64(ids->begin(), ids->end())),
                                 std::pair("attention_mask", I64(ids->size(), 1)),
-                                std::pair("mm_token_type_ids", I64(ids->size(), 0))}) {
+                                std::pair("mm_token_type_ids", std::move(*types))}) {
         if (auto added = file.add(name, shape, std::move(values)); !added) return added.error();
     }
+    if (auto added = media.add_to(file); !added) return added.error();
     return file.write(a.out);
 }
 
@@ -88,13 +182,12 @@ carat::Result<void> process(const Arguments& a) {
         std::fwrite(prompt->text.data(), 1, prompt->text.size(), stdout);
         return {};
     }
-    if (const auto media = carat::media_parts(talk->messages()); !media.empty()) {
-        return carat::Error{carat::Errc::unsupported,
-                            a.messages + ": " + media[0].where + " is a medium (" +
-                                media[0].source +
-                                "), but process writes inputs of text only; --print-prompt works"};
-    }
-    return write_inputs(a, *prompt);
+    auto media = Media::read(a, carat::media_parts(talk->messages()));
+    if (!media) return media.error();
+    const auto expanded = carat::expand_media(*prompt, media->text);
+    if (!expanded)
+        return carat::Error{expanded.error().code, a.messages + ": " + expanded.error().text};
+    return write_inputs(a, *expanded, *media);
 }
 
 }  // namespace

@@ -39,6 +39,11 @@ set(places_of_unsupported media)  # Eigen's FFT
 set(places_of_rapidjson json.hpp json_writer.hpp)
 set(places_of_sentencepiece text)
 set(places_of_utf8proc text)
+set(places_of_sndfile media)
+set(places_of_soxr media)
+foreach(package png jpeglib gif_lib webp)
+    set(places_of_${package} media)
+endforeach()
 
 set(faults "")
 file(GLOB_RECURSE headers RELATIVE "${ROOT}/include/carat" "${ROOT}/include/carat/*.hpp")
@@ -81,7 +86,7 @@ foreach(header IN LISTS headers)
             endif()
 
         # Packages.
-        elseif(include MATCHES "^(hwy|xsimd|Eigen|unsupported|rapidjson|sentencepiece|utf8proc)[/._]")
+        elseif(include MATCHES "^(hwy|xsimd|Eigen|unsupported|rapidjson|sentencepiece|utf8proc|sndfile|soxr|png|jpeglib|gif_lib|webp)[/._]")
             set(package "${CMAKE_MATCH_1}")
             if(NOT room IN_LIST places_of_${package})
                 string(REPLACE ";" ", " places "${places_of_${package}}")

@@ -16,6 +16,7 @@
 #include "carat/text/chat_parse.hpp"
 #include "carat/text/chat_variant.hpp"
 #include "carat/text/conversation.hpp"
+#include "carat/text/media_expansion.hpp"
 #include "carat/text/media_parts.hpp"
 #include "carat/text/stream.hpp"
 #include "carat/text/tokenizer.hpp"
@@ -53,15 +54,14 @@ struct ChatSettings {
     std::optional<SamplerOptions> sampling{};  ///< nothing: what the model's files say
 };
 
-/// What stands in a prompt for a picture, a sound or a video.
-struct SoftTokens {
-    std::vector<std::int32_t> ids{};    ///< placeholders, and what stands around them
-    std::vector<std::uint8_t> types{};  ///< nn::TokenType of each id
-    std::vector<float> rows{};          ///< [placeholders, hidden_size], not scaled
-    std::uint64_t content = 1;          ///< differs where the medium does; not 0
+/// A picture, a sound or a video as a model takes it.
+struct Medium {
+    MediaText text{};           ///< what stands for it in the prompt, placeholders among it
+    std::vector<float> rows{};  ///< [placeholders, hidden_size], not scaled
 };
-/// Reads a medium. A chat calls it once for each, when it first becomes part of a prompt.
-using MediaReader = std::function<Result<SoftTokens>(const MediaPart&)>;
+/// Reads a medium. A chat calls it once for each, when it first becomes part of a prompt. It may
+/// tell its caller how far it is, and is told to stop.
+using MediaReader = std::function<Result<Medium>(const MediaPart&, Progress)>;
 
 /// One answer, and what it took.
 struct ChatTurn {
@@ -71,7 +71,7 @@ struct ChatTurn {
     StopReason stop = StopReason::stop_token;
     std::size_t reused = 0;     ///< tokens of the prompt that were remembered
     std::size_t forgotten = 0;  ///< messages that the context has no room for, in all
-    double read_ms = 0, write_ms = 0;
+    double media_ms = 0, read_ms = 0, write_ms = 0;
 };
 
 /// A conversation. Several may share one model and one tokenizer, which must outlive them; each has
@@ -112,6 +112,7 @@ class Chat {
     Chat& system(std::string_view text) { return talk_.system(text), *this; }
     Chat& user(std::string_view text) { return talk_.user(text), *this; }
     Chat& user(std::initializer_list<ContentPart> parts) { return talk_.user(parts), *this; }
+    Chat& user(std::span<const ContentPart> parts) { return talk_.user(parts), *this; }
     /// Takes back the user's last message and what followed. Its text, nothing where there is none.
     std::optional<std::string> undo() {
         auto text = talk_.undo();
@@ -322,6 +323,10 @@ class Chat {
         std::vector<std::uint8_t> types{};
         std::vector<float> rows{};
         bool in_thought = false;
+        double media_ms = 0;
+    };
+    struct HeldMedium : Medium {
+        std::uint64_t content = 0;  ///< differs where the medium does; not 0
     };
     /// An answer that is being given.
     struct Answer {
@@ -372,41 +377,52 @@ class Chat {
         return false;
     }
 
-    Result<Prompt> prompt() {
+    Result<Prompt> prompt(Progress progress) {
         const Json messages = visible();
-        const auto text = render_chat(messages, talk_.tools(), settings_.format);
-        if (!text) return text.error();
-        const auto ids = encode_prompt(*tokenizer_, *text);
-        if (!ids) return ids.error();
+        auto text = render_chat(messages, talk_.tools(), settings_.format);
+        if (!text) return std::move(text).error();
         Prompt p;
         p.in_thought = starts_in_thought(text->text);
-        const auto media = media_parts(messages);
-        if (media.empty()) {
-            p.ids = *ids;
-            p.contents.assign(p.ids.size(), 0);
-            return p;
-        }
-        std::size_t next = 0;
-        constexpr MediaTokens tokens = Model::config.tokens;
-        for (const std::int32_t id : *ids) {
-            if (!tokens.is_placeholder(id) || next == media.size()) {
-                p.ids.push_back(id);
-                p.contents.push_back(0);
-                p.types.push_back(0);
-                continue;
-            }
-            const auto medium = read_medium(media[next++]);
+        const Clock::time_point start = Clock::now();
+        std::vector<MediaText> texts;
+        std::vector<const HeldMedium*> media;
+        for (const MediaPart& part : media_parts(messages)) {
+            const auto medium = read_medium(part, progress);
             if (!medium) return medium.error();
-            const SoftTokens& soft = **medium;
-            p.ids.insert(p.ids.end(), soft.ids.begin(), soft.ids.end());
-            p.contents.insert(p.contents.end(), soft.ids.size(), soft.content);
-            p.types.insert(p.types.end(), soft.types.begin(), soft.types.end());
-            p.types.resize(p.ids.size(), 0);
-            p.rows.insert(p.rows.end(), soft.rows.begin(), soft.rows.end());
+            texts.push_back((*medium)->text);
+            media.push_back(*medium);
+        }
+        p.media_ms = ms(start, Clock::now());
+        if (!media.empty()) {
+            text = expand_media(*text, texts);
+            if (!text) return std::move(text).error();
+        }
+        auto ids = encode_prompt(*tokenizer_, *text);
+        if (!ids) return std::move(ids).error();
+        p.ids = *std::move(ids);
+        p.contents.assign(p.ids.size(), 0);
+        if (media.empty()) return p;
+        constexpr MediaTokens tokens = Model::config.tokens;
+        constexpr std::size_t hidden = Model::Text::hidden;
+        p.types.assign(p.ids.size(), 0);
+        std::size_t next = 0, rows = 0;  // the medium, and how many of its rows have a place
+        for (std::size_t i = 0; i < p.ids.size(); ++i) {
+            const std::int32_t id = p.ids[i];
+            if (!tokens.is_placeholder(id)) continue;
+            while (next < media.size() && rows * hidden >= media[next]->rows.size()) {
+                ++next;
+                rows = 0;
+            }
+            if (next == media.size())
+                return Error{Errc::mismatch, "there are more placeholders than soft tokens"};
+            const float* row = media[next]->rows.data() + rows++ * hidden;
+            p.rows.insert(p.rows.end(), row, row + hidden);
+            p.contents[i] = media[next]->content;
+            p.types[i] = id == tokens.image ? 1 : id == tokens.video ? 2 : 3;
         }
         return p;
     }
-    Result<const SoftTokens*> read_medium(const MediaPart& part) {
+    Result<const HeldMedium*> read_medium(const MediaPart& part, Progress progress) {
         JsonWriter key;
         key.value(*part.part);
         const std::string name(key.text());
@@ -415,9 +431,12 @@ class Chat {
             return Error{Errc::unsupported,
                          part.where + ": " + part.source +
                              ": this chat has no reader for pictures, sounds and videos"};
-        auto soft = read_media_(part);
-        if (!soft) return std::move(soft).error();
-        return &media_.emplace(name, *std::move(soft)).first->second;
+        auto medium = read_media_(part, progress);
+        if (!medium) return std::move(medium).error();
+        Fnv1a content;
+        content.add(std::as_bytes(std::span(medium->rows)));
+        return &media_.emplace(name, HeldMedium{*std::move(medium), content.value() | 1})
+                    .first->second;
     }
 
     /// How many tokens of the prompt the session holds already; the others it holds are forgotten.
@@ -468,18 +487,19 @@ class Chat {
 
     Result<void> begin(Progress progress) {
         answer_.reset();
-        auto p = prompt();
+        auto p = prompt(progress);
         if (!p) return std::move(p).error();
         const std::size_t context = session_.context_tokens();
         const std::size_t reserve = std::min(settings_.max_tokens, context / 4);
         while (settings_.full == FullContext::slide && p->ids.size() + reserve > context &&
                slide()) {
-            p = prompt();
+            p = prompt(progress);
             if (!p) return std::move(p).error();
         }
         answer_ = std::make_unique<Answer>(
             Answer{.parser = ReplyParser(p->in_thought), .text = TextStream(*tokenizer_)});
         answer_->turn.input_ids = p->ids;
+        answer_->turn.media_ms = p->media_ms;
         answer_->turn.forgotten = hidden_;
         if (p->ids.size() > context) {
             answer_->turn.stop = StopReason::context_full;
@@ -542,7 +562,7 @@ class Chat {
     Result<bool> slide_on(Progress progress) {
         Answer& a = *answer_;
         if (!slide()) return false;
-        auto p = prompt();
+        auto p = prompt(progress);
         if (!p) return std::move(p).error();
         const auto& said = a.turn.token_ids;
         p->ids.insert(p->ids.end(), said.begin(), said.end());
@@ -588,7 +608,7 @@ class Chat {
     Held held_;
     TokenFilter filter_;
     MediaReader read_media_;
-    std::map<std::string, SoftTokens> media_;  // by their parts as JSON
+    std::map<std::string, HeldMedium> media_;  // by their parts as JSON
     std::unique_ptr<Answer> answer_;
     Result<ChatTurn> last_ = ChatTurn{};
 };

@@ -6,6 +6,7 @@
 ///     auto session = model->session(executor);
 #pragma once
 
+#include "carat/checkpoint/audio_tensors.hpp"
 #include "carat/checkpoint/bind.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/config_difference.hpp"
@@ -13,17 +14,24 @@
 #include "carat/checkpoint/fnv1a.hpp"
 #include "carat/checkpoint/generation_config.hpp"
 #include "carat/checkpoint/text_tensors.hpp"
+#include "carat/checkpoint/vision_tensors.hpp"
 #include "carat/config/model_config.hpp"
 #include "carat/generate/sampler.hpp"
 #include "carat/generate/session.hpp"
+#include "carat/model/audio_tower.hpp"
+#include "carat/model/soft_tokens.hpp"
 #include "carat/model/text_model.hpp"
+#include "carat/model/vision_tower.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace carat {
@@ -36,6 +44,10 @@ class Gemma4 {
   public:
     using Text = TextModel<C.text, Policy, Modules<Policy>>;
     using Session = carat::Session<Text>;
+    using Vision = VisionTower<C.vision, C.text.hidden_size, Policy>;
+    using Audio = AudioTower<C.audio, C.text.hidden_size, Policy>;
+    using SoftTokens = carat::SoftTokens<C.text.hidden_size>;
+    using Picture = typename Vision::Picture;
     static constexpr ModelConfig config = C;
 
     /// Opens a folder as Hugging Face lays it out: config.json, which must say what C says, and
@@ -70,6 +82,8 @@ class Gemma4 {
         if (!prefix) return std::move(prefix).error();
         Binder bind(state.files, *prefix);
         bind_text_model<Text>(bind, state.weights);
+        if constexpr (C.vision.present()) state.has_vision = bind_vision(state, bind);
+        if constexpr (C.audio.present()) state.has_audio = bind_audio(state, bind);
         Result<Arena> memory = bind.finish(progress);
         if (!memory) return std::move(memory).error();
         state.memory = std::move(*memory);
@@ -79,12 +93,25 @@ class Gemma4 {
     /// Bytes of memory for this model with a session, known before anything is opened.
     struct MemoryPlan {
         std::size_t weights;  ///< in memory
-        std::size_t mapped;   ///< in the file, read a row a token
+        std::size_t mapped;   ///< in the file: tables read a row a token, towers
         std::size_t session;  ///< caches, scratch, logits
         [[nodiscard]] constexpr std::size_t resident() const { return weights + session; }
     };
     static constexpr MemoryPlan memory_plan(SessionOptions options = {}, std::size_t threads = 1) {
-        constexpr WeightBytes weights = weight_bytes<Text>();
+        constexpr WeightBytes weights = [] {
+            WeightBytes count = weight_bytes<Text>();
+            if constexpr (C.vision.present()) {
+                typename Vision::Weights nowhere{};
+                InFile<WeightBytes> in_file{count};
+                bind_vision_tower<Vision>(in_file, nowhere);
+            }
+            if constexpr (C.audio.present()) {
+                typename Audio::Weights nowhere{};
+                InFile<WeightBytes> in_file{count};
+                bind_audio_tower<Audio>(in_file, nowhere);
+            }
+            return count;
+        }();
         return {weights.resident(), weights.mapped(), Session::bytes(options, threads)};
     }
 
@@ -92,6 +119,84 @@ class Gemma4 {
     Result<Session> session(ExecutorRef executor, SessionOptions options = {}) const {
         return Session::create(state_->weights, executor, options,
                                C.multimodal ? &C_tokens : nullptr);
+    }
+
+    /// Soft tokens of pictures, one after the other, as make_patches() cuts them; video frames are
+    /// pictures. Takes its memory for the call, as much as the largest picture needs.
+    /// Bad input: a config or a checkpoint without vision tower (unsupported), patches that fill no
+    /// grid or lie outside the position table, values that are not finite; a progress that says
+    /// stop.
+    Result<SoftTokens> see(std::span<const Picture> pictures, ExecutorRef executor,
+                           Progress progress = {}) const {
+        if constexpr (!C.vision.present()) {
+            return Error{Errc::unsupported,
+                         "this model does not see: its config has no vision tower"};
+        } else {
+            if (!state_->has_vision)
+                return Error{Errc::unsupported, state_->files.name() +
+                                                    ": this model does not see: its checkpoint "
+                                                    "has no tensors of a vision tower"};
+            std::size_t most = 0;
+            for (std::size_t i = 0; i < pictures.size(); ++i) {
+                const Result<void> fine =
+                    Vision::check(pictures[i], "picture " + std::to_string(i));
+                if (!fine) return fine.error();
+                most = std::max(most, pictures[i].patches.rows());
+            }
+            const std::size_t workers = executor.concurrency();
+            const std::size_t bytes = Vision::scratch_bytes(most, workers);
+            Arena arena(bytes);
+            if (!arena && bytes > 0)
+                return Error{Errc::out_of_memory, "a picture of " + std::to_string(most) +
+                                                      " patches takes " + std::to_string(bytes) +
+                                                      " bytes, which the system refused"};
+            const auto scratch = Vision::Scratch::take(arena, most, workers);
+            SoftTokens tokens;
+            for (std::size_t i = 0; i < pictures.size(); ++i) {
+                const auto part = [&](std::size_t layer, std::size_t layers) {
+                    return progress(i * layers + layer, pictures.size() * layers);
+                };
+                const auto out = tokens.grow(pictures[i].patches.rows() / Vision::cell);
+                if (!Vision{}.forward(state_->vision, pictures[i], out, scratch, executor, part))
+                    return Error{Errc::cancelled, "cancelled by the caller"};
+            }
+            return tokens;
+        }
+    }
+
+    /// Soft tokens of one clip: features [frames, mel bins] and their mask [frames], ones that come
+    /// first (empty: all are valid), as mel_features() gives them. Takes its memory for the call,
+    /// linear in the frames.
+    /// Bad input: a config or a checkpoint without audio tower (unsupported), a mask of another
+    /// length or with a gap, features that are not finite; a progress that says stop.
+    Result<SoftTokens> hear(Rows<const float, nn::audio::mel_bins> features,
+                            std::span<const std::uint8_t> mask, ExecutorRef executor,
+                            Progress progress = {}) const {
+        if constexpr (!C.audio.present()) {
+            return Error{Errc::unsupported,
+                         "this model does not hear: its config has no audio tower"};
+        } else {
+            if (!state_->has_audio)
+                return Error{Errc::unsupported, state_->files.name() +
+                                                    ": this model does not hear: its checkpoint "
+                                                    "has no tensors of an audio tower"};
+            const Result<std::size_t> frames = valid_frames(features, mask);
+            if (!frames) return frames.error();
+            SoftTokens tokens;
+            const auto out = tokens.grow(Audio::soft_tokens(*frames));
+            const std::size_t workers = executor.concurrency();
+            const std::size_t bytes = Audio::scratch_bytes(*frames, workers);
+            Arena arena(bytes);
+            if (!arena)
+                return Error{Errc::out_of_memory, "a clip of " + std::to_string(*frames) +
+                                                      " frames takes " + std::to_string(bytes) +
+                                                      " bytes, which the system refused"};
+            const auto scratch = Audio::Scratch::take(arena, *frames, workers);
+            if (!Audio{}.forward(state_->audio, features.rows(0, *frames), out, scratch, executor,
+                                 progress))
+                return Error{Errc::cancelled, "cancelled by the caller"};
+            return tokens;
+        }
     }
 
     /// What generation_config.json says: how tokens are drawn, and where the model stops.
@@ -134,13 +239,97 @@ class Gemma4 {
   private:
     static constexpr MediaTokens C_tokens = C.tokens;
 
+    struct NoTower {};
+    template <bool present, class Tower>
+    struct WeightsOf {
+        using type = typename Tower::Weights;
+    };
+    template <class Tower>
+    struct WeightsOf<false, Tower> {
+        using type = NoTower;
+    };
+    using VisionWeights = typename WeightsOf<C.vision.present(), Vision>::type;
+    using AudioWeights = typename WeightsOf<C.audio.present(), Audio>::type;
+
     struct State {  // on the heap, so that views and sessions survive a move of the model
         CheckpointFiles files;
         Arena memory;
         typename Text::Weights weights;
+        [[no_unique_address]] VisionWeights vision;
+        [[no_unique_address]] AudioWeights audio;
+        bool has_vision = false, has_audio = false;
         GenerationConfig generation;
     };
     Gemma4() = default;
+
+    /// Asks for the vision tower's weights, where the files have one; like the audio tower's.
+    static bool bind_vision(State& state, Binder& bind) {
+        for (const char* prefix : {"model.", ""})
+            for (const char* name : {"vision_tower.patch_embedder.input_proj.weight",
+                                     "vision_tower.encoder.layers.0.input_layernorm.weight"})
+                if (state.files.find(std::string(prefix) + name)) {
+                    bind.set_prefix(prefix);
+                    InFile<Binder> in_file{bind};
+                    bind_vision_tower<Vision>(in_file, state.vision);
+                    return true;
+                }
+        return false;
+    }
+    /// Asks for the audio tower's weights, where the files have one. They stay in the file: who
+    /// talks only never pays for ears.
+    static bool bind_audio(State& state, Binder& bind) {
+        for (const char* prefix : {"model.", ""})
+            for (const char* name :
+                 {"audio_tower.output_proj.weight", "audio_tower.layers.0.norm_out.weight"})
+                if (state.files.find(std::string(prefix) + name)) {
+                    bind.set_prefix(prefix);
+                    InFile<Binder> in_file{bind};
+                    bind_audio_tower<Audio>(in_file, state.audio);
+                    return true;
+                }
+        return false;
+    }
+    /// Binds what a tower wants in its file.
+    template <class Bind>
+    struct InFile {
+        using Name = typename Bind::Name;
+        Bind& bind;
+        static constexpr Name layer_prefix(std::size_t layer) { return Bind::layer_prefix(layer); }
+        template <class Slot>
+        constexpr void operator()(Name name, Slot& slot, Residence = Residence::mapped) {
+            bind(name, slot, Residence::mapped);
+        }
+        template <class Slot>
+        constexpr void optional(Name name, Slot& slot, Residence = Residence::mapped) {
+            bind.optional(name, slot, Residence::mapped);
+        }
+    };
+    /// How many of the frames the mask keeps, once everything is as it must be.
+    static Result<std::size_t> valid_frames(Rows<const float, nn::audio::mel_bins> features,
+                                            std::span<const std::uint8_t> mask) {
+        std::size_t frames = features.rows();
+        if (!mask.empty()) {
+            if (mask.size() != frames)
+                return Error{Errc::mismatch, "input_features_mask has " +
+                                                 std::to_string(mask.size()) +
+                                                 " frames, expected " + std::to_string(frames)};
+            frames = 0;
+            while (frames < mask.size() && mask[frames] != 0) ++frames;
+            for (std::size_t i = frames; i < mask.size(); ++i)
+                if (mask[i] != 0)
+                    return Error{Errc::invalid_argument,
+                                 "input_features_mask is 0 at frame " + std::to_string(frames) +
+                                     " and 1 at frame " + std::to_string(i) +
+                                     ", expected ones and then zeros"};
+        }
+        for (std::size_t i = 0; i < frames; ++i)
+            for (const float v : features.row(i).span())
+                if (!std::isfinite(v))
+                    return Error{Errc::invalid_argument, "input_features has a value at frame " +
+                                                             std::to_string(i) +
+                                                             " that is not a finite number"};
+        return frames;
+    }
 
     std::unique_ptr<State> state_;
 };

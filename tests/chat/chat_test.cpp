@@ -187,13 +187,10 @@ TEST_CASE("an answer stops when it is told to, and a medium without a reader is 
 TEST_CASE("a medium stands in the prompt as its reader says, and is known again by its content") {
     auto chat = chat_with();
     int reads = 0;
-    chat.set_media_reader([&](const MediaPart& part) -> Result<SoftTokens> {
+    chat.set_media_reader([&](const MediaPart& part, Progress) -> Result<Medium> {
         ++reads;
-        constexpr MediaTokens t = Pocket::config.tokens;
-        SoftTokens soft{.ids = {t.boi, t.image, t.image, t.eoi}, .types = {0, 1, 1, 0}};
-        soft.rows.assign(2 * Pocket::Text::hidden, part.source == "a.png" ? 0.5f : -0.5f);
-        soft.content = part.source == "a.png" ? 1 : 2;
-        return soft;
+        return Medium{image_text(2), std::vector<float>(2 * Pocket::Text::hidden,
+                                                        part.source == "a.png" ? 0.5f : -0.5f)};
     });
     chat.settings().max_tokens = 4;
     chat.user({image_part("a.png"), text_part("What is this?")});

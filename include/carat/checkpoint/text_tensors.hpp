@@ -109,6 +109,7 @@ class WeightBytes {
     struct Name {
         constexpr explicit Name(const char*) {}
         friend constexpr Name operator+(Name name, const char*) { return name; }
+        friend constexpr Name operator+(Name name, Name) { return name; }
     };
     static constexpr Name layer_prefix(std::size_t) { return Name(""); }
 
@@ -117,6 +118,11 @@ class WeightBytes {
                               Residence residence = Residence::resident) {
         (residence == Residence::resident ? resident_ : mapped_) +=
             aligned_size(slot.size() * sizeof(T));
+    }
+    template <class T, std::size_t... Extents>
+    constexpr void optional(Name name, View<const T, Extents...>& slot,
+                            Residence residence = Residence::resident) {
+        (*this)(name, slot, residence);
     }
     template <class T, std::size_t... Extents, class Shape>
     constexpr void operator()(Name name, View<const T, Extents...>& slot, Shape) {

@@ -28,9 +28,16 @@ struct AudioConfig {
     double attention_invalid_logits_value = -1e9;
     double gradient_clipping = 1e10;
     double rms_norm_eps = 1e-6;
+    /// Frames that a frame sees, itself and those before it; not a key of the file. 0 is what the
+    /// reference does: attention_context_left - 1. Google's own code takes attention_context_left.
+    std::size_t left_span = 0;
 
     friend constexpr bool operator==(const AudioConfig&, const AudioConfig&) = default;
     [[nodiscard]] constexpr bool present() const { return num_hidden_layers > 0; }
+    /// left_span with its default filled in.
+    [[nodiscard]] constexpr std::size_t frames_seen() const {
+        return left_span > 0 ? left_span : attention_context_left - 1;
+    }
 };
 
 }  // namespace carat

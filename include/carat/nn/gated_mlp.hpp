@@ -12,26 +12,39 @@
 namespace carat::nn {
 inline namespace HWY_NAMESPACE {
 
-/// hidden[t, begin … end) = act(gate · x[t]) ⊙ (up · x[t]), rounded to the type the next product
-/// takes. The two halves are computed a few rows at a time, so that they stay in the cache.
-///   gate, up  matrices [inner, in]; x [tokens, in]; hidden [tokens, inner]
-///   halves    [2 · tokens · row_grain] of this thread
-template <class M, class A, std::size_t in_columns, class H, std::size_t inner_columns, class Act>
-void gated_rows(const M& gate, const M& up, Rows<const A, in_columns> x,
-                Rows<H, inner_columns> hidden, std::size_t begin, std::size_t end, float* halves,
-                const Act& act) {
-    const std::size_t tokens = x.rows();
+/// hidden[t, begin … end) = combine(gate · x_gate[t], up · x_up[t]), rounded to the type the next
+/// product takes. The two halves are computed a few rows at a time, so that they stay in the cache.
+///   gate, up      matrices [inner, in]
+///   x_gate, x_up  [tokens, in]
+///   hidden        [tokens, inner]
+///   halves        [2 · tokens · row_grain] of this thread
+template <class M, class A, std::size_t in_columns, class H, std::size_t inner_columns,
+          class Combine>
+void gated_rows(const M& gate, const M& up, Rows<const A, in_columns> x_gate,
+                Rows<const A, in_columns> x_up, Rows<H, inner_columns> hidden, std::size_t begin,
+                std::size_t end, float* halves, const Combine& combine) {
+    const std::size_t tokens = x_gate.rows();
     float* g = halves;
     float* u = halves + tokens * row_grain;
     for (std::size_t r = begin; r < end; r += row_grain) {
         const std::size_t n = std::min(row_grain, end - r);
-        simd::matmul(gate, r, r + n, x, g, n);
-        simd::matmul(up, r, r + n, x, u, n);
-        simd::map(g, u, tokens * n, g, [&](auto a, auto b) { return act(a) * b; });
+        simd::matmul(gate, r, r + n, x_gate, g, n);
+        simd::matmul(up, r, r + n, x_up, u, n);
+        simd::map(g, u, tokens * n, g, combine);
         for (std::size_t t = 0; t < tokens; ++t)
             simd::convert(g + t * n, n, hidden.row(t).data() + r / values_in<H>);
     }
 }
+
+/// act(gate) ⊙ up.
+template <class Act>
+struct Gated {
+    [[no_unique_address]] Act act;
+    template <class V>
+    V operator()(V gate, V up) const {
+        return act(gate) * up;
+    }
+};
 
 template <LayerKind K, class Policy, class Act = simd::ActivationFor<K.activation>>
 struct GatedMlp {
@@ -67,8 +80,8 @@ struct GatedMlp {
         const auto gated = s.gated.rows(0, x.rows());
         parallel_for(executor, inner, row_grain,
                      [&](std::size_t begin, std::size_t end, std::size_t worker) {
-                         gated_rows(w.gate_proj, w.up_proj, input, gated, begin, end,
-                                    s.halves.row(worker).data(), act);
+                         gated_rows(w.gate_proj, w.up_proj, input, input, gated, begin, end,
+                                    s.halves.row(worker).data(), Gated<Act>{act});
                      });
         project(executor, ActivationRows<const A, inner>(gated), Product{w.down_proj, out});
     }

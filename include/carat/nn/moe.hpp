@@ -132,17 +132,18 @@ struct Experts {
     void forward(const Weights& w, Rows<const float, hidden> x, Routes routes,
                  Rows<float, hidden> out, const Scratch& s, ExecutorRef executor) const {
         group(x, routes, s);
-        parallel_for(executor, inner, row_grain,
-                     [&](std::size_t begin, std::size_t end, std::size_t worker) {
-                         for (std::size_t e = 0; e < experts; ++e) {
-                             const std::size_t first = s.begin[e], count = s.begin[e + 1] - first;
-                             if (count == 0) continue;
-                             gated_rows(w.gate_up_proj.row(2 * e), w.gate_up_proj.row(2 * e + 1),
-                                        ActivationRows<const A, hidden>(s.input.rows(first, count)),
-                                        s.gated.rows(first, count), begin, end,
-                                        s.halves.row(worker).data(), act);
-                         }
-                     });
+        parallel_for(
+            executor, inner, row_grain,
+            [&](std::size_t begin, std::size_t end, std::size_t worker) {
+                for (std::size_t e = 0; e < experts; ++e) {
+                    const std::size_t first = s.begin[e], count = s.begin[e + 1] - first;
+                    if (count == 0) continue;
+                    const ActivationRows<const A, hidden> input(s.input.rows(first, count));
+                    gated_rows(w.gate_up_proj.row(2 * e), w.gate_up_proj.row(2 * e + 1), input,
+                               input, s.gated.rows(first, count), begin, end,
+                               s.halves.row(worker).data(), Gated<Act>{act});
+                }
+            });
         parallel_for(executor, hidden, row_grain,
                      [&](std::size_t begin, std::size_t end, std::size_t worker) {
                          for (std::size_t t = 0; t < x.rows(); ++t)

@@ -14,6 +14,17 @@ inline void add(float* x, const float* y, std::size_t n) noexcept {
     for_each_batch(
         n, [&](std::size_t i, std::size_t m) { store(x + i, m, load(x + i, m) + load(y + i, m)); });
 }
+/// x += a ⊙ b.
+inline void add_product(float* x, const float* a, const float* b, std::size_t n) noexcept {
+    for_each_batch(n, [&](std::size_t i, std::size_t m) {
+        store(x + i, m, xsimd::fma(load(a + i, m), load(b + i, m), load(x + i, m)));
+    });
+}
+/// x ⊙= a.
+inline void multiply(float* x, const float* a, std::size_t n) noexcept {
+    for_each_batch(
+        n, [&](std::size_t i, std::size_t m) { store(x + i, m, load(x + i, m) * load(a + i, m)); });
+}
 /// x *= scale.
 inline void scale(float* x, float factor, std::size_t n) noexcept {
     const Batch s(factor);

@@ -8,6 +8,7 @@
 
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,7 @@ struct ContentPart {
     std::string_view type;    ///< text, image, audio or video
     std::string_view member;  ///< the member that holds the value: text or path
     std::string value;
+    double fps = 0;  ///< of a video that does not say it itself; 0: unknown
 };
 [[nodiscard]] inline ContentPart text_part(std::string text) {
     return {"text", "text", std::move(text)};
@@ -29,8 +31,9 @@ struct ContentPart {
 [[nodiscard]] inline ContentPart audio_part(std::string path) {
     return {"audio", "path", std::move(path)};
 }
-[[nodiscard]] inline ContentPart video_part(std::string path) {
-    return {"video", "path", std::move(path)};
+/// A folder of frames or a video file; `fps` says how many frames a second a folder has.
+[[nodiscard]] inline ContentPart video_part(std::string path, double fps = 0) {
+    return {"video", "path", std::move(path), fps};
 }
 
 /// Messages and tools in the form of spec/chat.md, section 3. Move only.
@@ -67,11 +70,15 @@ class Conversation {
     Conversation& user(std::string_view text) { return say("user", text); }
     /// Text and media in order; media are best put before the question.
     Conversation& user(std::initializer_list<ContentPart> parts) {
+        return user(std::span(parts.begin(), parts.size()));
+    }
+    Conversation& user(std::span<const ContentPart> parts) {
         JsonValue content(rapidjson::kArrayType);
         for (const ContentPart& part : parts) {
             JsonValue object(rapidjson::kObjectType);
             object.AddMember("type", string(part.type), memory());
             object.AddMember(string(part.member), string(part.value), memory());
+            if (part.fps > 0) object.AddMember("fps", part.fps, memory());
             content.PushBack(std::move(object), memory());
         }
         return add("user", std::move(content));

@@ -1,0 +1,64 @@
+// Reads the media of a conversation for a chat: files into soft tokens.
+#pragma once
+
+#include "audio_inputs.hpp"
+#include "carat/chat.hpp"
+#include "carat/parallel/executor.hpp"
+#include "carat/progress.hpp"
+#include "picture_inputs.hpp"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+/// A carat::MediaReader. Paths in messages are relative to `folder`; `model_folder` says how the
+/// model wants its media.
+template <class Model>
+class MediaFiles {
+  public:
+    MediaFiles(const Model& model, std::string model_folder, std::string folder,
+               carat::ExecutorRef executor)
+        : model_(&model),
+          model_folder_(std::move(model_folder)),
+          folder_(std::move(folder)),
+          executor_(executor) {}
+
+    carat::Result<carat::Medium> operator()(const carat::MediaPart& part,
+                                            carat::Progress progress) const {
+        return part.kind == carat::MediaKind::audio ? hear(part, progress) : see(part, progress);
+    }
+
+  private:
+    carat::Result<carat::Medium> see(const carat::MediaPart& part, carat::Progress progress) const {
+        const auto config = picture_config(model_folder_);
+        if (!config) return config.error();
+        auto sight = read_sight(part, folder_, *config);
+        if (!sight) return sight.error();
+        std::vector<typename Model::Picture> pictures;
+        for (const carat::Patches& p : sight->frames)
+            pictures.push_back(
+                {carat::Rows<const float, Model::Vision::patch>(p.values.data(), p.count),
+                 carat::Rows<const std::int32_t, 2>(p.positions.data(), p.count)});
+        const auto soft = model_->see(pictures, executor_, progress);
+        if (!soft) return carat::Error{soft.error().code, part.where + ": " + soft.error().text};
+        return carat::Medium{std::move(sight->text), values(*soft)};
+    }
+    carat::Result<carat::Medium> hear(const carat::MediaPart& part,
+                                      carat::Progress progress) const {
+        const auto clip = read_clips({part}, folder_, model_folder_);
+        if (!clip) return clip.error();
+        const carat::Rows<const float, carat::nn::audio::mel_bins> features(clip->features.data(),
+                                                                            clip->frames);
+        const auto soft = model_->hear(features, clip->mask, executor_, progress);
+        if (!soft) return carat::Error{soft.error().code, part.where + ": " + soft.error().text};
+        return carat::Medium{carat::audio_text(soft->rows()), values(*soft)};
+    }
+    static std::vector<float> values(const typename Model::SoftTokens& soft) {
+        const auto rows = soft.view();
+        return {rows.data(), rows.data() + rows.size()};
+    }
+
+    const Model* model_;
+    std::string model_folder_, folder_;
+    carat::ExecutorRef executor_;
+};

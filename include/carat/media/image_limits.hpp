@@ -1,0 +1,41 @@
+/// \file
+/// What a decoder of pictures is held to, and how it says what is wrong.
+#pragma once
+
+#include "carat/result.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace carat {
+
+struct ImageLimits {
+    /// A picture's header that promises more pixels than this is refused before memory is taken
+    /// for them; for an animation, all frames together.
+    std::size_t max_pixels = std::size_t{1} << 27;
+};
+
+namespace detail {
+
+using Bytes = std::span<const std::uint8_t>;
+
+/// Nothing, or why a picture of this size is refused.
+inline Result<void> check_size(std::size_t width, std::size_t height, std::size_t frames,
+                               const ImageLimits& limits, const std::string& what) {
+    if (width == 0 || height == 0)
+        return Error{Errc::bad_format, what + ": the picture is " + std::to_string(width) + " by " +
+                                           std::to_string(height) + " pixels"};
+    if (width > limits.max_pixels || height > limits.max_pixels / width ||
+        frames > limits.max_pixels / (width * height))
+        return Error{Errc::out_of_range,
+                     what + ": " + std::to_string(width) + " by " + std::to_string(height) +
+                         " pixels" +
+                         (frames > 1 ? " in " + std::to_string(frames) + " frames" : "") +
+                         ", expected at most " + std::to_string(limits.max_pixels) + " in all"};
+    return {};
+}
+
+}  // namespace detail
+}  // namespace carat

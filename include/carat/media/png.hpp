@@ -1,0 +1,101 @@
+/// \file
+/// PNG, of every colour type and depth, through libpng.
+#pragma once
+
+#include "carat/media/image_limits.hpp"
+#include "carat/media/orientation.hpp"
+
+#include <csetjmp>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <png.h>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace carat {
+namespace detail {
+
+/// Everything a read needs, so that the function which libpng may leave by a jump has no variable
+/// of its own.
+struct PngReader {
+    Bytes bytes;
+    std::size_t at = 0;
+    png_structp png = nullptr;
+    png_infop info = nullptr;
+    std::string fault;
+    Image image;
+    std::vector<png_bytep> rows;
+    int orientation = 1;
+
+    PngReader() = default;
+    PngReader(const PngReader&) = delete;
+    PngReader& operator=(const PngReader&) = delete;
+    ~PngReader() { png_destroy_read_struct(&png, &info, nullptr); }
+
+    bool start() {
+        png = png_create_read_struct(
+            PNG_LIBPNG_VER_STRING, this,
+            [](png_structp p, png_const_charp text) {
+                static_cast<PngReader*>(png_get_error_ptr(p))->fault = text;
+                png_longjmp(p, 1);
+            },
+            [](png_structp, png_const_charp) {});
+        info = png != nullptr ? png_create_info_struct(png) : nullptr;
+        if (info == nullptr) fault = "no memory";
+        return info != nullptr;
+    }
+
+    /// The header, and how its pixels become RGB. False after a fault.
+    bool read_header() {
+        if (setjmp(png_jmpbuf(png)) != 0) return false;
+        png_set_read_fn(png, this, [](png_structp p, png_bytep to, std::size_t n) {
+            auto& self = *static_cast<PngReader*>(png_get_io_ptr(p));
+            if (n > self.bytes.size() - self.at) png_error(p, "ends too early");
+            std::memcpy(to, self.bytes.data() + self.at, n);
+            self.at += n;
+        });
+        png_set_user_limits(png, 0x7fffffff, 0x7fffffff);  // check_size has the last word
+        png_read_info(png, info);
+        image.width = png_get_image_width(png, info);
+        image.height = png_get_image_height(png, info);
+        // Colours as they are stored: no gamma, and what is transparent loses its alpha, not its
+        // colour. Of 16 bits the upper 8.
+        png_set_strip_16(png);
+        png_set_expand(png);
+        png_set_strip_alpha(png);
+        png_set_gray_to_rgb(png);
+        png_set_interlace_handling(png);
+        png_read_update_info(png, info);
+        if (png_get_rowbytes(png, info) != 3 * image.width) png_error(png, "has unknown colours");
+        return true;
+    }
+    bool read_pixels() {
+        if (setjmp(png_jmpbuf(png)) != 0) return false;
+        png_read_image(png, rows.data());
+        png_read_end(png, info);
+        png_bytep exif = nullptr;
+        png_uint_32 size = 0;
+        if (png_get_eXIf_1(png, info, &size, &exif) != 0)
+            orientation = exif_orientation({exif, size});
+        return true;
+    }
+};
+
+inline Result<Image> decode_png(Bytes bytes, const std::string& what, const ImageLimits& limits) {
+    PngReader reader;
+    reader.bytes = bytes;
+    if (!reader.start() || !reader.read_header())
+        return Error{Errc::bad_format, what + ": PNG " + reader.fault};
+    Image& image = reader.image;
+    if (const Result<void> fits = check_size(image.width, image.height, 1, limits, what); !fits)
+        return fits.error();
+    image.rgb.resize(3 * image.pixels());
+    for (std::size_t y = 0; y < image.height; ++y) reader.rows.push_back(image.at(0, y));
+    if (!reader.read_pixels()) return Error{Errc::bad_format, what + ": PNG " + reader.fault};
+    return upright(std::move(image), reader.orientation);
+}
+
+}  // namespace detail
+}  // namespace carat

@@ -1,0 +1,95 @@
+/// \file
+/// Gated feed-forward of the vision tower: down_proj · (act(gate_proj · x) ⊙ (up_proj · x)), each
+/// projection clipped where the config says so. Source: spec/vision.md sections 6 and 7.2.
+#pragma once
+
+#include "carat/config/vision_config.hpp"
+#include "carat/nn/clipped_linear.hpp"
+#include "carat/nn/gated_mlp.hpp"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace carat::nn::vision {
+inline namespace HWY_NAMESPACE {
+
+/// act(gate) ⊙ up between the bounds of both halves and of the layer that follows.
+template <class Act>
+struct ClippedGated {
+    Clamp gate, up, down;
+    [[no_unique_address]] Act act;
+    template <class V>
+    V operator()(V g, V u) const {
+        return down(act(gate(g)) * up(u));
+    }
+};
+
+template <VisionConfig C, class Policy, class Act = simd::ActivationFor<C.hidden_activation>>
+struct GatedMlp {
+    static constexpr std::size_t hidden = C.hidden_size, inner = C.intermediate_size;
+    static constexpr bool clipped = C.use_clipped_linears;
+    using W = typename Policy::tower;
+    using A = Activation<W, Policy::arithmetic>;
+    using Up = ClippedLinear<inner, hidden, clipped, Policy>;
+    using Down = ClippedLinear<hidden, inner, clipped, Policy>;
+
+    /// Rows computed at once: enough that reading the weights again costs nothing beside the
+    /// arithmetic, few enough that the inner rows stay near.
+    static constexpr std::size_t block = 512;
+
+    struct Weights {
+        typename Up::Weights gate_proj, up_proj;
+        typename Down::Weights down_proj;
+    };
+    struct Scratch {
+        typename Up::Scratch gate, up;
+        Rows<A, inner> gated;
+        View<float, dynamic, dynamic> halves;  ///< [workers, 2 · rows · row_grain]
+
+        template <class Space>
+        static constexpr Scratch take(Space& space, std::size_t patches, std::size_t workers) {
+            const std::size_t rows = std::min(patches, block);
+            return {Up::Scratch::take(space, rows), Up::Scratch::take(space, rows),
+                    space.template take<A, dynamic, inner>(rows),
+                    space.template take<float, dynamic, dynamic>(workers, 2 * rows * row_grain)};
+        }
+    };
+    [[no_unique_address]] Act act{};
+
+    /// x, out [patches, hidden].
+    void forward(const Weights& w, Rows<const float, hidden> x, Rows<float, hidden> out,
+                 const Scratch& s, ExecutorRef executor) const {
+        for (std::size_t first = 0; first < x.rows(); first += block) {
+            const std::size_t n = std::min(block, x.rows() - first);
+            forward_block(w, x.rows(first, n), out.rows(first, n), s, executor);
+        }
+    }
+
+  private:
+    void forward_block(const Weights& w, Rows<const float, hidden> x, Rows<float, hidden> out,
+                       const Scratch& s, ExecutorRef executor) const {
+        const Rows<const A, hidden> for_gate = s.gate(w.gate_proj, x, executor);
+        const Rows<A, inner> gated = s.gated.rows(0, x.rows());
+        const auto both = [&](Rows<const A, hidden> for_up, const auto& combine) {
+            parallel_for(executor, inner, row_grain,
+                         [&](std::size_t begin, std::size_t end, std::size_t worker) {
+                             gated_rows(w.gate_proj.weight, w.up_proj.weight, for_gate, for_up,
+                                        gated, begin, end, s.halves.row(worker).data(), combine);
+                         });
+        };
+        const Rows<const A, inner> middle(gated);
+        if constexpr (clipped) {
+            both(s.up(w.up_proj, x, executor),
+                 ClippedGated<Act>{w.gate_proj.output(), w.up_proj.output(), w.down_proj.input(),
+                                   act});
+            project(executor, middle,
+                    ClippedProduct{Product{w.down_proj.weight, out}, w.down_proj.output()});
+        } else {
+            both(for_gate, Gated<Act>{act});
+            project(executor, middle, Product{w.down_proj.weight, out});
+        }
+    }
+};
+
+}  // namespace HWY_NAMESPACE
+}  // namespace carat::nn::vision
