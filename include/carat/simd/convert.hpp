@@ -53,9 +53,8 @@ inline void convert(const float* x, std::size_t n, bf16* out) noexcept {
     const F32Tag d;
     const hn::RebindToUnsigned<F32Tag> du;
     const hn::Rebind<std::uint16_t, F32Tag> d16;
-    const std::size_t lanes = hn::Lanes(d);
-    std::size_t i = 0;
-    for (; i + lanes <= n; i += lanes) {
+    const std::size_t whole = n - n % hn::Lanes(d);
+    for (std::size_t i = 0; i < whole; i += hn::Lanes(d)) {
         const auto v = hn::LoadU(d, x + i);
         const auto u = hn::BitCast(du, v);
         const auto odd = hn::And(hn::ShiftRight<16>(u), hn::Set(du, 1u));
@@ -64,7 +63,7 @@ inline void convert(const float* x, std::size_t n, bf16* out) noexcept {
         const auto bits = hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(v)), nan, rounded);
         hn::StoreU(hn::DemoteTo(d16, bits), d16, &out[i].bits);
     }
-    for (; i < n; ++i) out[i] = to_bf16(x[i]);
+    for (std::size_t i = whole; i < n; ++i) out[i] = to_bf16(x[i]);
 }
 inline void convert(const float* x, std::size_t n, f16* out) noexcept {
     for (std::size_t i = 0; i < n; ++i) out[i] = to_f16(x[i]);

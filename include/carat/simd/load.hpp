@@ -15,6 +15,23 @@ namespace hn = hwy::HWY_NAMESPACE;
 using F32Tag = hn::ScalableTag<float>;
 using F32Vec = hn::Vec<F32Tag>;
 
+namespace detail {
+
+/// f16 that Highway has widened. Below AVX2 it does so by hand, and takes the exponent of infinity
+/// and NaN for one more power of two: the numbers from 2^16 on, which no f16 has.
+HWY_INLINE F32Vec widened(F32Vec v) {
+#if HWY_ARCH_X86 && HWY_TARGET > HWY_AVX2
+    const F32Tag d;
+    const hn::RebindToUnsigned<F32Tag> du;
+    const auto beyond = hn::Ge(hn::Abs(v), hn::Set(d, 65536.0f));
+    return hn::Or(v, hn::IfThenElseZero(beyond, hn::BitCast(d, hn::Set(du, 0x7f800000u))));
+#else
+    return v;
+#endif
+}
+
+}  // namespace detail
+
 /// Lanes(F32Tag()) elements from p as f32.
 HWY_INLINE F32Vec load_f32(const float* p) { return hn::LoadU(F32Tag(), p); }
 HWY_INLINE F32Vec load_f32(const bf16* p) {
@@ -25,7 +42,7 @@ HWY_INLINE F32Vec load_f32(const bf16* p) {
 HWY_INLINE F32Vec load_f32(const f16* p) {
     const hn::Rebind<hwy::float16_t, F32Tag> d16;
     const hn::RebindToUnsigned<decltype(d16)> bits;
-    return hn::PromoteTo(F32Tag(), hn::BitCast(d16, hn::LoadU(bits, &p->bits)));
+    return detail::widened(hn::PromoteTo(F32Tag(), hn::BitCast(d16, hn::LoadU(bits, &p->bits))));
 }
 
 /// The first n elements from p, n less than a whole vector; zeros behind them. Reads nothing past p
@@ -39,7 +56,7 @@ HWY_INLINE F32Vec load_f32(const bf16* p, std::size_t n) {
 HWY_INLINE F32Vec load_f32(const f16* p, std::size_t n) {
     const hn::Rebind<hwy::float16_t, F32Tag> d16;
     const hn::RebindToUnsigned<decltype(d16)> bits;
-    return hn::PromoteTo(F32Tag(), hn::BitCast(d16, hn::LoadN(bits, &p->bits, n)));
+    return detail::widened(hn::PromoteTo(F32Tag(), hn::BitCast(d16, hn::LoadN(bits, &p->bits, n))));
 }
 
 }  // namespace HWY_NAMESPACE
