@@ -363,6 +363,9 @@ function(_carat_read_text out tied)
              .top_k_experts = ${top_k_experts},
              .moe_intermediate_size = ${moe_intermediate_size},
              .max_position_embeddings = ${max_position_embeddings},
+             .pad_token_id = ${pad_token_id},
+             .eos_token_id = ${eos_token_id},
+             .bos_token_id = ${bos_token_id},
              .attention_k_eq_v = ${attention_k_eq_v},
              .use_double_wide_mlp = ${use_double_wide_mlp},
              .enable_moe_block = ${enable_moe_block},
@@ -372,10 +375,7 @@ function(_carat_read_text out tied)
              .rms_norm_eps = ${rms_norm_eps},
              .final_logit_softcapping = ${final_logit_softcapping},
              .sliding_rope = ${sliding_rope},
-             .full_rope = ${full_rope},
-             .pad_token_id = ${pad_token_id},
-             .eos_token_id = ${eos_token_id},
-             .bos_token_id = ${bos_token_id}},
+             .full_rope = ${full_rope}},
 " PARENT_SCOPE)
 endfunction()
 

@@ -4,6 +4,7 @@
 #include "carat/checkpoint/safetensors_writer.hpp"
 #include "carat/generate/loss.hpp"
 #include "carat/parallel/thread_pool.hpp"
+#include "hear_inputs.hpp"
 #include "inputs.hpp"
 #include "picture_tensors.hpp"
 #include "program.hpp"
@@ -83,6 +84,9 @@ carat::Result<Media> encode_media(const std::string& path, const Model& model,
             return carat::Error{soft.error().code, std::string(pixels) + ": " + soft.error().text};
         *out = std::move(*soft);
     }
+    auto heard = hear_inputs(model, *tensors, path, executor);
+    if (!heard) return heard.error();
+    media.audio = std::move(*heard);
     return media;
 }
 
@@ -156,7 +160,8 @@ carat::Result<void> forward(const Arguments& a) {
         add("router_logits." + std::to_string(i), {in->batch, in->tokens, Text::config.num_experts},
             std::move(out.router[i]));
     for (const auto& [name, soft] : {std::pair("image_hidden_states", &media->image),
-                                     std::pair("video_hidden_states", &media->video)})
+                                     std::pair("video_hidden_states", &media->video),
+                                     std::pair("audio_hidden_states", &media->audio)})
         if (a.soft_tokens && soft->rows() > 0) {
             const auto values = soft->view().span();
             add(name, {soft->rows(), Text::hidden}, {values.begin(), values.end()});

@@ -31,13 +31,6 @@ struct Inputs {
         const auto tensors = carat::Safetensors::read(file->bytes(), path);
         if (!tensors) return tensors.error();
         Reader reader{*tensors, path, {}, {}};
-        for (const char* media : {"input_features"})
-            if (tensors->find(media) != nullptr)
-                return carat::Error{
-                    carat::Errc::unsupported,
-                    path + ": has " + media +
-                        ", but forward computes the text model; give inputs_embeds with the soft "
-                        "tokens merged in"};
         if ((tensors->find("input_ids") == nullptr) == (tensors->find("inputs_embeds") == nullptr))
             return carat::Error{
                 carat::Errc::invalid_argument,

@@ -47,7 +47,7 @@ carat::Result<void> print_reply(const Arguments& a) {
         out.key("arguments").value(call.arguments).end_object();
     }
     out.end_array().key("malformed_calls").begin_array();
-    for (const std::string& call : reply.malformed_calls) out.value(call);
+    for (const auto& call : reply.malformed_calls) out.value(call.text);
     out.end_array().end_object();
     std::printf("%s\n", std::string(out.text()).c_str());
     return {};

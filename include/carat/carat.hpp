@@ -3,6 +3,7 @@
 /// carat/gemma4.hpp and carat/generate/generate.hpp, and link nothing.
 #pragma once
 
+#include "carat/chat.hpp"
 #include "carat/checkpoint/generation_config.hpp"
 #include "carat/checkpoint/safetensors_writer.hpp"
 #include "carat/config/check.hpp"

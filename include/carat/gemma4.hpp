@@ -11,6 +11,7 @@
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/config_difference.hpp"
 #include "carat/checkpoint/config_json.hpp"
+#include "carat/checkpoint/fnv1a.hpp"
 #include "carat/checkpoint/generation_config.hpp"
 #include "carat/checkpoint/text_tensors.hpp"
 #include "carat/checkpoint/vision_tensors.hpp"
@@ -89,7 +90,8 @@ class Gemma4 {
         return model;
     }
 
-    /// Bytes of memory for this model with a session, known before anything is opened.
+    /// Bytes of memory for this model with a session, known before anything is opened; for a
+    /// checkpoint of the type of Policy::per_layer, as published ones are.
     struct MemoryPlan {
         std::size_t weights;  ///< in memory
         std::size_t mapped;   ///< in the file: tables read a row a token, towers
@@ -98,7 +100,7 @@ class Gemma4 {
     };
     static constexpr MemoryPlan memory_plan(SessionOptions options = {}, std::size_t threads = 1) {
         constexpr WeightBytes weights = [] {
-            WeightBytes count = weight_bytes<Text>();
+            WeightBytes count = weight_bytes<Text>(dtype_of<typename Policy::per_layer>);
             if constexpr (C.vision.present()) {
                 typename Vision::Weights nowhere{};
                 InFile<WeightBytes> in_file{count};
@@ -215,6 +217,20 @@ class Gemma4 {
             for (const std::int32_t id : {C.tokens.image, C.tokens.video, C.tokens.audio})
                 o.suppress_tokens.push_back(id);
         return o;
+    }
+
+    /// A number that tells checkpoints apart: of every tensor the name and two samples. For files
+    /// that only make sense with the model they were made with.
+    [[nodiscard]] std::uint64_t fingerprint() const noexcept {
+        Fnv1a hash;
+        for (const CheckpointFiles::File& file : state_->files.files())
+            for (const StoredTensor& t : file.tensors.tensors()) {
+                hash.add(std::as_bytes(std::span(t.name)));
+                const std::size_t sample = std::min<std::size_t>(t.bytes, 64);
+                hash.add(t.span().first(sample));
+                hash.add(t.span().subspan((t.bytes - sample) / 2, sample));
+            }
+        return hash.value();
     }
 
     [[nodiscard]] const typename Text::Weights& weights() const noexcept { return state_->weights; }

@@ -1,4 +1,5 @@
-// Everything here is decided by the compiler: if this unit compiles, carat_add_model reads what it should.
+// Everything here is decided by the compiler: if this unit compiles, carat_add_model reads what it
+// should.
 #include <carat/config/presets.hpp>
 #include <carat/models/mini_31b.hpp>
 #include <carat/models/mini_31b_saved.hpp>
@@ -42,11 +43,12 @@ static_assert(models::nothing_said ==
 constexpr ModelConfig text_only{
     .text = {.num_hidden_layers = 70,
              .num_global_key_value_heads = 2,
-             .full_attention = [] {
-                 LayerSet set = every_nth(6, 70);
-                 set.insert(69);  // the last layer is full, whatever the period says
-                 return set;
-             }(),
+             .full_attention =
+                 [] {
+                     LayerSet set = every_nth(6, 70);
+                     set.insert(69);  // the last layer is full, whatever the period says
+                     return set;
+                 }(),
              .sliding_window = 7,
              .attention_k_eq_v = true,
              .hidden_activation = Activation::relu,
@@ -59,10 +61,10 @@ static_assert(models::odd_numbers ==
               ModelConfig{.text = {.num_hidden_layers = 3,
                                    .global_head_dim = 256,  // per_layer_config says nothing differs
                                    .full_attention = layers_0_and_2,
+                                   .eos_token_id = 7,
                                    .rms_norm_eps = 3.3333333333333335e-07,
                                    .final_logit_softcapping = 0.1,
-                                   .full_rope = {.theta = 12345678901.0, .factor = 8.0},
-                                   .eos_token_id = 7},
+                                   .full_rope = {.theta = 12345678901.0, .factor = 8.0}},
                           .audio = {.num_hidden_layers = 1,
                                     .subsampling_conv_channels = {16, 8},
                                     .attention_invalid_logits_value = -12.0,

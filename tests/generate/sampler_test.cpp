@@ -204,6 +204,32 @@ TEST_CASE("a NaN among the logits is never chosen, and nothing but NaN is no cra
     }
 }
 
+TEST_CASE("a mask leaves the tokens that it allows, greedy and drawn, suppressed ones excepted") {
+    std::vector<float> logits(70);
+    for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>(i % 13);
+    const std::vector<std::uint64_t> words{1u << 3 | 1u << 12, 1u << 2};
+    const TokenMask mask{words};
+    CHECK(mask.restricts());
+    CHECK_FALSE(TokenMask().restricts());
+    CHECK(TokenMask().allows(1u << 20));
+    CHECK(mask.allows(66));
+    CHECK_FALSE(mask.allows(65));
+    CHECK_FALSE(mask.allows(128));
+    auto greedy = Sampler::create(logits.size(), {.greedy = true});
+    REQUIRE(greedy);
+    CHECK((*greedy)(logits) == 12);
+    CHECK((*greedy)(logits, mask) == 12);
+    auto without = Sampler::create(logits.size(), {.greedy = true, .suppress_tokens = {12}});
+    REQUIRE(without);
+    CHECK((*without)(logits, mask) == 3);
+    auto drawn = Sampler::create(logits.size(), {.temperature = 10.0f});
+    REQUIRE(drawn);
+    CHECK(drawn->candidates(logits, mask).size() == 3);
+    for (int i = 0; i < 100; ++i)
+        CHECK(mask.allows(static_cast<std::size_t>((*drawn)(logits, mask))));
+    CHECK(drawn->candidates(logits, TokenMask(std::span(words).first(1))).size() == 2);
+}
+
 TEST_CASE("an option out of its range is refused in a sentence") {
     CHECK(refusal({.temperature = 0.0f}) ==
           "temperature is 0.000000, expected a number above 0 (or greedy decoding)");

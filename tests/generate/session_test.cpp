@@ -394,6 +394,73 @@ TEST_CASE("two sessions on one model do not know of each other") {
     CHECK(from_second == Logits(expected.begin(), expected.begin() + 12));
 }
 
+struct Reader {
+    std::span<const std::byte> bytes;
+    bool operator()(std::span<std::byte> to) {
+        if (to.size() > bytes.size()) return false;
+        std::copy_n(bytes.begin(), to.size(), to.begin());
+        bytes = bytes.subspan(to.size());
+        return true;
+    }
+};
+
+TEST_CASE("a saved state goes on bit by bit, in a context of another length too") {
+    const MadeUp<A> made;
+    for (const std::size_t tokens : {1u, 4u, 9u})
+        for (const std::size_t back : {0u, 1u})
+            for (const std::size_t context : {12u, 14u, 40u}) {
+                CAPTURE(tokens);
+                CAPTURE(back);
+                CAPTURE(context);
+                auto s = session(made, {.context_tokens = 14, .chunk_tokens = 2});
+                read(s, {.ids = some(0, tokens)});
+                REQUIRE(s.rewind(tokens - std::min(back, tokens - 1)));
+                std::vector<std::byte> bytes;
+                s.save([&](std::span<const std::byte> part) {
+                    bytes.insert(bytes.end(), part.begin(), part.end());
+                });
+                auto loaded = session(made, {.context_tokens = context, .chunk_tokens = 2});
+                read(loaded, {.ids = some(3, 5)});
+                REQUIRE(loaded.load(Reader{bytes}));
+                auto forked = s.fork();
+                REQUIRE(forked);
+                REQUIRE(loaded.size() == s.size());
+                REQUIRE(forked->size() == s.size());
+                for (std::size_t n = 0; n <= s.size(); ++n) {
+                    CHECK(forked->can_rewind(n) == s.can_rewind(n));
+                    if (context == 14) CHECK(loaded.can_rewind(n) == s.can_rewind(n));
+                }
+                const auto next = read(s, {.ids = some(10, 12)});
+                CHECK(read(loaded, {.ids = some(10, 12)}) == next);
+                CHECK(read(*forked, {.ids = some(10, 12)}) == next);
+
+                bytes.pop_back();
+                const auto cut = loaded.load(Reader{bytes});
+                REQUIRE_FALSE(cut);
+                CHECK(cut.error().text == "the saved state is cut off");
+                CHECK(loaded.size() == 0);
+            }
+}
+
+TEST_CASE("a state that does not fit is refused in a sentence") {
+    const MadeUp<A> made;
+    auto s = session(made, {.context_tokens = 14, .chunk_tokens = 2});
+    read(s, {.ids = some(0, 9)});
+    std::vector<std::byte> bytes;
+    s.save([&](std::span<const std::byte> part) {
+        bytes.insert(bytes.end(), part.begin(), part.end());
+    });
+    const auto refusal = [&](auto& other) {
+        const auto loaded = other.load(Reader{bytes});
+        return loaded ? std::string() : loaded.error().text;
+    };
+    auto small = session(made, {.context_tokens = 8});
+    CHECK(refusal(small) == "the saved state has 9 tokens, which do not fit into a context of 8");
+    const MadeUp<All> another;
+    auto other = session(another, {.context_tokens = 14});
+    CHECK(refusal(other).starts_with("the saved state is of another model: it has "));
+}
+
 TEST_CASE("a session that was moved goes on") {
     const MadeUp<A> made;
     auto alone = session(made, {.context_tokens = 14});

@@ -44,6 +44,12 @@ class WeightMaker {
         slot = View<const T, Extents...>(values.data());
     }
 
+    /// A view of another shape than the file's: as many elements, in the same order.
+    template <class T, std::size_t... Extents, std::size_t... Shape>
+    void operator()(const Name& name, View<const T, Extents...>& slot, FileShape<Shape...>) {
+        (*this)(name, slot);
+    }
+
   private:
     template <class T>
     auto& memory() {

@@ -77,3 +77,16 @@ TEST_CASE("nesting is limited") {
     CHECK(arguments_of(nested(json::max_depth)) == "malformed");
     CHECK(arguments_of(nested(1000000)) == "malformed");
 }
+
+TEST_CASE("a malformed call says why") {
+    const auto why = [](const char* text) { return parse_call(text).error().text; };
+    CHECK(why("f{}") == "found 'f', expected call:NAME{...}");
+    CHECK(why("call:f") == "cut off, expected { after the function's name");
+    CHECK(why("call: {}") == "the function has no name");
+    CHECK(why("call:f{a:1") == "cut off in a value");
+    CHECK(why("call:f{a:<|\"|>x}") == "cut off in a string");
+    CHECK(why("call:f{a:{b:1}c:2}") == "found 'c', expected , or } after a value");
+    CHECK(why("call:f{a}") == "found '}', expected : after the key a");
+    CHECK(why("call:f{} x") == "found 'x', expected nothing after the arguments");
+    CHECK(why("call:f{a:\"\\q\"}") == "no JSON string has the escape \\q");
+}

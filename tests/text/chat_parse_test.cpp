@@ -26,7 +26,83 @@ void check_same(const Reply& reply, const JsonValue& expected) {
     const auto malformed = json::elements(json::find(expected, "malformed_calls"));
     REQUIRE(reply.malformed_calls.size() == malformed.size());
     for (std::size_t i = 0; i < malformed.size(); ++i)
-        CHECK(reply.malformed_calls[i] == json::string(malformed[i]));
+        CHECK(reply.malformed_calls[i].text == json::string(malformed[i]));
+}
+
+/// The events as one text, in which it does not show how thoughts, text and arguments were cut.
+class Transcript {
+  public:
+    void operator()(const ReplyEvent& e) {
+        using Type = ReplyEvent::Type;
+        const bool goes_on = any_ && e.type == last_;
+        const bool joins =
+            e.type == Type::thinking || e.type == Type::text || e.type == Type::call_argument;
+        if (joins) CHECK_FALSE(e.text.empty());
+        if (!(goes_on && joins)) text_ += "\n#" + std::to_string(static_cast<int>(e.type)) + " ";
+        text_ += e.text;
+        if (e.call != nullptr) {
+            JsonWriter w;
+            text_ += "=" + e.call->name + std::string(w.value(e.call->arguments).text());
+        }
+        if (!e.reason.empty()) text_ += " because " + std::string(e.reason);
+        if (e.type == Type::thinking) thinking += e.text;
+        if (e.type == Type::text) content += e.text;
+        last_ = e.type;
+        any_ = true;
+    }
+    [[nodiscard]] const std::string& text() const { return text_; }
+    std::string thinking, content;
+
+  private:
+    std::string text_;
+    ReplyEvent::Type last_ = ReplyEvent::Type::text;
+    bool any_ = false;
+};
+
+/// What a text means, by the letter of the specification and all at once.
+Reply plainly(std::string_view text, bool in_thought) {
+    for (const std::string_view stop : {"<turn|>", "<eos>", "<|tool_response>"})
+        text = text.substr(0, text.find(stop));
+    Reply reply;
+    std::string content;
+    bool named = false;
+    const auto until = [&](std::string_view end) {
+        const std::size_t at = std::min(text.find(end), text.size());
+        const std::string_view body = text.substr(0, at);
+        text.remove_prefix(std::min(at + end.size(), text.size()));
+        return body;
+    };
+    const auto thought = [&] {
+        std::string_view body = until("<channel|>");
+        if (named && (body == "thought" || body.starts_with("thought\n"))) body.remove_prefix(7);
+        body = unicode::trim(body);
+        if (body.empty()) return;
+        if (!reply.thinking.empty()) reply.thinking += '\n';
+        reply.thinking += body;
+    };
+    if (in_thought) thought();
+    named = true;
+    while (!text.empty()) {
+        if (text.starts_with("<|channel>")) {
+            text.remove_prefix(10);
+            thought();
+        } else if (text.starts_with("<|tool_call>")) {
+            text.remove_prefix(12);
+            const std::string body(until("<tool_call|>"));
+            if (auto call = parse_call(body)) {
+                reply.tool_calls.push_back(*std::move(call));
+            } else {
+                reply.malformed_calls.push_back({body, call.error().text});
+            }
+        } else if (text.starts_with("<channel|>") || text.starts_with("<tool_call|>")) {
+            text.remove_prefix(text.find('>') + 1);
+        } else {
+            content += text.front();
+            text.remove_prefix(1);
+        }
+    }
+    reply.content = unicode::trim(content);
+    return reply;
 }
 
 }  // namespace
@@ -67,12 +143,13 @@ TEST_CASE("inside of a thought or a call other tokens are text, stop tokens are 
     CHECK(parse_reply("thought\nx", true).thinking == "thought\nx");
 }
 
-TEST_CASE("any bytes have a meaning") {
+TEST_CASE("any bytes have a meaning, which no cut changes") {
     const std::string parts[] = {"<|channel>",
                                  "<channel|>",
                                  "<|tool_call>",
                                  "<tool_call|>",
                                  "call:f{",
+                                 "call:",
                                  "a:",
                                  "<|\"|>",
                                  "\"",
@@ -84,21 +161,70 @@ TEST_CASE("any bytes have a meaning") {
                                  "\\u12",
                                  "\xFF",
                                  "thought\n",
+                                 "thought",
+                                 " ",
+                                 "\n ",
+                                 "x",
+                                 "\xE2\x80\x80",
+                                 "\xE2\x80",
+                                 "\xC2",
+                                 "\xA0",
                                  "<",
                                  "1e9",
                                  "-",
+                                 "<turn|>",
                                  "<|tool_resp"};
     std::mt19937 random(9);
     for (int i = 0; i < 20000; ++i) {
         std::string text;
         for (std::size_t k = random() % 20; k > 0; --k) text += parts[random() % std::size(parts)];
-        const Reply whole = parse_reply(text);
-        ReplyParser parser;
-        for (const char c : text) parser.push(std::string_view(&c, 1));
-        const Reply pieces = parser.finish();
-        CHECK(whole.content == pieces.content);
-        CHECK(whole.thinking == pieces.thinking);
-        CHECK(whole.tool_calls.size() == pieces.tool_calls.size());
-        CHECK(whole.malformed_calls == pieces.malformed_calls);
+        const bool in_thought = i % 4 == 0;
+        CAPTURE(text);
+        Transcript whole;
+        ReplyParser at_once(in_thought);
+        at_once.push(text, whole);
+        const Reply reply = at_once.finish(whole);
+        const Reply plain = plainly(text, in_thought);
+        CHECK(reply.content == plain.content);
+        CHECK(reply.thinking == plain.thinking);
+        CHECK(reply.tool_calls.size() == plain.tool_calls.size());
+        CHECK(reply.malformed_calls == plain.malformed_calls);
+        CHECK(whole.content == reply.content);
+        CHECK(whole.thinking == reply.thinking);
+
+        Transcript pieces;
+        ReplyParser parser(in_thought);
+        for (std::size_t at = 0; at < text.size();) {
+            const std::size_t n = i % 2 == 0 ? 1 : random() % 9;
+            parser.push(std::string_view(text).substr(at, n), pieces);
+            at += n;
+        }
+        CHECK(parser.finish(pieces).content == reply.content);
+        CHECK(pieces.text() == whole.text());
     }
+}
+
+TEST_CASE("events come as soon as they are certain") {
+    Transcript told;
+    ReplyParser parser;
+    const auto push = [&](std::string_view text) {
+        const std::size_t before = told.text().size();
+        parser.push(text, told);
+        return told.text().substr(before);
+    };
+    CHECK(push("<|channel>thou") == "");
+    CHECK(push("ght\nHm") == "\n#0 Hm");
+    CHECK(push(", yes. <chan") == ", yes.");
+    CHECK(push("nel|> It") == "\n#1 It");
+    CHECK(push(" is <") == " is");
+    CHECK(push("|tool_call>call:f") == "");
+    CHECK(push("{a:1") == "\n#2 f\n#3 {a:1");
+    CHECK(push("}<tool_call|>") == "}\n#4 call:f{a:1}=f{\"a\":1}");
+    CHECK(push("<|tool_call>call:g{b:<tool_call|>") ==
+          "\n#2 g\n#3 {b:\n#5 call:g{b: because cut off in a value");
+    CHECK(push("<|tool_response>") == "\n#6 <|tool_response>");
+    CHECK(push("more") == "");
+    const Reply reply = parser.finish(told);
+    CHECK(reply.thinking == "Hm, yes.");
+    CHECK(reply.content == "It is");
 }

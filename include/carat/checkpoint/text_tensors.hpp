@@ -113,11 +113,15 @@ class WeightBytes {
     };
     static constexpr Name layer_prefix(std::size_t) { return Name(""); }
 
+    /// For a checkpoint whose tensors are of this type: those of another are converted, which makes
+    /// them resident.
+    constexpr explicit WeightBytes(DType stored) : stored_(stored) {}
+
     template <class T, std::size_t... Extents>
     constexpr void operator()(Name, View<const T, Extents...>& slot,
                               Residence residence = Residence::resident) {
-        (residence == Residence::resident ? resident_ : mapped_) +=
-            aligned_size(slot.size() * sizeof(T));
+        const bool mapped = residence == Residence::mapped && dtype_of<T> == stored_;
+        (mapped ? mapped_ : resident_) += aligned_size(slot.size() * sizeof(T));
     }
     template <class T, std::size_t... Extents>
     constexpr void optional(Name name, View<const T, Extents...>& slot,
@@ -141,13 +145,14 @@ class WeightBytes {
     [[nodiscard]] constexpr std::size_t mapped() const { return mapped_; }
 
   private:
+    DType stored_;
     std::size_t resident_ = 0, mapped_ = 0;
 };
 
-/// The weights of a TextModel in bytes, at compile time.
+/// The weights of a TextModel in bytes, at compile time, for a checkpoint of the given type.
 template <class Model>
-constexpr WeightBytes weight_bytes() {
-    WeightBytes count;
+constexpr WeightBytes weight_bytes(DType stored) {
+    WeightBytes count(stored);
     typename Model::Weights nowhere{};
     bind_text_model<Model>(count, nowhere);
     return count;

@@ -79,6 +79,10 @@ struct TextConfig {
     std::size_t num_experts = 0, top_k_experts = 0;  ///< 0: none
     std::size_t moe_intermediate_size = 0;
     std::size_t max_position_embeddings = 131072;
+    // In front of the flags, so that no padding ends the struct. Where some does, clang 14 reads
+    // the wrong member of a template argument while running: whatever lies behind a gap is off by
+    // one.
+    std::int32_t pad_token_id = 0, eos_token_id = 1, bos_token_id = 2;
     bool attention_k_eq_v = false;
     bool use_double_wide_mlp =
         false;  ///< layers that share keys and values have twice the intermediate_size
@@ -90,7 +94,6 @@ struct TextConfig {
     double final_logit_softcapping = 0.0;  ///< 0: logits are not capped
     RopeParameters sliding_rope{.theta = 10000.0};
     RopeParameters full_rope{.theta = 1000000.0, .partial_rotary_factor = 0.25};
-    std::int32_t pad_token_id = 0, eos_token_id = 1, bos_token_id = 2;
 
     friend constexpr bool operator==(const TextConfig&, const TextConfig&) = default;
 

@@ -4,10 +4,12 @@
 
 #include "carat/generate/sampler.hpp"
 #include "carat/generate/session.hpp"
+#include "carat/generate/token_mask.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -40,39 +42,90 @@ struct GenerateOptions {
     std::vector<std::int32_t> stop_ids{1};
 };
 
+/// A generation that is asked for its tokens one at a time. Session, sampler and filter must
+/// outlive it.
+template <class Model>
+class Generation {
+  public:
+    Generation(Session<Model>& session, Sampler& sampler, const GenerateOptions& options,
+               TokenFilter filter = {})
+        : session_(session), sampler_(sampler), options_(options), filter_(filter) {}
+
+    /// Appends `prompt` to the session; tokens follow. Bad input: what Session::append refuses, and
+    /// a cancellation through progress.
+    Result<void> read(SessionInput<Model> prompt, Progress progress = {}) {
+        prompt.logits_to_keep = 1;
+        Result<void> done = session_.append(
+            prompt, [&](std::size_t, std::span<const float> z) { logits_ = z; }, progress);
+        if (!done) return done;
+        for (const std::int32_t id : prompt.ids) sampler_.observe(id);
+        return done;
+    }
+
+    /// The next token, a stop token included, or nothing once there is a reason to stop. Each is
+    /// fed back when the next one is asked for, so that the session holds all but the last.
+    Result<std::optional<std::int32_t>> next() {
+        if (generated_ > 0) {
+            if (std::find(options_.stop_ids.begin(), options_.stop_ids.end(), last_) !=
+                options_.stop_ids.end())
+                return end(StopReason::stop_token);
+            if (generated_ >= options_.max_tokens) return end(StopReason::max_tokens);
+            if (session_.size() == session_.context_tokens()) return end(StopReason::context_full);
+            const auto logits = session_.append(std::span(&last_, 1));
+            if (!logits) return logits.error();
+            logits_ = *logits;
+        } else if (options_.max_tokens == 0) {
+            return end(StopReason::max_tokens);
+        }
+        const std::size_t left = std::min(options_.max_tokens - generated_,
+                                          session_.context_tokens() - session_.size() + 1);
+        last_ = sampler_(logits_, filter_.allowed(left));
+        sampler_.observe(last_);
+        filter_.accept(last_);
+        ++generated_;
+        return std::optional(last_);
+    }
+
+    /// Why there are no more tokens; `caller` as long as there may be.
+    [[nodiscard]] StopReason stop_reason() const noexcept { return reason_; }
+
+  private:
+    std::optional<std::int32_t> end(StopReason reason) {
+        reason_ = reason;
+        return std::nullopt;
+    }
+
+    Session<Model>& session_;
+    Sampler& sampler_;
+    GenerateOptions options_;
+    TokenFilter filter_;
+    std::span<const float> logits_{};
+    std::int32_t last_ = 0;
+    std::size_t generated_ = 0;
+    StopReason reason_ = StopReason::caller;
+};
+
 /// Appends `prompt` to the session, then generates. on_token(id) is called for each token chosen, a
 /// stop token included, and may return false to stop; progress while the prompt is read. The last
 /// token is not fed back: after it, the session holds the prompt and all generated tokens but the
-/// last. Decoding allocates nothing. Bad input: what Session::append refuses, and a cancellation
-/// through progress; nothing is generated then.
+/// last. `filter` says which tokens may come next. Decoding allocates nothing. Bad input: what
+/// Session::append refuses, and a cancellation through progress; nothing is generated then.
 template <class Model, class OnToken>
 Result<StopReason> generate(Session<Model>& session, SessionInput<Model> prompt, Sampler& sampler,
                             const GenerateOptions& options, OnToken&& on_token,
-                            Progress progress = {}) {
-    prompt.logits_to_keep = 1;
-    std::span<const float> logits;
-    const Result<void> read = session.append(
-        prompt, [&](std::size_t, std::span<const float> z) { logits = z; }, progress);
-    if (!read) return read.error();
-    for (const std::int32_t id : prompt.ids) sampler.observe(id);
-    for (std::size_t n = 0; n < options.max_tokens; ++n) {
-        const std::int32_t id = sampler(logits);
-        sampler.observe(id);
+                            Progress progress = {}, TokenFilter filter = {}) {
+    Generation<Model> generation(session, sampler, options, filter);
+    if (const Result<void> read = generation.read(prompt, progress); !read) return read.error();
+    while (true) {
+        const Result<std::optional<std::int32_t>> id = generation.next();
+        if (!id) return id.error();
+        if (!*id) return generation.stop_reason();
         if constexpr (std::is_convertible_v<std::invoke_result_t<OnToken&, std::int32_t>, bool>) {
-            if (!on_token(id)) return StopReason::caller;
+            if (!on_token(**id)) return StopReason::caller;
         } else {
-            on_token(id);
+            on_token(**id);
         }
-        if (std::find(options.stop_ids.begin(), options.stop_ids.end(), id) !=
-            options.stop_ids.end())
-            return StopReason::stop_token;
-        if (n + 1 == options.max_tokens) break;
-        if (session.size() == session.context_tokens()) return StopReason::context_full;
-        const Result<std::span<const float>> next = session.append(std::span(&id, 1));
-        if (!next) return next.error();
-        logits = *next;
     }
-    return StopReason::max_tokens;
 }
 
 }  // namespace carat

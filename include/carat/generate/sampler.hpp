@@ -1,10 +1,11 @@
 /// \file
 /// Sampler: from the logits of one position to the next token, as generation_config.json asks.
 ///
-/// Order of the steps, as in the reference: suppressed ids, repetition penalty, temperature, top-k,
-/// top-p, min-p, draw. Source: spec/text.md section 16.
+/// Order of the steps, as in the reference: a mask if there is one, suppressed ids, repetition
+/// penalty, temperature, top-k, top-p, min-p, draw. Source: spec/text.md section 16.
 #pragma once
 
+#include "carat/generate/token_mask.hpp"
 #include "carat/result.hpp"
 
 #include <algorithm>
@@ -86,14 +87,14 @@ class Sampler {
         random_.seed(options_.seed);
     }
 
-    /// The next token for logits [vocab_size]. NaN counts as smallest.
-    std::int32_t operator()(std::span<const float> logits) noexcept {
+    /// The next token for logits [vocab_size], one that the mask allows. NaN counts as smallest.
+    std::int32_t operator()(std::span<const float> logits, TokenMask allowed = {}) noexcept {
         if (options_.greedy) {
-            adjust(logits);
+            adjust(logits, allowed);
             return static_cast<std::int32_t>(std::max_element(adjusted_.begin(), adjusted_.end()) -
                                              adjusted_.begin());
         }
-        const auto left = candidates(logits);
+        const auto left = candidates(logits, allowed);
         // 53 bits of the generator, whose numbers the C++ standard fixes; its distributions it does
         // not.
         const double u = static_cast<double>(random_() >> 11) * 0x1p-53;
@@ -108,8 +109,9 @@ class Sampler {
     /// What the filters leave of logits [vocab_size], most probable first (of equals the higher id;
     /// the reference leaves their order open), with probabilities that sum to 1. At least one;
     /// valid until the next call.
-    std::span<const Candidate> candidates(std::span<const float> logits) noexcept {
-        adjust(logits);
+    std::span<const Candidate> candidates(std::span<const float> logits,
+                                          TokenMask allowed = {}) noexcept {
+        adjust(logits, allowed);
         // Differences to the largest, which no temperature can make overflow.
         const float largest = *std::max_element(adjusted_.begin(), adjusted_.end());
         if (largest != lowest)
@@ -152,8 +154,8 @@ class Sampler {
 
     static constexpr float lowest = -std::numeric_limits<float>::infinity();
 
-    /// Logits after suppression and penalty, into adjusted_.
-    void adjust(std::span<const float> logits) noexcept {
+    /// Logits after mask, suppression and penalty, into adjusted_.
+    void adjust(std::span<const float> logits, TokenMask allowed) noexcept {
         for (std::size_t i = 0; i < adjusted_.size(); ++i) {
             float z = i < logits.size() && !std::isnan(logits[i]) ? logits[i] : lowest;
             if (seen_[i] != 0 && options_.repetition_penalty != 1.0f)
@@ -162,6 +164,16 @@ class Sampler {
         }
         for (const std::int32_t id : options_.suppress_tokens)
             adjusted_[static_cast<std::size_t>(id)] = lowest;
+        if (allowed.restricts()) forbid_others(allowed);
+    }
+    void forbid_others(TokenMask allowed) noexcept {
+        for (std::size_t first = 0; first < adjusted_.size(); first += 64) {
+            const std::size_t word = first / 64, end = std::min(first + 64, adjusted_.size());
+            const std::uint64_t bits = word < allowed.words().size() ? allowed.words()[word] : 0;
+            if (bits == ~std::uint64_t{0}) continue;
+            for (std::size_t i = first; i < end; ++i)
+                if ((bits >> (i - first) & 1) == 0) adjusted_[i] = lowest;
+        }
     }
 
     /// Tokens that top-k leaves, sorted as candidates() says, into left_; how many they are. Sorted

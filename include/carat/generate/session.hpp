@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 namespace carat {
@@ -185,7 +186,119 @@ class Session {
         return true;
     }
 
+    /// Whether the state can be saved: the keys and values are rings of the usual kind.
+    static constexpr bool can_save = requires(typename Model::Cache & cache) {
+        cache.sliding[0].key(0, 0) + cache.sliding[0].row;
+        cache.full[0].value(0, 0) + cache.full[0].row;
+    };
+
+    /// What the session remembers, piece by piece: write(std::span<const std::byte>). Keys are
+    /// stored as they are, so that a session which loads them goes on bit by bit as this one would.
+    template <class Write>
+    requires can_save void save(Write&& write) const {
+        const StateHeader header{seen_, oldest_, masked_ ? 1u : 0u, token_bytes()};
+        write(std::as_bytes(std::span(&header, 1)));
+        if (masked_) write(std::as_bytes(std::span(memory_.mask.data(), seen_)));
+        for_each_part(seen_, oldest_,
+                      [&](auto* data, std::size_t n) { write(std::as_bytes(std::span(data, n))); });
+    }
+
+    /// Becomes what another session of this model saved, whatever the context of either:
+    /// read(std::span<std::byte>) fills the span and returns true, or false at the end of its
+    /// bytes. Bad input: a state of another model (mismatch), one that is cut off (bad_format) or
+    /// longer than this context (out_of_range). The session is empty then.
+    template <class Read>
+    requires can_save Result<void> load(Read&& read) {
+        clear();
+        const auto cut_off = [&] {
+            clear();
+            return Error{Errc::bad_format, "the saved state is cut off"};
+        };
+        StateHeader header{};
+        if (!read(std::as_writable_bytes(std::span(&header, 1)))) return cut_off();
+        if (header.token_bytes != token_bytes() || header.oldest > header.seen)
+            return Error{Errc::mismatch, "the saved state is of another model: it has " +
+                                             std::to_string(header.token_bytes) +
+                                             " bytes a token, expected " +
+                                             std::to_string(token_bytes())};
+        if (header.seen > options_.context_tokens)
+            return Error{Errc::out_of_range, "the saved state has " + std::to_string(header.seen) +
+                                                 " tokens, which do not fit into a context of " +
+                                                 std::to_string(options_.context_tokens)};
+        if (header.masked != 0 &&
+            !read(std::as_writable_bytes(std::span(memory_.mask.data(), header.seen))))
+            return cut_off();
+        bool whole = true;
+        for_each_part(header.seen, header.oldest, [&](auto* data, std::size_t n) {
+            whole = whole && read(std::as_writable_bytes(std::span(data, n)));
+        });
+        if (!whole) return cut_off();
+        seen_ = header.seen;
+        oldest_ = header.oldest;
+        overwrite(seen_);
+        masked_ = header.masked != 0;
+        return {};
+    }
+
+    /// Another session that remembers the same, and goes its own way. Bad input: as create.
+    Result<Session> fork() const requires can_save {
+        Result<Session> other =
+            create(*weights_, executor_, options_, multimodal_ ? &placeholders_ : nullptr);
+        if (!other) return other;
+        other->seen_ = seen_;
+        other->oldest_ = oldest_;
+        other->masked_ = masked_;
+        std::copy_n(memory_.mask.data(), options_.context_tokens, other->memory_.mask.data());
+        const auto copy = [&](const auto& from, const auto& to) {
+            using Ring = std::remove_cvref_t<decltype(from[0])>;
+            for (std::size_t i = 0; i < from.size(); ++i) {
+                const std::size_t slots =
+                    oldest_ > 0 ? from[i].capacity() : std::min(seen_, from[i].capacity());
+                for (std::size_t head = 0; head < from[i].k.extent(0); ++head) {
+                    std::copy_n(from[i].key(head, 0), slots * Ring::row, to[i].key(head, 0));
+                    std::copy_n(from[i].value(head, 0), slots * Ring::row, to[i].value(head, 0));
+                }
+            }
+        };
+        copy(memory_.cache.sliding, other->memory_.cache.sliding);
+        copy(memory_.cache.full, other->memory_.cache.full);
+        return other;
+    }
+
   private:
+    struct StateHeader {
+        std::uint64_t seen, oldest, masked, token_bytes;
+    };
+    /// Bytes of keys and values of one token in all layers that own some.
+    static constexpr std::size_t token_bytes() requires can_save {
+        std::size_t bytes = 0;
+        const auto add = [&](auto rings) {
+            using Ring = typename decltype(rings)::value_type;
+            bytes +=
+                2 * rings.size() * Ring::heads * Ring::row * sizeof(typename Ring::element_type);
+        };
+        add(decltype(Model::Cache::sliding){});
+        add(decltype(Model::Cache::full){});
+        return bytes;
+    }
+    /// f(data, n) for the keys and values of tokens [oldest, seen) of sliding layers and [0, seen)
+    /// of full ones, in order of the tokens: in a ring that is shorter than that, a later one takes
+    /// the place of an earlier one.
+    template <class F>
+    void for_each_part(std::size_t seen, std::size_t oldest, F&& f) const {
+        const auto rings = [&](const auto& all, std::size_t first) {
+            using Ring = std::remove_cvref_t<decltype(all[0])>;
+            for (const auto& ring : all)
+                for (std::size_t head = 0; head < Ring::heads; ++head)
+                    for (std::size_t index = first; index < seen; ++index) {
+                        f(ring.key(head, index), Ring::row);
+                        f(ring.value(head, index), Ring::row);
+                    }
+        };
+        rings(memory_.cache.sliding, oldest);
+        rings(memory_.cache.full, 0);
+    }
+
     static constexpr std::size_t logit_rows =
         4;  // one tile of the product: the head is read once for so many rows
     static constexpr std::size_t most_context_tokens = std::size_t{1} << 28;

@@ -17,6 +17,7 @@ namespace carat::nn {
 template <class Element, std::size_t kv_heads, std::size_t head_dim>
 struct KvCache {
     using element_type = Element;
+    static constexpr std::size_t heads = kv_heads, row = head_dim;
     View<Element, kv_heads, dynamic, head_dim> k, v;
 
     template <class Space>

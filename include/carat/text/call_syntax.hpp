@@ -4,13 +4,13 @@
 #pragma once
 
 #include "carat/json.hpp"
+#include "carat/result.hpp"
 #include "carat/text/unicode.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,21 +31,40 @@ class CallReader {
   public:
     explicit CallReader(std::string_view text) : rest_(text) {}
 
-    std::optional<ToolCall> read() {
-        skip_space();
-        if (!take("call:")) return std::nullopt;
-        const std::size_t brace = rest_.find('{');
-        if (brace == std::string_view::npos) return std::nullopt;
-        call_.name = unicode::trim(rest_.substr(0, brace));
-        rest_.remove_prefix(brace);
-        if (call_.name.empty() || !read_object(call_.arguments, 1)) return std::nullopt;
-        skip_space();
-        if (!rest_.empty()) return std::nullopt;
+    Result<ToolCall> read() {
+        if (!read_call()) return Error{Errc::bad_format, why_};
         return std::move(call_);
     }
 
   private:
     static constexpr std::string_view quote = "<|\"|>";
+
+    bool fail(std::string why) {
+        if (why_.empty()) why_ = std::move(why);
+        return false;
+    }
+    /// What stands where something else was expected.
+    bool unexpected(const std::string& expected) {
+        if (rest_.empty()) return fail("cut off, expected " + expected);
+        std::size_t length = std::max<std::size_t>(unicode::first_code_point(rest_).length, 1);
+        if (rest_.starts_with(quote)) length = quote.size();
+        return fail("found '" + unicode::repaired(rest_.substr(0, length)) + "', expected " +
+                    expected);
+    }
+
+    bool read_call() {
+        skip_space();
+        if (!take("call:")) return unexpected("call:NAME{...}");
+        const std::size_t brace = rest_.find('{');
+        if (brace == std::string_view::npos)
+            return fail("cut off, expected { after the function's name");
+        call_.name = unicode::trim(rest_.substr(0, brace));
+        rest_.remove_prefix(brace);
+        if (call_.name.empty()) return fail("the function has no name");
+        if (!read_object(call_.arguments, 1)) return false;
+        skip_space();
+        return rest_.empty() || unexpected("nothing after the arguments");
+    }
 
     void skip_space() {
         const std::size_t n = rest_.find_first_not_of(" \t\r\n");
@@ -63,16 +82,17 @@ class CallReader {
     }
 
     bool read_object(JsonValue& out, std::size_t depth) {
-        if (depth > json::max_depth || !take("{")) return false;
+        if (depth > json::max_depth) return too_deep();
+        take("{");
         out.SetObject();
         for (bool first = true;; first = false) {
             skip_space();
             if (take("}")) return true;  // also after a comma
-            if (!first && !after_comma_) return false;
+            if (!first && !after_comma_) return unexpected(", or } after a value");
             std::string key;
             if (!read_key(key)) return false;
             skip_space();
-            if (!take(":")) return false;
+            if (!take(":")) return unexpected(": after the key " + key);
             JsonValue value;
             if (!read_value(value, depth)) return false;
             if (const JsonValue* known = json::find(out, key)) {
@@ -85,13 +105,18 @@ class CallReader {
         }
     }
 
+    bool too_deep() {
+        return fail("nested deeper than " + std::to_string(json::max_depth) + " levels");
+    }
+
     bool read_array(JsonValue& out, std::size_t depth) {
-        if (depth > json::max_depth || !take("[")) return false;
+        if (depth > json::max_depth) return too_deep();
+        take("[");
         out.SetArray();
         for (bool first = true;; first = false) {
             skip_space();
             if (take("]")) return true;
-            if (!first && !after_comma_) return false;
+            if (!first && !after_comma_) return unexpected(", or ] after a value");
             JsonValue value;
             if (!read_value(value, depth)) return false;
             out.PushBack(std::move(value), memory());
@@ -104,10 +129,10 @@ class CallReader {
         if (rest_.starts_with(quote)) return read_quoted(out);
         if (rest_.starts_with('"')) return read_json_string(out);
         const std::size_t end = rest_.find_first_of(":,{}[]");
-        if (end == std::string_view::npos) return false;
+        if (end == std::string_view::npos) return fail("cut off in a key");
         out = unicode::trim(rest_.substr(0, end));
         rest_.remove_prefix(end);
-        return !out.empty();
+        return !out.empty() || unexpected("a key");
     }
 
     bool read_value(JsonValue& out, std::size_t depth) {
@@ -122,10 +147,10 @@ class CallReader {
             return true;
         }
         const std::size_t end = rest_.find_first_of(",}]");
-        if (end == std::string_view::npos) return false;
+        if (end == std::string_view::npos) return fail("cut off in a value");
         const std::string_view text = unicode::trim(rest_.substr(0, end));
         rest_.remove_prefix(end);
-        if (text.empty()) return false;
+        if (text.empty()) return unexpected("a value");
         out = literal(text);
         return true;
     }
@@ -134,7 +159,7 @@ class CallReader {
     bool read_quoted(std::string& out) {
         rest_.remove_prefix(quote.size());
         const std::size_t end = rest_.find(quote);
-        if (end == std::string_view::npos) return false;
+        if (end == std::string_view::npos) return fail("cut off in a string");
         out = rest_.substr(0, end);
         rest_.remove_prefix(end + quote.size());
         return true;
@@ -151,7 +176,7 @@ class CallReader {
                 out += c;
                 continue;
             }
-            if (rest_.empty()) return false;
+            if (rest_.empty()) break;
             const char escape = rest_.front();
             rest_.remove_prefix(1);
             constexpr std::string_view names = "\"\\/bfnrt";
@@ -159,12 +184,14 @@ class CallReader {
             if (const std::size_t known = names.find(escape); known != std::string_view::npos) {
                 out += meanings[known];
             } else if (escape == 'u') {
-                if (!read_unicode_escape(out)) return false;
+                if (!read_unicode_escape(out))
+                    return fail("expected four hexadecimal digits after \\u");
             } else {
-                return false;
+                return fail(std::string("no JSON string has the escape \\") +
+                            unicode::repaired(std::string_view(&escape, 1)));
             }
         }
-        return false;
+        return fail("cut off in a string");
     }
 
     /// The part of `\uXXXX` after the u, with the second half of a pair; a lone half becomes
@@ -241,14 +268,15 @@ class CallReader {
     std::string_view rest_;
     ToolCall call_;
     bool after_comma_ = false;
+    std::string why_;
 };
 
 }  // namespace detail
 
-/// The call that a text spells, `call:name{key:value,…}` with white space around any token; nothing
-/// where it spells none, is cut off, or nests deeper than json::max_depth. Of a key that is there
-/// twice the last value counts.
-[[nodiscard]] inline std::optional<ToolCall> parse_call(std::string_view text) {
+/// The call that a text spells, `call:name{key:value,…}` with white space around any token. A text
+/// that spells none, is cut off, or nests deeper than json::max_depth is an error that says why. Of
+/// a key that is there twice the last value counts.
+[[nodiscard]] inline Result<ToolCall> parse_call(std::string_view text) {
     return detail::CallReader(text).read();
 }
 

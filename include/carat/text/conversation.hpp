@@ -7,6 +7,7 @@
 #include "carat/text/chat_parse.hpp"
 
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -143,9 +144,34 @@ class Conversation {
             return Error{Errc::bad_format, std::string(what) + " is " + json::type_name(&*tree) +
                                                ", expected an array of tools"};
         }
-        root_.RemoveMember("tools");
-        root_.AddMember("tools", JsonValue(*tree, memory()), memory());
+        set_tools(*tree);
         return {};
+    }
+
+    /// Takes back the user's last message and everything after it. The text of that message, empty
+    /// if it had parts; nothing where there is none.
+    std::optional<std::string> undo() {
+        for (rapidjson::SizeType i = list().Size(); i > 0; --i) {
+            const JsonValue& m = list()[i - 1];
+            if (json::string(json::find(m, "role")) != "user") continue;
+            std::string text(json::string(json::find(m, "content")).value_or(""));
+            while (list().Size() >= i) list().PopBack();
+            return text;
+        }
+        return std::nullopt;
+    }
+    /// The same messages and tools once more.
+    [[nodiscard]] Conversation copy() const {
+        Conversation other;
+        other.root_.CopyFrom(root_, other.memory());
+        return other;
+    }
+    /// `{"messages": [...], "tools": [...]}`.
+    [[nodiscard]] const JsonValue& json() const noexcept { return root_; }
+    /// The functions that the model may call, an array; anything else takes them away.
+    void set_tools(const JsonValue& tools) {
+        root_.RemoveMember("tools");
+        if (tools.IsArray()) root_.AddMember("tools", JsonValue(tools, memory()), memory());
     }
 
     /// An array.

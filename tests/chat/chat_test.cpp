@@ -1,0 +1,208 @@
+#include "carat/chat.hpp"
+
+#include "carat/gemma4.hpp"
+#include "carat/models/pocket.hpp"
+#include "carat/parallel/executor.hpp"
+#include "text/fixture.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+using namespace carat;
+
+namespace {
+
+using Pocket = Gemma4<models::pocket, weights::bf16>;
+
+const Pocket& pocket() {
+    static const auto model = [] {
+        auto m = Pocket::open(source_path("examples/pocket"));
+        REQUIRE_MESSAGE(m, m.error().text);
+        return *std::move(m);
+    }();
+    return model;
+}
+Chat<Pocket> chat_with(ChatSettings settings = {.session = {.context_tokens = 512}}) {
+    static Serial serial;
+    auto chat = Chat<Pocket>::open(pocket(), source_path("examples/pocket"), serial, settings);
+    REQUIRE_MESSAGE(chat, chat.error().text);
+    return *std::move(chat);
+}
+ChatTurn reply(Chat<Pocket>& chat) {
+    auto turn = chat.reply([](const ReplyEvent&) {});
+    REQUIRE_MESSAGE(turn, turn.error().text);
+    return *std::move(turn);
+}
+struct TemporaryFile {
+    std::string path = "carat_chat_test." + std::to_string(::getpid()) + ".chat";
+    ~TemporaryFile() { std::remove(path.c_str()); }
+};
+
+}  // namespace
+
+TEST_CASE("a conversation remembers, streams, and computes only what is new") {
+    auto chat = chat_with();
+    chat.user("My name is Anna.");
+    std::string said;
+    for (const std::string_view piece : chat.reply()) {
+        CHECK_FALSE(piece.empty());
+        said += piece;
+    }
+    REQUIRE(chat.last());
+    CHECK(said == chat.last()->reply.content);
+    CHECK(said == "Nice to meet you, Anna!");
+    CHECK(chat.last()->stop == StopReason::stop_token);
+    chat.user("What is my name?");
+    const ChatTurn turn = reply(chat);
+    CHECK(turn.reply.content == "Your name is Anna.");
+    CHECK(turn.reused >= 8);
+    CHECK(turn.reused < turn.input_ids.size());
+    CHECK(chat.session().size() == turn.input_ids.size() + turn.token_ids.size() - 1);
+
+    CHECK(chat.undo() == "What is my name?");
+    chat.edit("My name is Bob.").user("What is my name?");
+    CHECK(chat.conversation().messages().Size() == 2);
+}
+
+TEST_CASE("conversations share a model, and a fork goes its own way") {
+    auto a = chat_with(), b = chat_with();
+    a.user("My name is Anna.");
+    b.user("My name is Tom.");
+    reply(a);
+    reply(b);
+    auto c = a.fork();
+    REQUIRE(c);
+    for (auto* chat : {&a, &b, &*c}) chat->user("What is my name?");
+    const ChatTurn in_a = reply(a);
+    CHECK(reply(b).reply.content == "Your name is Tom.");
+    const ChatTurn in_c = reply(*c);
+    CHECK(in_a.reply.content == "Your name is Anna.");
+    CHECK(in_c.token_ids == in_a.token_ids);
+    CHECK(in_c.reused == in_a.reused);
+}
+
+TEST_CASE("a conversation goes on after save and load, with its cache and without") {
+    auto a = chat_with();
+    a.system("Answer in upper case.").user("My name is Anna.");
+    reply(a);
+    for (const bool with_cache : {true, false}) {
+        const TemporaryFile file;
+        REQUIRE(a.save(file.path, with_cache));
+        auto b = chat_with({.session = {.context_tokens = 300}});
+        const auto loaded = b.load(file.path);
+        REQUIRE_MESSAGE(loaded, loaded.error().text);
+        auto c = a.fork();
+        REQUIRE(c);
+        c->user("What is my name?");
+        b.user("What is my name?");
+        const ChatTurn turn = reply(b), same = reply(*c);
+        CHECK(turn.token_ids == same.token_ids);
+        CHECK(turn.input_ids == same.input_ids);
+        CHECK(turn.reused == (with_cache ? same.reused : 0));
+    }
+}
+
+TEST_CASE("a file that cannot be gone on with is refused in a line") {
+    const TemporaryFile file;
+    auto a = chat_with();
+    a.user("Hello!");
+    reply(a);
+    REQUIRE(a.save(file.path));
+    const std::string whole = *read_file(file.path);
+    const auto refusal = [&](std::string text) {
+        std::ofstream(file.path, std::ios::binary) << text;
+        auto b = chat_with();
+        const auto loaded = b.load(file.path);
+        REQUIRE_FALSE(loaded);
+        CHECK(b.conversation().messages().Empty());
+        CHECK(loaded.error().text.starts_with(file.path + ": "));
+        return loaded.error().text.substr(file.path.size() + 2);
+    };
+    CHECK(refusal("hello") == "not a conversation that carat saved");
+    CHECK(refusal("carat chat 7\n{}\n12345678") == "saved in version 7 of the format, expected 1");
+    std::string damaged = whole;
+    damaged[damaged.size() / 2] ^= 1;
+    CHECK(refusal(damaged) == "damaged: its checksum is wrong");
+    CHECK(refusal(whole.substr(0, whole.size() - 9)) == "damaged: its checksum is wrong");
+    std::string other = whole.substr(0, whole.size() - 8);
+    const std::size_t digit = other.find("\"model\":") + 8;
+    other[digit] = other[digit] == '1' ? '2' : '1';
+    Fnv1a sum;
+    sum.add(std::as_bytes(std::span(other)));
+    const std::uint64_t value = sum.value();
+    other.append(reinterpret_cast<const char*>(&value), sizeof value);
+    CHECK(refusal(other) == "saved with another model than the one that is open");
+}
+
+TEST_CASE("a full context stops, or slides and keeps the system turn") {
+    auto stops = chat_with({.session = {.context_tokens = 60}});
+    auto slides = chat_with({.session = {.context_tokens = 60}, .full = FullContext::slide});
+    slides.system("Be brief.");
+    bool stopped = false;
+    std::size_t forgotten = 0;
+    for (int i = 0; i < 8; ++i) {
+        stops.user("What is the capital of France?");
+        stopped = stopped || reply(stops).stop == StopReason::context_full;
+        slides.user("What is the capital of France?");
+        const ChatTurn turn = reply(slides);
+        CHECK(turn.stop == StopReason::stop_token);
+        CHECK(turn.input_ids.size() <= 60);
+        forgotten = turn.forgotten;
+    }
+    CHECK(stopped);
+    CHECK(forgotten >= 8);
+    CHECK(slides.conversation().messages().Size() == 17);
+    slides.user("Tell me a story about a fox.");  // longer than what is left
+    const ChatTurn story = reply(slides);
+    CHECK(story.reply.content.starts_with("Once upon a time"));
+}
+
+TEST_CASE("an answer stops when it is told to, and a medium without a reader is an error") {
+    auto chat = chat_with();
+    chat.user("Tell me a story about a fox.");
+    int events = 0;
+    auto turn = chat.reply([&](const ReplyEvent&) { return ++events < 3; });
+    REQUIRE(turn);
+    CHECK(turn->stop == StopReason::caller);
+    CHECK(turn->token_ids.size() < 10);
+    for (const std::string_view piece : chat.user("And then?").reply()) {
+        (void)piece;
+        break;
+    }
+    REQUIRE(chat.last());
+    CHECK(chat.last()->stop == StopReason::caller);
+    chat.user({image_part("cat.png"), text_part("What is this?")});
+    const auto refused = chat.reply([](const ReplyEvent&) {});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().text ==
+          "messages[4].content[0]: cat.png: this chat has no reader for pictures, sounds and "
+          "videos");
+}
+
+TEST_CASE("a medium stands in the prompt as its reader says, and is known again by its content") {
+    auto chat = chat_with();
+    int reads = 0;
+    chat.set_media_reader([&](const MediaPart& part, Progress) -> Result<Medium> {
+        ++reads;
+        return Medium{image_text(2), std::vector<float>(2 * Pocket::Text::hidden,
+                                                        part.source == "a.png" ? 0.5f : -0.5f)};
+    });
+    chat.settings().max_tokens = 4;
+    chat.user({image_part("a.png"), text_part("What is this?")});
+    const ChatTurn first = reply(chat);
+    chat.undo();
+    chat.user({image_part("a.png"), text_part("What is this?")});
+    CHECK(reply(chat).reused + 1 == first.input_ids.size());
+    CHECK(reads == 1);
+    chat.undo();
+    chat.user({image_part("b.png"), text_part("What is this?")});
+    const ChatTurn other = reply(chat);
+    CHECK(other.input_ids == first.input_ids);
+    CHECK(other.reused < 6);
+    CHECK(reads == 2);
+}

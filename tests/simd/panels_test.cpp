@@ -1,0 +1,130 @@
+#include "carat/simd/panels.hpp"
+
+#include "carat/simd/convert.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+namespace carat::test {
+namespace {
+
+std::vector<float> random_values(std::size_t n, std::uint32_t seed) {
+    std::mt19937 random(seed);
+    std::vector<float> v(n);
+    for (float& x : v) x = static_cast<float>(random() % 2001) / 1000.0f - 1.0f;
+    return v;
+}
+
+/// A quantised matrix and the memory it lies in.
+template <class Format, std::size_t out, std::size_t in>
+struct Packed {
+    using View = PanelView<Format, out, in>;
+    std::vector<typename View::Element> memory{View::panels};
+    View view{memory.data()};
+
+    explicit Packed(const std::vector<float>& values) {
+        for (std::size_t r = 0; r < out; ++r)
+            for (std::size_t b = 0; b < in / quant_block; ++b)
+                memory[r / panel_rows].set(
+                    r % panel_rows, b,
+                    QuantBlock<Format>::quantize(&values[r * in + b * quant_block]));
+    }
+};
+
+/// What a product must be: levels, scales and activations as they are stored, in double.
+double value(const float* x, std::size_t i) { return static_cast<double>(x[i]); }
+double value(const q8_activation* x, std::size_t i) {
+    const q8_activation& b = x[i / quant_block];
+    return static_cast<double>(b.q[i % quant_block]) * static_cast<double>(b.scale);
+}
+
+template <class Format, class X, std::size_t out, std::size_t in>
+void check_products() {
+    const Packed<Format, out, in> w(random_values(out * in, 1));
+    for (const std::size_t columns : {1u, 2u, 7u, 8u, 9u, 19u}) {
+        CAPTURE(columns);
+        const std::vector<float> floats = random_values(columns * in, 2);
+        std::vector<X> x(columns * in / values_in<X>);
+        simd::convert(floats.data(), floats.size(), x.data());
+        const ActivationRows<const X, in> rows(x.data(), columns);
+        std::vector<float> y(columns * out, NAN);
+        simd::matmul(w.view, 0, out, rows, y.data(), out);
+        for (std::size_t c = 0; c < columns; ++c)
+            for (std::size_t r = 0; r < out; ++r) {
+                double sum = 0.0, size = 0.0;
+                for (std::size_t i = 0; i < in; ++i) {
+                    const double term = static_cast<double>(w.view.at(r, i)) *
+                                        value(x.data() + c * in / values_in<X>, i);
+                    sum += term;
+                    size += std::abs(term);
+                }
+                REQUIRE(std::abs(static_cast<double>(y[c * out + r]) - sum) <= 1e-6 * size + 1e-6);
+            }
+        // A value depends neither on the other rows nor on the other tokens.
+        const std::size_t begin = panel_rows, end = out - 1, last = columns - 1;
+        std::vector<float> part(end - begin, NAN);
+        simd::matmul(w.view, begin, end, ActivationRows<const X, in>(rows.rows(last, 1)),
+                     part.data(), part.size());
+        for (std::size_t r = begin; r < end; ++r) REQUIRE(part[r - begin] == y[last * out + r]);
+    }
+}
+
+TEST_CASE("panels times f32 are levels times scales times values") {
+    check_products<q8_0, float, 48, 96>();
+    check_products<q8_0, float, 37, 32>();
+    check_products<q4_0, float, 48, 96>();
+    check_products<q4_0, float, 37, 32>();
+}
+TEST_CASE("panels times eight-bit activations are the product of what both store") {
+    check_products<q8_0, q8_activation, 48, 96>();
+    check_products<q8_0, q8_activation, 37, 32>();
+    check_products<q4_0, q8_activation, 48, 96>();
+    check_products<q4_0, q8_activation, 37, 32>();
+}
+TEST_CASE("the largest levels of both operands do not overflow the integer dot product") {
+    constexpr std::size_t in = 32, out = 16;
+    for (const float sign : {1.0f, -1.0f}) {
+        const std::vector<float> ones(out * in, sign);
+        const Packed<q8_0, out, in> w(ones);
+        std::vector<q8_activation> x(1);
+        const std::vector<float> twos(in, 2.0f);
+        simd::convert(twos.data(), in, x.data());
+        std::vector<float> y(out);
+        simd::matmul(w.view, 0, out, ActivationRows<const q8_activation, in>(x.data(), 1), y.data(),
+                     out);
+        for (const float v : y) CHECK(v == doctest::Approx(sign * 64.0f).epsilon(1e-3));
+    }
+}
+TEST_CASE("an activation block keeps its largest value, its sum, and nothing of a block of zeros") {
+    std::vector<float> x = random_values(64, 3);
+    std::fill(x.begin() + 32, x.end(), 0.0f);
+    x[5] = -3.0f;
+    q8_activation blocks[2];
+    simd::convert(x.data(), x.size(), blocks);
+    CHECK(blocks[0].q[5] == -127);
+    CHECK(blocks[0].scale == 3.0f / 127.0f);
+    std::int32_t sum = 0;
+    for (std::size_t i = 0; i < 32; ++i) {
+        sum += blocks[0].q[i];
+        CHECK(std::abs(static_cast<float>(blocks[0].q[i]) * blocks[0].scale - x[i]) <=
+              0.5001f * blocks[0].scale);
+        CHECK(blocks[1].q[i] == 0);
+    }
+    CHECK(blocks[0].sum == sum);
+    CHECK(blocks[1].scale == 0.0f);
+    CHECK(blocks[1].sum == 0);
+}
+TEST_CASE("a row of a quantised table is its levels times its scales") {
+    const Packed<q4_0, 20, 64> w(random_values(20 * 64, 4));
+    std::vector<float> row(64);
+    simd::scale_row(w.view, 17, 3.0f, row.data());
+    for (std::size_t i = 0; i < 64; ++i) CHECK(row[i] == w.view.at(17, i) * 3.0f);
+}
+
+}  // namespace
+}  // namespace carat::test
