@@ -5,6 +5,8 @@
 #include "carat/generate/generate.hpp"
 #include "carat/media/quiet_cuts.hpp"
 #include "carat/parallel/thread_pool.hpp"
+#include "carat/text/conversation.hpp"
+#include "carat/text/stream.hpp"
 #include "carat/text/chat_encode.hpp"
 #include "carat/text/chat_variant.hpp"
 #include "carat/text/media_expansion.hpp"
