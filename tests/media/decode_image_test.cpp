@@ -145,7 +145,9 @@ TEST_CASE("pictures stand as their camera was held") {
 }
 
 TEST_CASE("more pixels than allowed are refused by their header") {
-    for (const auto& [name, bytes] : samples()) {
+    for (const auto& sample : samples()) {
+        const auto& name = sample.first;
+        const auto& bytes = sample.second;
         CAPTURE(name);
         CHECK(fault(bytes, {.max_pixels = 23 * 19}).empty());
         CHECK(fault(bytes, {.max_pixels = 400}) ==
@@ -173,7 +175,9 @@ TEST_CASE("what is no picture is one clear line") {
 }
 
 TEST_CASE("a picture cut short is an error") {
-    for (const auto& [name, bytes] : samples()) {
+    for (const auto& sample : samples()) {
+        const auto& name = sample.first;
+        const auto& bytes = sample.second;
         CAPTURE(name);
         for (std::size_t n = 0; n < bytes.size(); ++n) {
             const Buffer part(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n));
@@ -186,7 +190,9 @@ TEST_CASE("a picture cut short is an error") {
 
 TEST_CASE("damaged pictures are an error or a picture") {
     std::mt19937 random(7);
-    for (const auto& [name, bytes] : samples()) {
+    for (const auto& sample : samples()) {
+        const auto& name = sample.first;
+        const auto& bytes = sample.second;
         CAPTURE(name);
         for (int round = 0; round < 1500; ++round) {
             Buffer damaged = bytes;
