@@ -281,14 +281,15 @@ TEST_CASE("a processor_config.json says how") {
     REQUIRE(ms);
     CHECK(ms->frame_length == 512);
     CHECK(ms->fft_length == 1024);
-    for (const auto& [text, sentence] :
+    for (const auto& refused :
          {std::pair(R"({"hop_length": 0})", "x: feature_extractor.hop_length is 0"),
           std::pair(R"({"hop_length": "a"})", "x: feature_extractor.hop_length is a string"),
           std::pair(R"({"dither": 0.1})", "x: feature_extractor.dither must be 0"),
           std::pair(R"({"per_bin_mean": [1, 2]})",
                     "x: feature_extractor.per_bin_mean has 2 numbers")}) {
+        const std::string text = refused.first, sentence = refused.second;
         CAPTURE(text);
-        const auto c = read_mel_config(std::string("{\"feature_extractor\": ") + text + "}", "x");
+        const auto c = read_mel_config("{\"feature_extractor\": " + text + "}", "x");
         REQUIRE_FALSE(c);
         CHECK(c.error().text.starts_with(sentence));
     }

@@ -15,7 +15,7 @@ namespace carat::test {
 namespace {
 
 using Gemma = Gemma4<models::e2b_mini>;
-constexpr std::size_t hidden = Gemma::Text::hidden, vocab = Gemma::Text::vocab;
+constexpr std::size_t vocab = Gemma::Text::vocab;
 using Features = Rows<const float, nn::audio::mel_bins>;
 
 Gemma open() {
