@@ -26,6 +26,8 @@ struct q4_0;
 inline constexpr std::size_t quant_block = 32;
 /// Rows of a panel: the f32 lanes of the widest vectors; narrower ones take a panel in parts.
 inline constexpr std::size_t panel_rows = 16;
+/// Grows with every change of a Panel's bytes: packed files say which they were written for.
+inline constexpr std::uint32_t panel_layout = 1;
 
 /// 32 values as a file stores them; also what quantising a row means.
 template <class Format>
@@ -75,6 +77,12 @@ struct QuantBlock<q4_0> {
     }
 };
 static_assert(sizeof(QuantBlock<q4_0>) == 18);
+
+/// What a file calls such blocks.
+template <>
+inline constexpr DType dtype_of<QuantBlock<q8_0>> = DType::q8_0;
+template <>
+inline constexpr DType dtype_of<QuantBlock<q4_0>> = DType::q4_0;
 
 /// Sixteen rows of `in` values. Quants are unsigned, the level plus `bias`, as dot product
 /// instructions want one operand; a vector of 64 bytes holds four consecutive values of each row.
