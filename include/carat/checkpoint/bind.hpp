@@ -221,7 +221,7 @@ class Binder {
     void want(std::string_view name, View<const T, Extents...>& slot, Residence residence,
               bool optional) {
         using Slot = View<const T, Extents...>;
-        static_assert(is_float_element(dtype_of<T>),
+        static_assert(is_float_stored(dtype_of<T>) && size_of(dtype_of<T>) > 0,
                       "carat: a bound tensor's elements are float, bf16 or f16; pack other weight "
                       "formats from one of these");
         static_assert(Slot::dynamic_extents == 0,
@@ -306,7 +306,11 @@ class Binder {
                           who + " is " + printable(tensor.dtype_name, 16) + ", expected " +
                               (any ? std::string("a type of numbers")
                                    : std::string(name_of(want.dtype))) +
-                              (!any && options_.convert ? " or another of " + readable() : ""));
+                              (any || !options_.convert     ? ""
+                               : tensor.stored_as.empty() ? " or another of F32, BF16, F16"
+                                                          : " or another of F32, BF16, F16, Q8_0, "
+                                                            "Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, "
+                                                            "Q6_K"));
             return;
         }
         want.count = tensor.count();  // its bytes are in the file, so that some times more are fine
@@ -314,13 +318,6 @@ class Binder {
         const bool aligned = any || want.pack != nullptr || address % size_of(want.dtype) == 0;
         want.copied = !any && (want.residence == Residence::resident || !same || !aligned ||
                                want.pack != nullptr);
-    }
-    static std::string readable() {
-        std::string all;
-        for (std::uint8_t i = 0; i <= static_cast<std::uint8_t>(DType::q6_k); ++i)
-            if (const auto t = static_cast<DType>(i); is_float_stored(t))
-                all.append(all.empty() ? "" : ", ").append(name_of(t));
-        return all;
     }
     /// Equal but for axes of one, which GGUF files drop or add.
     static bool same_shape(const StoredTensor& tensor, std::span<const std::size_t> shape) {
