@@ -77,7 +77,8 @@ class Gemma4 {
             stored->text.hidden_activation = C.text.hidden_activation;
             stored->text.use_bidirectional_attention = C.text.use_bidirectional_attention;
             const std::string difference = describe_difference(C, *stored);
-            if (!difference.empty()) return Error{Errc::mismatch, files->name() + ": " + difference};
+            if (!difference.empty())
+                return Error{Errc::mismatch, files->name() + ": " + difference};
             generation = read_gguf_generation_config(*files->gguf());
         }
         if (files->gguf() == nullptr) {

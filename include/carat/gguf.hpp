@@ -49,7 +49,8 @@ class Gguf {
         Type type = Type::u8;
         Type element = Type::u8;  ///< of an array
         std::size_t count = 1;    ///< of an array
-        /// A scalar, the text of a string, or the elements of an array (strings with their lengths).
+        /// A scalar, the text of a string, or the elements of an array (strings with their
+        /// lengths).
         std::span<const std::byte> bytes;
     };
     struct Entry {
@@ -77,8 +78,7 @@ class Gguf {
     static Result<Gguf> read(std::span<const std::byte> file, std::string_view what) {
         Gguf all;
         Reader in{file, 0, {}, Errc::bad_format};
-        if (!all.read_head(in))
-            return Error{in.code, printable(what, 400) + ": " + in.fault};
+        if (!all.read_head(in)) return Error{in.code, printable(what, 400) + ": " + in.fault};
         return all;
     }
 
@@ -162,9 +162,9 @@ class Gguf {
         return sizes[static_cast<std::size_t>(t)];
     }
     static constexpr std::string_view name_of_type(Type t) noexcept {
-        constexpr std::string_view names[types] = {"u8",   "i8",     "u16",   "i16", "u32", "i32",
-                                                   "f32",  "bool",   "string", "array", "u64",
-                                                   "i64",  "f64"};
+        constexpr std::string_view names[types] = {"u8",  "i8",  "u16",  "i16",    "u32",
+                                                   "i32", "f32", "bool", "string", "array",
+                                                   "u64", "i64", "f64"};
         return names[static_cast<std::size_t>(t)];
     }
     static std::string_view text_of(std::span<const std::byte> bytes) noexcept {
@@ -281,9 +281,9 @@ class Gguf {
         std::span<const std::byte> key;
         if (!in.string("a metadata key", key)) return false;
         if (key.empty() || key.size() > most_key_bytes)
-            return in.fail("metadata entry " + std::to_string(entries_.size()) +
-                           " has a key of " + std::to_string(key.size()) +
-                           " bytes, expected 1 to " + std::to_string(most_key_bytes));
+            return in.fail("metadata entry " + std::to_string(entries_.size()) + " has a key of " +
+                           std::to_string(key.size()) + " bytes, expected 1 to " +
+                           std::to_string(most_key_bytes));
         Entry entry{text_of(key), {}};
         const std::string what = "metadata key " + printable(entry.key);
         if (!in.type(what, entry.value.type) || !read_value(in, what, entry.value)) return false;

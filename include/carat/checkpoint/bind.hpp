@@ -254,9 +254,8 @@ class Binder {
              },
              rows / out * Item::panels * sizeof(Element), in,
              [](std::byte* base, std::size_t row, const float* values) {
-                 set_row(base, row, [&](std::size_t b) {
-                     return Block::quantize(values + b * quant_block);
-                 });
+                 set_row(base, row,
+                         [&](std::size_t b) { return Block::quantize(values + b * quant_block); });
              },
              [](std::byte* base, std::size_t row, const std::byte* blocks) {
                  set_row(base, row, [&](std::size_t b) {
@@ -295,22 +294,22 @@ class Binder {
         const StoredTensor& tensor = *found.tensor;
         const std::string who = "tensor " + printable(tensor.spelling());
         if (!same_shape(tensor, shape)) {
-            faults.add_in(found.file->name, Errc::mismatch,
-                          who + " is " + shape_text(tensor.shape) + ", expected " +
-                              shape_text(shape));
+            faults.add_in(
+                found.file->name, Errc::mismatch,
+                who + " is " + shape_text(tensor.shape) + ", expected " + shape_text(shape));
             return;
         }
         const bool any = want.dtype == DType::unknown, same = tensor.dtype == want.dtype;
         if (!same && !((any || options_.convert) && is_float_stored(tensor.dtype))) {
-            faults.add_in(found.file->name, Errc::mismatch,
-                          who + " is " + printable(tensor.dtype_name, 16) + ", expected " +
-                              (any ? std::string("a type of numbers")
-                                   : std::string(name_of(want.dtype))) +
-                              (any || !options_.convert     ? ""
-                               : tensor.stored_as.empty() ? " or another of F32, BF16, F16"
-                                                          : " or another of F32, BF16, F16, Q8_0, "
-                                                            "Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, "
-                                                            "Q6_K"));
+            faults.add_in(
+                found.file->name, Errc::mismatch,
+                who + " is " + printable(tensor.dtype_name, 16) + ", expected " +
+                    (any ? std::string("a type of numbers") : std::string(name_of(want.dtype))) +
+                    (any || !options_.convert   ? ""
+                     : tensor.stored_as.empty() ? " or another of F32, BF16, F16"
+                                                : " or another of F32, BF16, F16, Q8_0, "
+                                                  "Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, "
+                                                  "Q6_K"));
             return;
         }
         want.count = tensor.count();  // its bytes are in the file, so that some times more are fine
@@ -322,8 +321,8 @@ class Binder {
     /// Equal but for axes of one, which GGUF files drop or add.
     static bool same_shape(const StoredTensor& tensor, std::span<const std::size_t> shape) {
         const bool scalar = tensor.shape.empty() && shape.size() == 1 && shape[0] == 1;
-        if (scalar || std::equal(tensor.shape.begin(), tensor.shape.end(), shape.begin(),
-                                 shape.end()))
+        if (scalar ||
+            std::equal(tensor.shape.begin(), tensor.shape.end(), shape.begin(), shape.end()))
             return true;
         if (tensor.stored_as.empty()) return false;
         const auto next = [](std::span<const std::size_t> s, std::size_t& i) {
@@ -364,7 +363,8 @@ class Binder {
             const Want& want = wants_[i];
             if (want.leader != i) continue;
             const std::size_t width = by_rows(want) ? want.row_values : 1, all = want.count / width;
-            const std::size_t step = std::max(piece / width / panel_rows, std::size_t{1}) * panel_rows;
+            const std::size_t step =
+                std::max(piece / width / panel_rows, std::size_t{1}) * panel_rows;
             for (std::size_t at = 0; at < all; at += step) {
                 const std::size_t end = std::min(all, at + step);
                 const auto share = [&](std::size_t n) {  // of the bytes, without overflow
@@ -405,8 +405,8 @@ class Binder {
         const auto size = [&](std::size_t rows) {
             return stored_bytes(want.found.tensor->dtype, rows * want.row_values);
         };
-        want.found.file->map.dont_need(want.found.tensor->span().subspan(
-            size(job.begin), size(job.end) - size(job.begin)));
+        want.found.file->map.dont_need(
+            want.found.tensor->span().subspan(size(job.begin), size(job.end) - size(job.begin)));
     }
     /// Where a row comes from: of each expert first the gate's rows, then the up's.
     struct Source {

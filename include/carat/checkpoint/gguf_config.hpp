@@ -104,8 +104,7 @@ inline double rotating_share(const CheckpointFiles& files) {
         return 0.25;
     const std::size_t pairs = found.tensor->shape[0];
     std::size_t rotate = 0;
-    while (rotate < pairs &&
-           Gguf::load<float>(found.tensor->data + rotate * sizeof(float)) < 1e10f)
+    while (rotate < pairs && Gguf::load<float>(found.tensor->data + rotate * sizeof(float)) < 1e10f)
         ++rotate;
     return static_cast<double>(rotate) / static_cast<double>(pairs);
 }
@@ -273,10 +272,10 @@ inline GenerationConfig read_gguf_generation_config(const Gguf& head) {
     c.bos_token_id = detail::tokenizer_id(head, "bos", c.bos_token_id);
     c.pad_token_id = detail::tokenizer_id(head, "padding", c.pad_token_id);
     c.eos_token_ids = {detail::tokenizer_id(head, "eos", 1)};
-    for (const std::int32_t id : {detail::tokenizer_id(head, "eot", -1),
-                                  detail::token_id(head, "<turn|>", -1)})
-        if (id >= 0 && std::find(c.eos_token_ids.begin(), c.eos_token_ids.end(), id) ==
-                           c.eos_token_ids.end())
+    for (const std::int32_t id :
+         {detail::tokenizer_id(head, "eot", -1), detail::token_id(head, "<turn|>", -1)})
+        if (id >= 0 &&
+            std::find(c.eos_token_ids.begin(), c.eos_token_ids.end(), id) == c.eos_token_ids.end())
             c.eos_token_ids.push_back(id);
     return c;
 }

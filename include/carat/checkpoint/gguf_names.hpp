@@ -60,17 +60,14 @@ inline constexpr NamePair gguf_vision_names[] = {
 };
 /// Behind "v.blk.N.", without ".weight"; a linear layer is one that may have clip scalars.
 inline constexpr NamePair gguf_vision_norms[] = {
-    {"ln1", "input_layernorm"},
-    {"attn_post_norm", "post_attention_layernorm"},
-    {"ln2", "pre_feedforward_layernorm"},
-    {"ffn_post_norm", "post_feedforward_layernorm"},
-    {"attn_q_norm", "self_attn.q_norm"},
-    {"attn_k_norm", "self_attn.k_norm"},
+    {"ln1", "input_layernorm"},           {"attn_post_norm", "post_attention_layernorm"},
+    {"ln2", "pre_feedforward_layernorm"}, {"ffn_post_norm", "post_feedforward_layernorm"},
+    {"attn_q_norm", "self_attn.q_norm"},  {"attn_k_norm", "self_attn.k_norm"},
 };
 inline constexpr NamePair gguf_vision_linears[] = {
-    {"attn_q", "self_attn.q_proj"},   {"attn_k", "self_attn.k_proj"},
-    {"attn_v", "self_attn.v_proj"},   {"attn_out", "self_attn.o_proj"},
-    {"ffn_gate", "mlp.gate_proj"},    {"ffn_up", "mlp.up_proj"},
+    {"attn_q", "self_attn.q_proj"}, {"attn_k", "self_attn.k_proj"},
+    {"attn_v", "self_attn.v_proj"}, {"attn_out", "self_attn.o_proj"},
+    {"ffn_gate", "mlp.gate_proj"},  {"ffn_up", "mlp.up_proj"},
     {"ffn_down", "mlp.down_proj"},
 };
 inline constexpr NamePair gguf_audio_names[] = {
@@ -100,11 +97,16 @@ inline constexpr NamePair gguf_audio_norms[] = {
     {"conv_dw", "lconv1d.depthwise_conv1d"},
 };
 inline constexpr NamePair gguf_audio_linears[] = {
-    {"ffn_up", "feed_forward1.ffw_layer_1"},   {"ffn_down", "feed_forward1.ffw_layer_2"},
-    {"ffn_up_1", "feed_forward2.ffw_layer_1"}, {"ffn_down_1", "feed_forward2.ffw_layer_2"},
-    {"attn_q", "self_attn.q_proj"},            {"attn_k", "self_attn.k_proj"},
-    {"attn_v", "self_attn.v_proj"},            {"attn_out", "self_attn.post"},
-    {"conv_pw1", "lconv1d.linear_start"},      {"conv_pw2", "lconv1d.linear_end"},
+    {"ffn_up", "feed_forward1.ffw_layer_1"},
+    {"ffn_down", "feed_forward1.ffw_layer_2"},
+    {"ffn_up_1", "feed_forward2.ffw_layer_1"},
+    {"ffn_down_1", "feed_forward2.ffw_layer_2"},
+    {"attn_q", "self_attn.q_proj"},
+    {"attn_k", "self_attn.k_proj"},
+    {"attn_v", "self_attn.v_proj"},
+    {"attn_out", "self_attn.post"},
+    {"conv_pw1", "lconv1d.linear_start"},
+    {"conv_pw2", "lconv1d.linear_end"},
 };
 
 template <std::size_t n>

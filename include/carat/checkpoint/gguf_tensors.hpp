@@ -30,12 +30,12 @@ struct GgufType {
 };
 /// What else there is cannot be read, but has a name.
 inline constexpr GgufType gguf_types[] = {
-    {0, DType::f32, "F32"},         {1, DType::f16, "F16"},        {2, DType::q4_0, "Q4_0"},
-    {3, DType::q4_1, "Q4_1"},       {6, DType::q5_0, "Q5_0"},      {7, DType::q5_1, "Q5_1"},
-    {8, DType::q8_0, "Q8_0"},       {10, DType::unknown, "Q2_K"},  {11, DType::unknown, "Q3_K"},
-    {12, DType::q4_k, "Q4_K"},      {13, DType::q5_k, "Q5_K"},     {14, DType::q6_k, "Q6_K"},
-    {24, DType::i8, "I8"},          {25, DType::i16, "I16"},       {26, DType::i32, "I32"},
-    {27, DType::i64, "I64"},        {28, DType::f64, "F64"},       {30, DType::bf16, "BF16"},
+    {0, DType::f32, "F32"},    {1, DType::f16, "F16"},       {2, DType::q4_0, "Q4_0"},
+    {3, DType::q4_1, "Q4_1"},  {6, DType::q5_0, "Q5_0"},     {7, DType::q5_1, "Q5_1"},
+    {8, DType::q8_0, "Q8_0"},  {10, DType::unknown, "Q2_K"}, {11, DType::unknown, "Q3_K"},
+    {12, DType::q4_k, "Q4_K"}, {13, DType::q5_k, "Q5_K"},    {14, DType::q6_k, "Q6_K"},
+    {24, DType::i8, "I8"},     {25, DType::i16, "I16"},      {26, DType::i32, "I32"},
+    {27, DType::i64, "I64"},   {28, DType::f64, "F64"},      {30, DType::bf16, "BF16"},
 };
 
 /// Fills in `to`, or says what is wrong.
@@ -50,7 +50,8 @@ inline std::string place_gguf_tensor(const Gguf& head, const Gguf::Tensor& from,
     to.shape.reserve(from.rank);
     for (std::size_t i = from.rank; i-- > 0;) {
         const std::uint64_t n = from.dims[i];
-        if (n > static_cast<std::size_t>(-1) || !multiply(count, static_cast<std::size_t>(n), count))
+        if (n > static_cast<std::size_t>(-1) ||
+            !multiply(count, static_cast<std::size_t>(n), count))
             return " has more values than any memory could hold";
         to.shape.push_back(static_cast<std::size_t>(n));
     }

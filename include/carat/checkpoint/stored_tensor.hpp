@@ -13,8 +13,8 @@ namespace carat {
 
 /// A tensor in a file: row-major, little-endian, aligned to nothing.
 struct StoredTensor {
-    std::string name;        ///< as the tables of spec/checkpoint.md sections 2 to 5 have it
-    std::string stored_as;   ///< the name in the file, where that is another one (GGUF)
+    std::string name;              ///< as the tables of spec/checkpoint.md sections 2 to 5 have it
+    std::string stored_as;         ///< the name in the file, where that is another one (GGUF)
     DType dtype = DType::unknown;  ///< unknown: a type carat cannot read, but whose place it knows
     std::string dtype_name;        ///< as the file spells it
     std::vector<std::size_t> shape;

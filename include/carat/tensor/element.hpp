@@ -132,7 +132,7 @@ constexpr std::size_t size_of(DType t) {
 /// The name that files use.
 constexpr std::string_view name_of(DType t) {
     constexpr std::string_view names[] = {
-        "F32", "BF16", "F16",  "F64",     "I64",  "I32",  "I16",  "I8",   "U64",  "U32",  "U16",
+        "F32", "BF16", "F16",     "F64",  "I64",  "I32",  "I16",  "I8",   "U64",  "U32",  "U16",
         "U8",  "BOOL", "unknown", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K"};
     return names[static_cast<std::size_t>(t)];
 }

@@ -34,8 +34,8 @@ using f32 = Uniform<carat::f32>;
 using bf16 = Uniform<carat::bf16>;
 using f16 = Uniform<carat::f16>;
 
-/// Quantised, from whatever type the checkpoint has. The per-layer table stays in its file as it is,
-/// of whatever type that is, and towers are bound by arithmetic, not by memory.
+/// Quantised, from whatever type the checkpoint has. The per-layer table stays in its file as it
+/// is, of whatever type that is, and towers are bound by arithmetic, not by memory.
 template <class Format>
 struct Quantized : Uniform<Format> {
     using per_layer = as_stored;

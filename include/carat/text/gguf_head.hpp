@@ -34,7 +34,8 @@ Result<void> with_gguf_head(const std::string& path, F&& f) {
         const std::size_t before = bytes.size();
         bytes.resize(before + step);
         const std::size_t got = std::fread(bytes.data() + before, 1, step, file.get());
-        if (std::ferror(file.get()) != 0) return Error{Errc::io, path + ": " + std::strerror(errno)};
+        if (std::ferror(file.get()) != 0)
+            return Error{Errc::io, path + ": " + std::strerror(errno)};
         bytes.resize(before + got);
         Result<Gguf> head = Gguf::read(bytes, path);
         if (head) return f(*head);

@@ -77,8 +77,8 @@ class TokenizerGgufReader {
             const Gguf::Value* scores = get("scores");
             if (scores == nullptr || scores->type != Gguf::Type::array ||
                 scores->element != Gguf::Type::f32 || scores->count != v_.pieces.size())
-                return wrong("scores", std::to_string(v_.pieces.size()) +
-                                           " of f32, for there are no merges");
+                return wrong("scores",
+                             std::to_string(v_.pieces.size()) + " of f32, for there are no merges");
             for (std::size_t i = 0; i < v_.scores.size(); ++i)
                 v_.scores[i] = Gguf::load<float>(scores->bytes.data() + i * sizeof(float));
             return {};
