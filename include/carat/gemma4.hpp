@@ -91,8 +91,28 @@ class Gemma4 {
         return model;
     }
 
-    /// The same from files that are open already, or from bytes in memory (CheckpointFiles::view);
-    /// no configuration is read.
+    /// The same from the bytes of one file, safetensors or GGUF, in the caller's memory: weights
+    /// that are part of the program (carat_embed). They must stay as long as the model, which reads
+    /// the per-layer table and the towers there. `generation_json` is the text of a
+    /// generation_config.json, or empty; `what` names the bytes in errors.
+    static Result<Gemma4> view(std::span<const std::byte> bytes, std::string what,
+                               std::string_view generation_json = {}, Progress progress = {},
+                               BindOptions options = {}) {
+        Result<CheckpointFiles> files = CheckpointFiles::view(bytes, what);
+        if (!files) return std::move(files).error();
+        GenerationConfig generation;
+        if (files->gguf() != nullptr) generation = read_gguf_generation_config(*files->gguf());
+        if (!generation_json.empty()) {
+            Result<GenerationConfig> read = read_generation_config(generation_json, what);
+            if (!read) return std::move(read).error();
+            generation = *std::move(read);
+        }
+        Result<Gemma4> model = from(std::move(*files), progress, options);
+        if (model) model->state_->generation = std::move(generation);
+        return model;
+    }
+
+    /// The same from files that are open already; no configuration is read.
     static Result<Gemma4> from(CheckpointFiles files, Progress progress = {},
                                BindOptions options = {}) {
         Gemma4 model;
