@@ -279,12 +279,13 @@ carat::Result<void> chat(const Arguments& a) {
     if (!talk) return talk.error();
     const Stopwatch load;
     ProgressLine line("loading");
-    const auto model = Model::open(
-        a.model, [&](std::size_t done, std::size_t total) { return line(done, total); });
+    carat::ThreadPool pool(a.threads);
+    const auto model =
+        Model::open(a.model, [&](std::size_t done, std::size_t total) { return line(done, total); },
+                    {.executor = pool});
     line.clear();
     if (!model) return model.error();
     const double load_ms = load.ms();
-    carat::ThreadPool pool(a.threads);
     auto chat = carat::Chat<Model>::open(
         *model, a.model, pool,
         {.format = {.enable_thinking = a.think},
@@ -307,7 +308,9 @@ carat::Result<void> chat(const Arguments& a) {
 int main(int argc, char** argv) {
     Arguments a;
     CLI::App app("Talk with a Gemma 4.");
-    app.add_option("--model", a.model, "folder of the checkpoint")->type_name("DIR")->required();
+    app.add_option("--model", a.model, "folder or GGUF file of the checkpoint")
+        ->type_name("PATH")
+        ->required();
     app.add_option("PROMPT", a.prompt,
                    "one question; without it, one a line until the end of input");
     app.add_option("--image", a.images,

@@ -195,7 +195,7 @@ carat::Result<void> process(const Arguments& a) {
 int main(int argc, char** argv) {
     Arguments a;
     CLI::App app("Messages into model inputs, and model output into its meaning.");
-    app.add_option("--model", a.model, "folder of the checkpoint")->type_name("DIR");
+    app.add_option("--model", a.model, "folder or GGUF file of the checkpoint")->type_name("PATH");
     app.add_option("--messages", a.messages, "{\"messages\": [...], \"tools\": [...]}")
         ->type_name("FILE");
     app.add_option("--out", a.out, "the inputs, a safetensors file")->type_name("FILE");
