@@ -16,12 +16,14 @@
 template <class Model>
 class MediaFiles {
   public:
+    /// `max_soft_tokens` of an image, where it is not 0, comes before the model's.
     MediaFiles(const Model& model, std::string model_folder, std::string folder,
-               carat::ExecutorRef executor)
+               carat::ExecutorRef executor, std::size_t max_soft_tokens = 0)
         : model_(&model),
           model_folder_(std::move(model_folder)),
           folder_(std::move(folder)),
-          executor_(executor) {}
+          executor_(executor),
+          max_soft_tokens_(max_soft_tokens) {}
 
     carat::Result<carat::Medium> operator()(const carat::MediaPart& part,
                                             carat::Progress progress) const {
@@ -30,16 +32,24 @@ class MediaFiles {
 
   private:
     carat::Result<carat::Medium> see(const carat::MediaPart& part, carat::Progress progress) const {
-        const auto config = picture_config(model_folder_);
+        const auto config = picture_config(model_folder_, max_soft_tokens_);
         if (!config) return config.error();
-        auto sight = read_sight(part, folder_, *config);
+        // A video's frames are read in the first half, and seen in the second.
+        const auto reading = [&](std::size_t done, std::size_t total) {
+            return progress(done, 2 * total);
+        };
+        auto sight = read_sight(part, folder_, *config, reading);
         if (!sight) return sight.error();
+        const auto seeing = [&](std::size_t done, std::size_t total) {
+            return part.kind == carat::MediaKind::video ? progress(total + done, 2 * total)
+                                                        : progress(done, total);
+        };
         std::vector<typename Model::Picture> pictures;
         for (const carat::Patches& p : sight->frames)
             pictures.push_back(
                 {carat::Rows<const float, Model::Vision::patch>(p.values.data(), p.count),
                  carat::Rows<const std::int32_t, 2>(p.positions.data(), p.count)});
-        const auto soft = model_->see(pictures, executor_, progress);
+        const auto soft = model_->see(pictures, executor_, seeing);
         if (!soft) return carat::Error{soft.error().code, part.where + ": " + soft.error().text};
         return carat::Medium{std::move(sight->text), values(*soft)};
     }
@@ -61,4 +71,5 @@ class MediaFiles {
     const Model* model_;
     std::string model_folder_, folder_;
     carat::ExecutorRef executor_;
+    std::size_t max_soft_tokens_;
 };
