@@ -7,9 +7,34 @@
 #include "carat/progress.hpp"
 #include "picture_inputs.hpp"
 
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
+
+namespace detail {
+
+template <class SoftTokens>
+std::vector<float> values(const SoftTokens& soft) {
+    const auto rows = soft.view();
+    return {rows.data(), rows.data() + rows.size()};
+}
+
+}  // namespace detail
+
+/// One clip of samples at the config's rate, as the model hears it.
+template <class Model>
+carat::Result<carat::Medium> hear(const Model& model, std::span<const float> samples,
+                                  const carat::MelConfig& config, carat::ExecutorRef executor,
+                                  carat::Progress progress = {}) {
+    const auto mel = carat::mel_features(samples, config);
+    if (!mel) return mel.error();
+    const auto soft = model.hear(
+        carat::Rows<const float, carat::nn::audio::mel_bins>(mel->features.data(), mel->frames),
+        mel->mask, executor, progress);
+    if (!soft) return soft.error();
+    return carat::Medium{carat::audio_text(soft->rows()), detail::values(*soft)};
+}
 
 /// A carat::MediaReader. Paths in messages are relative to `folder`; `model_folder` says how the
 /// model wants its media.
@@ -51,21 +76,17 @@ class MediaFiles {
                  carat::Rows<const std::int32_t, 2>(p.positions.data(), p.count)});
         const auto soft = model_->see(pictures, executor_, seeing);
         if (!soft) return carat::Error{soft.error().code, part.where + ": " + soft.error().text};
-        return carat::Medium{std::move(sight->text), values(*soft)};
+        return carat::Medium{std::move(sight->text), detail::values(*soft)};
     }
     carat::Result<carat::Medium> hear(const carat::MediaPart& part,
                                       carat::Progress progress) const {
-        const auto clip = read_clips({part}, folder_, model_folder_);
+        const auto config = mel_config(model_folder_);
+        if (!config) return config.error();
+        const auto clip = read_clip(part, folder_, *config);
         if (!clip) return clip.error();
-        const carat::Rows<const float, carat::nn::audio::mel_bins> features(clip->features.data(),
-                                                                            clip->frames);
-        const auto soft = model_->hear(features, clip->mask, executor_, progress);
-        if (!soft) return carat::Error{soft.error().code, part.where + ": " + soft.error().text};
-        return carat::Medium{carat::audio_text(soft->rows()), values(*soft)};
-    }
-    static std::vector<float> values(const typename Model::SoftTokens& soft) {
-        const auto rows = soft.view();
-        return {rows.data(), rows.data() + rows.size()};
+        auto heard = ::hear(*model_, *clip, *config, executor_, progress);
+        if (!heard) return carat::Error{heard.error().code, part.where + ": " + heard.error().text};
+        return heard;
     }
 
     const Model* model_;

@@ -161,7 +161,7 @@ TEST_CASE("transcribe hears more than the model hears at once") {
         for (const float x : samples)
             all.push_back(
                 static_cast<std::int16_t>(std::lround(std::clamp(x, -1.0f, 1.0f) * 32767)));
-        all.insert(all.end(), 16000 / 2, 0);
+        all.insert(all.end(), 16000 * 6 / 5, 0);
     };
     const auto digits = read("digits.wav"), sentence = read("sentence.wav");
     std::size_t rounds = 0;
@@ -197,7 +197,9 @@ TEST_CASE("transcribe hears more than the model hears at once") {
         return n;
     };
     CAPTURE(words);
-    CHECK(count("the small cat likes the red fish") == rounds);
+    CHECK(count("three five nine\n") == rounds);
+    CHECK(count("the small cat likes the red fish\n") == rounds);
+    CHECK(static_cast<std::size_t>(std::count(words.begin(), words.end(), '\n')) == 2 * rounds);
 }
 
 TEST_CASE("what cannot be seen or heard is one line, and no file is left") {
