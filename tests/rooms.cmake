@@ -45,7 +45,7 @@ set(places_of_sentencepiece text)
 set(places_of_utf8proc text)
 set(places_of_sndfile media)
 set(places_of_soxr media)
-foreach(package png jpeglib gif_lib webp)
+foreach(package png jpeglib gif_lib webp mpg123 libavcodec libavformat libswscale)
     set(places_of_${package} media)
 endforeach()
 
@@ -90,14 +90,14 @@ foreach(header IN LISTS headers)
             endif()
 
         # Packages.
-        elseif(include MATCHES "^(hwy|xsimd|Eigen|unsupported|rapidjson|sentencepiece|utf8proc|sndfile|soxr|png|jpeglib|gif_lib|webp)[/._]")
+        elseif(include MATCHES "^(hwy|xsimd|Eigen|unsupported|rapidjson|sentencepiece|utf8proc|sndfile|soxr|png|jpeglib|gif_lib|webp|mpg123|libavcodec|libavformat|libswscale)[/._]")
             set(package "${CMAKE_MATCH_1}")
             if(NOT room IN_LIST places_of_${package})
                 string(REPLACE ";" ", " places "${places_of_${package}}")
                 list(APPEND faults "${header} includes ${include}, whose only place is ${places}")
             endif()
         elseif(include MATCHES "/|\\.h$" AND NOT include MATCHES
-                "^(sys/|unistd|fcntl|sched|pthread|dirent|errno|poll|linux/|immintrin|arm_)")
+                "^(sys/|unistd|fcntl|sched|pthread|dirent|dlfcn|errno|poll|linux/|immintrin|arm_)")
             list(APPEND faults "${header} includes ${include}, which is neither carat nor a package it knows")
         endif()
 
