@@ -16,6 +16,7 @@
 #include "carat/checkpoint/text_tensors.hpp"
 #include "carat/checkpoint/vision_tensors.hpp"
 #include "carat/config/model_config.hpp"
+#include "carat/generate/memory_ceiling.hpp"
 #include "carat/generate/sampler.hpp"
 #include "carat/generate/session.hpp"
 #include "carat/model/audio_tower.hpp"
@@ -24,9 +25,11 @@
 #include "carat/model/vision_tower.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -56,38 +59,23 @@ class Gemma4 {
     /// Bad input: every fault of the files, of the configuration against C, or of the tensors
     /// against C, all of a kind in one Error.
     static Result<Gemma4> open(const std::string& folder, Progress progress = {}) {
-        Result<ModelConfig> stored = read_config_file(folder);
-        if (!stored) return std::move(stored).error();
-        if (!(*stored == C)) {
-            const std::string difference = describe_difference(C, *stored);
-            if (!difference.empty())
-                return Error{Errc::mismatch, folder + "/config.json: " + difference};
-        }
-        Result<GenerationConfig> generation = read_generation_config_file(folder);
-        if (!generation) return std::move(generation).error();
-        Result<CheckpointFiles> files = CheckpointFiles::open(folder);
-        if (!files) return std::move(files).error();
-        Result<Gemma4> model = from(std::move(*files), progress);
-        if (model) model->state_->generation = std::move(*generation);
-        return model;
+        return open(folder, MemoryCeiling{}, progress);
+    }
+    /// The same below a ceiling, which holds for the sessions as well, each by itself. Bad input:
+    /// also a plan that does not fit (out_of_memory), with what each part takes and what would fit;
+    /// that is known before a file is opened.
+    static Result<Gemma4> open(const std::string& folder, const MemoryCeiling& ceiling,
+                               Progress progress = {}) {
+        return memory_errors([&] { return open_folder(folder, ceiling, progress); });
     }
 
     /// The same from files that are open already, or from bytes in memory (CheckpointFiles::view).
     static Result<Gemma4> from(CheckpointFiles files, Progress progress = {}) {
-        Gemma4 model;
-        model.state_ = std::make_unique<State>();
-        State& state = *model.state_;
-        state.files = std::move(files);
-        Result<std::string> prefix = text_prefix(state.files);
-        if (!prefix) return std::move(prefix).error();
-        Binder bind(state.files, *prefix);
-        bind_text_model<Text>(bind, state.weights);
-        if constexpr (C.vision.present()) state.has_vision = bind_vision(state, bind);
-        if constexpr (C.audio.present()) state.has_audio = bind_audio(state, bind);
-        Result<Arena> memory = bind.finish(progress);
-        if (!memory) return std::move(memory).error();
-        state.memory = std::move(*memory);
-        return model;
+        return from(std::move(files), MemoryCeiling{}, progress);
+    }
+    static Result<Gemma4> from(CheckpointFiles files, const MemoryCeiling& ceiling,
+                               Progress progress = {}) {
+        return memory_errors([&] { return bound(std::move(files), ceiling, progress); });
     }
 
     /// Bytes of memory for this model with a session, known before anything is opened; for a
@@ -116,10 +104,17 @@ class Gemma4 {
         return {weights.resident(), weights.mapped(), Session::bytes(options, threads)};
     }
 
-    /// A sequence of tokens for this model. Bad input: as Session::create.
+    /// A sequence of tokens for this model. Bad input: as Session::create; more memory than the
+    /// ceiling that the model was opened with.
     Result<Session> session(ExecutorRef executor, SessionOptions options = {}) const {
+        if (state_->ceiling != most_planned) {
+            const MemoryCeiling ceiling{state_->ceiling, options, executor.concurrency()};
+            auto fits = check_ceiling<Session>(ceiling, memory_bytes(), state_->files.name());
+            if (!fits) return std::move(fits).error();
+        }
         return Session::create(state_->weights, executor, options,
-                               C.multimodal ? &C_tokens : nullptr);
+                               C.multimodal ? &C_tokens : nullptr,
+                               {&State::rows_read, state_.get()});
     }
 
     /// Soft tokens of pictures, one after the other, as make_patches() cuts them; video frames are
@@ -230,6 +225,7 @@ class Gemma4 {
                 hash.add(t.span().first(sample));
                 hash.add(t.span().subspan((t.bytes - sample) / 2, sample));
             }
+        state_->files.let_go();
         return hash.value();
     }
 
@@ -260,8 +256,82 @@ class Gemma4 {
         [[no_unique_address]] AudioWeights audio;
         bool has_vision = false, has_audio = false;
         GenerationConfig generation;
+        std::size_t ceiling = most_planned;
+        const MappedFile* table_file = nullptr;  ///< that the per-layer table lies in, if in one
+        std::span<const std::byte> table{};
+        mutable std::atomic<std::size_t> table_rows{0};  ///< read since its pages last went
+
+        void find_table() {
+            const auto& rows = weights.per_layer.embed_tokens_per_layer;
+            table = std::as_bytes(std::span(rows.data(), rows.size()));
+            for (const CheckpointFiles::File& file : files.files()) {
+                const std::span<const std::byte> bytes = file.map.bytes();
+                const std::less_equal<const std::byte*> before;
+                if (!bytes.empty() && before(bytes.data(), table.data()) &&
+                    before(table.data() + table.size(), bytes.data() + bytes.size()))
+                    table_file = &file.map;
+            }
+        }
+        /// Lets the table's pages go, once rows may have brought in a megabyte of them: a row
+        /// touches a few pages, and the system maps 64 KB around each.
+        static void rows_read(const void* self, std::size_t rows) {
+            const State& s = *static_cast<const State*>(self);
+            if (s.table_file == nullptr) return;
+            constexpr std::size_t most = 8;
+            if (s.table_rows.fetch_add(rows, std::memory_order_relaxed) + rows < most) return;
+            s.table_rows.store(0, std::memory_order_relaxed);
+            s.table_file->dont_need(s.table);
+        }
     };
     Gemma4() = default;
+
+    static Result<Gemma4> bound(CheckpointFiles files, const MemoryCeiling& ceiling,
+                                Progress progress) {
+        Gemma4 model;
+        model.state_ = std::make_unique<State>();
+        State& state = *model.state_;
+        state.files = std::move(files);
+        Result<std::string> prefix = text_prefix(state.files);
+        if (!prefix) return std::move(prefix).error();
+        Binder bind(state.files, *prefix);
+        bind_text_model<Text>(bind, state.weights);
+        if constexpr (C.vision.present()) state.has_vision = bind_vision(state, bind);
+        if constexpr (C.audio.present()) state.has_audio = bind_audio(state, bind);
+        if (ceiling.bytes != most_planned) {  // the file's types may ask for more than the plan
+            const Result<std::size_t> taken = bind.plan();
+            if (!taken) return taken.error();
+            if (auto fits = check_ceiling<Session>(ceiling, *taken, state.files.name()); !fits)
+                return std::move(fits).error();
+        }
+        Result<Arena> memory = bind.finish(progress);
+        if (!memory) return std::move(memory).error();
+        state.files.let_go();
+        state.memory = std::move(*memory);
+        state.ceiling = ceiling.bytes;
+        if constexpr (Text::per_layer > 0) state.find_table();
+        return model;
+    }
+
+    static Result<Gemma4> open_folder(const std::string& folder, const MemoryCeiling& ceiling,
+                                      Progress progress) {
+        const std::size_t planned = memory_plan(ceiling.session, ceiling.threads).weights;
+        if (auto fits = check_ceiling<Session>(ceiling, planned, folder); !fits)
+            return std::move(fits).error();
+        Result<ModelConfig> stored = read_config_file(folder);
+        if (!stored) return std::move(stored).error();
+        if (!(*stored == C)) {
+            const std::string difference = describe_difference(C, *stored);
+            if (!difference.empty())
+                return Error{Errc::mismatch, folder + "/config.json: " + difference};
+        }
+        Result<GenerationConfig> generation = read_generation_config_file(folder);
+        if (!generation) return std::move(generation).error();
+        Result<CheckpointFiles> files = CheckpointFiles::open(folder);
+        if (!files) return std::move(files).error();
+        Result<Gemma4> model = from(std::move(*files), ceiling, progress);
+        if (model) model->state_->generation = std::move(*generation);
+        return model;
+    }
 
     /// Asks for the vision tower's weights, where the files have one; like the audio tower's.
     static bool bind_vision(State& state, Binder& bind) {

@@ -274,7 +274,7 @@ class Binder {
     bool copy(const Want& want, std::byte* base, std::size_t& done, std::size_t total,
               Progress progress) const {
         if (want.pack != nullptr) return pack(want, base, done, total, progress);
-        constexpr std::size_t piece = std::size_t{1} << 21;  // elements: 4 to 8 MB of a file
+        constexpr std::size_t piece = std::size_t{1} << 17;  // elements: 256 or 512 KB of a file
         const StoredTensor& tensor = *want.found.tensor;
         const std::size_t from_size = size_of(tensor.dtype), to_size = size_of(want.dtype);
         for (std::size_t at = 0; at < want.count; at += piece) {

@@ -91,6 +91,11 @@ class CheckpointFiles {
         return {at->tensor, &files_[at->file]};
     }
     [[nodiscard]] std::span<const File> files() const noexcept { return files_; }
+    /// Lets go of what has been read of the mapped files: it need not stay in this program's
+    /// memory.
+    void let_go() const noexcept {
+        for (const File& file : files_) file.map.dont_need(file.map.bytes());
+    }
     /// What was opened, for errors.
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
     /// How many tensors there are in all.
