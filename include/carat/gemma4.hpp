@@ -17,6 +17,7 @@
 #include "carat/checkpoint/text_tensors.hpp"
 #include "carat/checkpoint/vision_tensors.hpp"
 #include "carat/config/model_config.hpp"
+#include "carat/generate/memory_ceiling.hpp"
 #include "carat/generate/sampler.hpp"
 #include "carat/generate/session.hpp"
 #include "carat/model/audio_tower.hpp"
@@ -25,9 +26,11 @@
 #include "carat/model/vision_tower.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -59,36 +62,14 @@ class Gemma4 {
     /// against C, all of a kind in one Error.
     static Result<Gemma4> open(const std::string& path, Progress progress = {},
                                BindOptions options = {}) {
-        const bool is_file = is_gguf_path(path);
-        if (!is_file && !is_gguf_folder(path)) {
-            Result<ModelConfig> stored = read_config_file(path);
-            if (!stored) return std::move(stored).error();
-            const std::string difference = describe_difference(C, *stored);
-            if (!difference.empty())
-                return Error{Errc::mismatch, path + "/config.json: " + difference};
-        }
-        Result<CheckpointFiles> files = CheckpointFiles::open(path);
-        if (!files) return std::move(files).error();
-        GenerationConfig generation;
-        if (files->gguf() != nullptr) {
-            Result<ModelConfig> stored = read_gguf_config(*files);
-            if (!stored) return std::move(stored).error();
-            // Of these the file says nothing.
-            stored->text.hidden_activation = C.text.hidden_activation;
-            stored->text.use_bidirectional_attention = C.text.use_bidirectional_attention;
-            const std::string difference = describe_difference(C, *stored);
-            if (!difference.empty())
-                return Error{Errc::mismatch, files->name() + ": " + difference};
-            generation = read_gguf_generation_config(*files->gguf());
-        }
-        if (files->gguf() == nullptr) {
-            Result<GenerationConfig> read = read_generation_config_file(path);
-            if (!read) return std::move(read).error();
-            generation = *std::move(read);
-        }
-        Result<Gemma4> model = from(std::move(*files), progress, options);
-        if (model) model->state_->generation = std::move(generation);
-        return model;
+        return open(path, MemoryCeiling{}, progress, options);
+    }
+    /// The same below a ceiling, which holds for the sessions as well, each by itself. Bad input:
+    /// also a plan that does not fit (out_of_memory), with what each part takes and what would fit;
+    /// that is known before a file is opened.
+    static Result<Gemma4> open(const std::string& path, const MemoryCeiling& ceiling,
+                               Progress progress = {}, BindOptions options = {}) {
+        return memory_errors([&] { return open_path(path, ceiling, progress, options); });
     }
 
     /// The same from the bytes of one file, safetensors or GGUF, in the caller's memory: weights
@@ -98,37 +79,30 @@ class Gemma4 {
     static Result<Gemma4> view(std::span<const std::byte> bytes, std::string what,
                                std::string_view generation_json = {}, Progress progress = {},
                                BindOptions options = {}) {
-        Result<CheckpointFiles> files = CheckpointFiles::view(bytes, what);
-        if (!files) return std::move(files).error();
-        GenerationConfig generation;
-        if (files->gguf() != nullptr) generation = read_gguf_generation_config(*files->gguf());
-        if (!generation_json.empty()) {
-            Result<GenerationConfig> read = read_generation_config(generation_json, what);
-            if (!read) return std::move(read).error();
-            generation = *std::move(read);
-        }
-        Result<Gemma4> model = from(std::move(*files), progress, options);
-        if (model) model->state_->generation = std::move(generation);
-        return model;
+        return memory_errors([&]() -> Result<Gemma4> {
+            Result<CheckpointFiles> files = CheckpointFiles::view(bytes, what);
+            if (!files) return std::move(files).error();
+            GenerationConfig generation;
+            if (files->gguf() != nullptr) generation = read_gguf_generation_config(*files->gguf());
+            if (!generation_json.empty()) {
+                Result<GenerationConfig> read = read_generation_config(generation_json, what);
+                if (!read) return std::move(read).error();
+                generation = *std::move(read);
+            }
+            Result<Gemma4> model = bound(std::move(*files), MemoryCeiling{}, progress, options);
+            if (model) model->state_->generation = std::move(generation);
+            return model;
+        });
     }
 
     /// The same from files that are open already; no configuration is read.
     static Result<Gemma4> from(CheckpointFiles files, Progress progress = {},
                                BindOptions options = {}) {
-        Gemma4 model;
-        model.state_ = std::make_unique<State>();
-        State& state = *model.state_;
-        state.files = std::move(files);
-        Result<std::string> prefix = text_prefix(state.files);
-        if (!prefix) return std::move(prefix).error();
-        Binder bind(state.files, *prefix, options);
-        bind_text_model<Text>(bind, state.weights);
-        if constexpr (C.vision.present()) state.has_vision = bind_vision(state, bind);
-        if constexpr (C.audio.present()) state.has_audio = bind_audio(state, bind);
-        Result<Arena> memory = bind.finish(progress);
-        if (!memory) return std::move(memory).error();
-        state.memory = std::move(*memory);
-        return model;
+        return from(std::move(files), MemoryCeiling{}, progress, options);
+    }
+    static Result<Gemma4> from(CheckpointFiles files, const MemoryCeiling& ceiling,
+                               Progress progress = {}, BindOptions options = {}) {
+        return memory_errors([&] { return bound(std::move(files), ceiling, progress, options); });
     }
 
     /// Bytes of memory for this model with a session, known before anything is opened; for a
@@ -157,10 +131,17 @@ class Gemma4 {
         return {weights.resident(), weights.mapped(), Session::bytes(options, threads)};
     }
 
-    /// A sequence of tokens for this model. Bad input: as Session::create.
+    /// A sequence of tokens for this model. Bad input: as Session::create; more memory than the
+    /// ceiling that the model was opened with.
     Result<Session> session(ExecutorRef executor, SessionOptions options = {}) const {
+        if (state_->ceiling != most_planned) {
+            const MemoryCeiling ceiling{state_->ceiling, options, executor.concurrency()};
+            auto fits = check_ceiling<Session>(ceiling, memory_bytes(), state_->files.name());
+            if (!fits) return std::move(fits).error();
+        }
         return Session::create(state_->weights, executor, options,
-                               C.multimodal ? &C_tokens : nullptr);
+                               C.multimodal ? &C_tokens : nullptr,
+                               {&State::rows_read, state_.get()});
     }
 
     /// Soft tokens of pictures, one after the other, as make_patches() cuts them; video frames are
@@ -271,6 +252,7 @@ class Gemma4 {
                 hash.add(t.span().first(sample));
                 hash.add(t.span().subspan((t.bytes - sample) / 2, sample));
             }
+        state_->files.let_go();
         return hash.value();
     }
 
@@ -301,8 +283,100 @@ class Gemma4 {
         [[no_unique_address]] AudioWeights audio;
         bool has_vision = false, has_audio = false;
         GenerationConfig generation;
+        std::size_t ceiling = most_planned;
+        const MappedFile* table_file = nullptr;  ///< that the per-layer table lies in, if in one
+        std::span<const std::byte> table{};
+        mutable std::atomic<std::size_t> table_rows{0};  ///< read since its pages last went
+
+        void find_table() {
+            const auto& rows = weights.per_layer.embed_tokens_per_layer;
+            if constexpr (requires { rows.bytes(); }) {
+                table = rows.bytes();
+            } else {
+                table = std::as_bytes(std::span(rows.data(), rows.size()));
+            }
+            for (const CheckpointFiles::File& file : files.files()) {
+                const std::span<const std::byte> bytes = file.map.bytes();
+                const std::less_equal<const std::byte*> before;
+                if (!bytes.empty() && before(bytes.data(), table.data()) &&
+                    before(table.data() + table.size(), bytes.data() + bytes.size()))
+                    table_file = &file.map;
+            }
+        }
+        /// Lets the table's pages go, once rows may have brought in a megabyte of them: a row
+        /// touches a few pages, and the system maps 64 KB around each.
+        static void rows_read(const void* self, std::size_t rows) {
+            const State& s = *static_cast<const State*>(self);
+            if (s.table_file == nullptr) return;
+            constexpr std::size_t most = 8;
+            if (s.table_rows.fetch_add(rows, std::memory_order_relaxed) + rows < most) return;
+            s.table_rows.store(0, std::memory_order_relaxed);
+            s.table_file->dont_need(s.table);
+        }
     };
     Gemma4() = default;
+
+    static Result<Gemma4> bound(CheckpointFiles files, const MemoryCeiling& ceiling,
+                                Progress progress, const BindOptions& options) {
+        Gemma4 model;
+        model.state_ = std::make_unique<State>();
+        State& state = *model.state_;
+        state.files = std::move(files);
+        Result<std::string> prefix = text_prefix(state.files);
+        if (!prefix) return std::move(prefix).error();
+        Binder bind(state.files, *prefix, options);
+        bind_text_model<Text>(bind, state.weights);
+        if constexpr (C.vision.present()) state.has_vision = bind_vision(state, bind);
+        if constexpr (C.audio.present()) state.has_audio = bind_audio(state, bind);
+        if (ceiling.bytes != most_planned) {  // the file's types may ask for more than the plan
+            const Result<std::size_t> taken = bind.plan();
+            if (!taken) return taken.error();
+            if (auto fits = check_ceiling<Session>(ceiling, *taken, state.files.name()); !fits)
+                return std::move(fits).error();
+        }
+        Result<Arena> memory = bind.finish(progress);
+        if (!memory) return std::move(memory).error();
+        state.files.let_go();
+        state.memory = std::move(*memory);
+        state.ceiling = ceiling.bytes;
+        if constexpr (Text::per_layer > 0) state.find_table();
+        return model;
+    }
+
+    static Result<Gemma4> open_path(const std::string& path, const MemoryCeiling& ceiling,
+                                    Progress progress, const BindOptions& options) {
+        const std::size_t planned = memory_plan(ceiling.session, ceiling.threads).weights;
+        if (auto fits = check_ceiling<Session>(ceiling, planned, path); !fits)
+            return std::move(fits).error();
+        if (!is_gguf_path(path) && !is_gguf_folder(path)) {
+            Result<ModelConfig> stored = read_config_file(path);
+            if (!stored) return std::move(stored).error();
+            const std::string difference = describe_difference(C, *stored);
+            if (!difference.empty())
+                return Error{Errc::mismatch, path + "/config.json: " + difference};
+        }
+        Result<CheckpointFiles> files = CheckpointFiles::open(path);
+        if (!files) return std::move(files).error();
+        GenerationConfig generation;
+        if (files->gguf() != nullptr) {
+            Result<ModelConfig> stored = read_gguf_config(*files);
+            if (!stored) return std::move(stored).error();
+            // Of these the file says nothing.
+            stored->text.hidden_activation = C.text.hidden_activation;
+            stored->text.use_bidirectional_attention = C.text.use_bidirectional_attention;
+            const std::string difference = describe_difference(C, *stored);
+            if (!difference.empty())
+                return Error{Errc::mismatch, files->name() + ": " + difference};
+            generation = read_gguf_generation_config(*files->gguf());
+        } else {
+            Result<GenerationConfig> read = read_generation_config_file(path);
+            if (!read) return std::move(read).error();
+            generation = *std::move(read);
+        }
+        Result<Gemma4> model = bound(std::move(*files), ceiling, progress, options);
+        if (model) model->state_->generation = std::move(generation);
+        return model;
+    }
 
     /// Asks for the vision tower's weights, where the files have one; like the audio tower's.
     static bool bind_vision(State& state, Binder& bind) {

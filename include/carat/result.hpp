@@ -5,6 +5,8 @@
 /// exists only where exceptions do; everything else works without them.
 #pragma once
 
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <variant>
@@ -105,5 +107,23 @@ class [[nodiscard]] Result<void> {
     Error error_;
     bool failed_ = false;
 };
+
+/// f() with the standard library's complaints about memory as errors, for the doors that strangers'
+/// files come through. Without exceptions an allocation that fails ends the program, as everywhere
+/// in the standard library.
+template <class F>
+auto memory_errors(F&& f) -> decltype(f()) {
+#if defined(__cpp_exceptions)
+    try {
+        return f();
+    } catch (const std::bad_alloc&) {
+        return Error{Errc::out_of_memory, "out of memory"};  // short enough not to need any
+    } catch (const std::length_error&) {
+        return Error{Errc::out_of_memory, "too long"};
+    }
+#else
+    return f();
+#endif
+}
 
 }  // namespace carat

@@ -50,11 +50,13 @@ void check_embedding(const std::string& model) {
     const typename Embedding::Scratch none{};
     ThreadPool pool(2);
     const auto part = [&](std::size_t first, std::size_t count, std::vector<float>& to) {
-        Embedding{}.forward(w, rows, first, count, static_cast<float>(C.rms_norm_eps),
-                            Rows<float, all>(to.data(), ids.size()), none, pool, true,
-                            [&](std::size_t t, std::size_t l, float* ple) {
-                                Embedding::add_token_part(w, ids[t], l, ple);
-                            });
+        Embedding{}.forward(
+            w, rows, first, count, static_cast<float>(C.rms_norm_eps),
+            Rows<float, all>(to.data(), ids.size()), none, pool, true,
+            [&](std::size_t t, std::size_t l, float* ple) {
+                Embedding::add_token_part(w, ids[t], l, ple);
+            },
+            [](std::size_t) {});
     };
     part(0, layers, out);
     text.check("per_layer_inputs", out);
@@ -112,11 +114,13 @@ TEST_CASE(
     Serial serial;
     const auto inputs = [&](bool has_tokens) {
         std::array<float, 2> out{};
-        Embedding{}.forward(w, Rows<const float, 4>(x.data(), 1u), 0, 1, 1e-6f,
-                            Rows<float, 2>(out.data(), 1u), {}, serial, has_tokens,
-                            [&](std::size_t, std::size_t l, float* ple) {
-                                Embedding::add_token_part(w, 0, l, ple);
-                            });
+        Embedding{}.forward(
+            w, Rows<const float, 4>(x.data(), 1u), 0, 1, 1e-6f, Rows<float, 2>(out.data(), 1u), {},
+            serial, has_tokens,
+            [&](std::size_t, std::size_t l, float* ple) {
+                Embedding::add_token_part(w, 0, l, ple);
+            },
+            [](std::size_t) {});
         return out;
     };
     CHECK(std::abs(inputs(true)[0] - 0.7f) < 1e-6f);

@@ -354,10 +354,10 @@ class Binder {
         return order;
     }
 
-    /// Pieces of 4 to 8 MB of a file, in its order, so that memory peaks at the plan: each lets go
+    /// Pieces of half a megabyte or one of a file, in its order, so that memory peaks at the plan: each lets go
     /// of its source behind itself.
     [[nodiscard]] std::vector<Job> cut_into_jobs() const {
-        constexpr std::size_t piece = std::size_t{1} << 21;  // values; a whole number of any blocks
+        constexpr std::size_t piece = std::size_t{1} << 18;  // values; a whole number of any blocks
         std::vector<Job> jobs;
         for (const std::size_t i : copied_in_file_order()) {
             const Want& want = wants_[i];

@@ -105,6 +105,11 @@ class CheckpointFiles {
     [[nodiscard]] std::span<const File> files() const noexcept { return files_; }
     /// The head of the GGUF file that the text model is in; null where it is in none.
     [[nodiscard]] const Gguf* gguf() const noexcept { return gguf_ ? &*gguf_ : nullptr; }
+    /// Lets go of what has been read of the mapped files: it need not stay in this program's
+    /// memory.
+    void let_go() const noexcept {
+        for (const File& file : files_) file.map.dont_need(file.map.bytes());
+    }
     /// What was opened, for errors.
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
     /// How many tensors there are in all.

@@ -62,12 +62,29 @@ class Session {
         return plan.bytes();
     }
 
+    /// The same by what each part is for: caches grow with the context, scratch with the chunk and
+    /// the workers.
+    struct Bytes {
+        std::size_t cache, scratch, rest;
+    };
+    static constexpr Bytes bytes_by_part(SessionOptions options, std::size_t workers) {
+        if (options.context_tokens > most_context_tokens) return {most_planned, 0, 0};
+        options = clamped(options);
+        MemoryPlan cache, scratch;
+        Model::Cache::take(cache, options.context_tokens, options.chunk_tokens);
+        Model::Scratch::take(scratch, options.context_tokens, options.chunk_tokens, workers);
+        const std::size_t both = cache.bytes() + scratch.bytes();
+        return {cache.bytes(), scratch.bytes(), bytes(options, workers) - both};
+    }
+
     /// `weights` and the executor's object must outlive the session. `tokens` are the placeholder
-    /// ids of a multimodal model, nullptr for a text-only one. Bad input: a context or a chunk of 0
+    /// ids of a multimodal model, nullptr for a text-only one; `rows_read` is told when rows of the
+    /// per-layer table have been read. Bad input: a context or a chunk of 0
     /// (invalid_argument), memory that the system refuses (out_of_memory).
     static Result<Session> create(const typename Model::Weights& weights, ExecutorRef executor,
                                   SessionOptions options = {},
-                                  const MediaTokens* placeholders = nullptr) {
+                                  const MediaTokens* placeholders = nullptr,
+                                  RowsRead rows_read = {}) {
         if (options.context_tokens == 0 || options.chunk_tokens == 0)
             return Error{Errc::invalid_argument,
                          "context_tokens and chunk_tokens must be at least 1"};
@@ -77,6 +94,7 @@ class Session {
                              ", expected at most " + std::to_string(most_context_tokens)};
         options = clamped(options);
         Session s(weights, executor, options);
+        s.rows_read_ = rows_read;
         if (placeholders != nullptr) {
             s.placeholders_ = *placeholders;
             s.multimodal_ = true;
@@ -116,6 +134,7 @@ class Session {
             call.keep = everything ? n : logits;
             call.packed = packed;
             call.row = done;
+            call.rows_read = rows_read_;
             overwrite(seen_ + n);
             const auto part = [&](std::size_t layer, std::size_t layers) {
                 return progress(done * layers + n * layer, tokens * layers);
@@ -247,8 +266,8 @@ class Session {
 
     /// Another session that remembers the same, and goes its own way. Bad input: as create.
     Result<Session> fork() const requires can_save {
-        Result<Session> other =
-            create(*weights_, executor_, options_, multimodal_ ? &placeholders_ : nullptr);
+        Result<Session> other = create(*weights_, executor_, options_,
+                                       multimodal_ ? &placeholders_ : nullptr, rows_read_);
         if (!other) return other;
         other->seen_ = seen_;
         other->oldest_ = oldest_;
@@ -469,6 +488,7 @@ class Session {
     ExecutorRef executor_;
     SessionOptions options_;
     MediaTokens placeholders_{};
+    RowsRead rows_read_{};
     bool multimodal_ = false, masked_ = false;
     std::size_t seen_ = 0;
     std::size_t oldest_ = 0;  ///< sliding layers still have the keys from this index on

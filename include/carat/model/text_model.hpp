@@ -19,6 +19,16 @@
 namespace carat {
 inline namespace HWY_NAMESPACE {
 
+/// Told how many rows of a table have been read, by whom the table belongs to: it may lie in a file
+/// whose pages are to go again.
+struct RowsRead {
+    void (*tell)(const void* owner, std::size_t rows) = nullptr;
+    const void* owner = nullptr;
+    void operator()(std::size_t rows) const {
+        if (tell != nullptr) tell(owner, rows);
+    }
+};
+
 /// The tokens of one call, as ids or as embeddings, and what is known about them. Nothing here is
 /// checked: Session does.
 template <TextConfig C>
@@ -36,6 +46,7 @@ struct TextInput {
     std::span<const std::int32_t> positions;      ///< [tokens]
     std::span<const std::uint8_t> token_types{};  ///< nn::TokenType values [tokens]
     std::span<const std::uint8_t> key_mask{};     ///< by cache index [seen + tokens], 0: padding
+    RowsRead rows_read{};                         ///< told of rows of the per-layer table
     std::size_t row = 0;   ///< of the first token in what the caller passed, for taps
     bool packed = false;   ///< a break in the positions starts a sequence of its own
     std::size_t keep = 1;  ///< how many of the last tokens the caller wants results for
@@ -257,13 +268,12 @@ struct TextModel {
             const auto part = [&](std::size_t first, std::size_t rows, std::size_t layer,
                                   std::size_t count) {
                 if (rows == 0 || count == 0) return;
-                PerLayerEmbedding{}.forward(w.per_layer, s.x.rows(first, rows), layer, count,
-                                            static_cast<float>(C.rms_norm_eps),
-                                            s.ple.rows(first, rows), s.per_layer_embedding,
-                                            executor, !in.no_per_layer_tokens,
-                                            [&](std::size_t t, std::size_t l, float* ple) {
-                                                add_token(first + t, l, ple);
-                                            });
+                PerLayerEmbedding{}.forward(
+                    w.per_layer, s.x.rows(first, rows), layer, count,
+                    static_cast<float>(C.rms_norm_eps), s.ple.rows(first, rows),
+                    s.per_layer_embedding, executor, !in.no_per_layer_tokens,
+                    [&](std::size_t t, std::size_t l, float* ple) { add_token(first + t, l, ple); },
+                    in.rows_read);
             };
             const std::size_t tokens = in.tokens();
             part(0, tokens, 0, first_shared);

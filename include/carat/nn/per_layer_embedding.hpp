@@ -15,6 +15,7 @@
 #include "carat/simd/norm.hpp"
 #include "carat/tensor/stored_blocks.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -51,6 +52,8 @@ struct PerLayerEmbedding {
         }
     };
 
+    static constexpr std::size_t rows_at_once = 8;  ///< of the table, before rows_done is told
+
     /// The part of a token: ple [width] += its scaled row of the table, slice `layer`.
     static void add_token_part(const Weights& w, std::int32_t id, std::size_t layer, float* ple) {
         const auto row = static_cast<std::size_t>(id);
@@ -60,18 +63,19 @@ struct PerLayerEmbedding {
 
     /// Combined inputs of the layers [first, first + count), out [tokens, count · width] at a
     /// stride of layers · width. x [tokens, hidden] is the layer-0 input; tokens(t, layer, out)
-    /// writes the token part.
-    template <class AddToken>
+    /// writes the token part; rows_done(n) is told of every few tokens whose rows have been read.
+    template <class AddToken, class RowsDone>
     void forward(const Weights& w, Rows<const float, hidden> x, std::size_t first,
                  std::size_t count, float eps, Rows<float, layers * width> out, const Scratch& s,
-                 ExecutorRef executor, bool has_tokens, const AddToken& add_token) const {
+                 ExecutorRef executor, bool has_tokens, const AddToken& add_token,
+                 const RowsDone& rows_done) const {
         const auto input = s.input(x, executor);
         parallel_for(executor, count * width, row_grain, [&](std::size_t begin, std::size_t end) {
             simd::matmul(w.per_layer_model_projection, first * width + begin, first * width + end,
                          input, out.data() + first * width + begin, layers * width);
         });
         const float context_scale = 1.0f / std::sqrt(static_cast<float>(hidden));
-        for_rows(executor, x.rows(), [&](std::size_t t) {
+        const auto combine = [&](std::size_t t) {
             for (std::size_t l = first; l < first + count; ++l) {
                 float* ple = out.row(t).data() + l * width;
                 simd::scale(ple, context_scale, width);
@@ -80,7 +84,12 @@ struct PerLayerEmbedding {
                 add_token(t, l, ple);
                 simd::scale(ple, 0.70710678118654752f, width);
             }
-        });
+        };
+        for (std::size_t t = 0; t < x.rows(); t += rows_at_once) {
+            const std::size_t rows = std::min(rows_at_once, x.rows() - t);
+            for_rows(executor, rows, [&](std::size_t r) { combine(t + r); });
+            rows_done(rows);
+        }
     }
 };
 

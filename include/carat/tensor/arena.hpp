@@ -88,7 +88,10 @@ class Arena {
         map_size_ = size + page;
         const auto address = reinterpret_cast<std::uintptr_t>(p);
         data_ = static_cast<std::byte*>(p) + ((page - address % page) % page);
-        ::madvise(data_, size, MADV_HUGEPAGE);
+        // Whole huge pages only: one at the end would be memory that no plan knows of.
+        const std::size_t whole = bytes / page * page;
+        if (whole > 0) ::madvise(data_, whole, MADV_HUGEPAGE);
+        if (size > whole) ::madvise(data_ + whole, size - whole, MADV_NOHUGEPAGE);
 #else
         data_ =
             static_cast<std::byte*>(::operator new (size, std::align_val_t{page}, std::nothrow));

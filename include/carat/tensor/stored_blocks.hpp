@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <cstring>
 
 namespace carat {
@@ -212,6 +213,9 @@ class StoredRows {
 
     [[nodiscard]] const std::byte* data() const { return data_; }
     [[nodiscard]] DType type() const { return type_; }
+    [[nodiscard]] std::span<const std::byte> bytes() const {
+        return {data_, data_ != nullptr ? rows * stored_bytes(type_, width) : 0};
+    }
     [[nodiscard]] explicit operator bool() const { return data_ != nullptr; }
 
     /// f(i, values, n) for the values [first, first + count) of a row, piece by piece: values[0] is

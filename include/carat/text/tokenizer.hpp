@@ -53,33 +53,11 @@ class Tokenizer {
 
     /// From a model's folder: `tokenizer.json`, or `tokenizer.model` where there is none, and
     /// `tokenizer_config.json` where there is one; or from the metadata of a GGUF file, if the path
-    /// ends in ".gguf". Errors name the file and what was expected of it.
-    [[nodiscard]] static Result<Tokenizer> open(const std::string& folder) {
-        if (folder.ends_with(".gguf")) {
-            auto v = read_tokenizer_gguf_file(folder);
-            if (!v) return std::move(v).error();
-            return build(*v, folder);
-        }
-        const std::string json = path_in(folder, "tokenizer.json");
-        const std::string model = path_in(folder, "tokenizer.model");
-        const std::string config = path_in(folder, "tokenizer_config.json");
-        const bool from_json = file_exists(json);
-        if (!from_json && !file_exists(model)) {
-            return Error{Errc::io,
-                         folder + ": no tokenizer, expected tokenizer.json or tokenizer.model"};
-        }
-        auto text = read_file(from_json ? json : model);
-        if (!text) return std::move(text).error();
-        auto v =
-            from_json ? read_tokenizer_json(*text, json) : read_sentencepiece_proto(*text, model);
-        if (!v) return std::move(v).error();
-        if (file_exists(config)) {
-            auto config_text = read_file(config);
-            if (!config_text) return std::move(config_text).error();
-            if (auto done = apply_tokenizer_config(*v, *config_text, config); !done)
-                return std::move(done).error();
-        }
-        return build(*v, from_json ? json : model);
+    /// ends in ".gguf". Errors name the file and what was expected of it. Memory that the system
+    /// refuses is one of them while a file is read; sentencepiece, which then gets the vocabulary,
+    /// ends the program.
+    [[nodiscard]] static Result<Tokenizer> open(const std::string& path) {
+        return memory_errors([&] { return open_path(path); });
     }
 
     /// From the text of a `tokenizer.json`.
@@ -209,6 +187,33 @@ class Tokenizer {
     Tokenizer() = default;
 
     /// From a vocabulary that has been checked.
+    static Result<Tokenizer> open_path(const std::string& folder) {
+        if (folder.ends_with(".gguf")) {
+            auto v = read_tokenizer_gguf_file(folder);
+            if (!v) return std::move(v).error();
+            return build(*v, folder);
+        }
+        const std::string json = path_in(folder, "tokenizer.json");
+        const std::string model = path_in(folder, "tokenizer.model");
+        const std::string config = path_in(folder, "tokenizer_config.json");
+        const bool from_json = file_exists(json);
+        if (!from_json && !file_exists(model)) {
+            return Error{Errc::io,
+                         folder + ": no tokenizer, expected tokenizer.json or tokenizer.model"};
+        }
+        auto text = read_file(from_json ? json : model);
+        if (!text) return std::move(text).error();
+        auto v =
+            from_json ? read_tokenizer_json(*text, json) : read_sentencepiece_proto(*text, model);
+        if (!v) return std::move(v).error();
+        if (file_exists(config)) {
+            auto config_text = read_file(config);
+            if (!config_text) return std::move(config_text).error();
+            if (auto done = apply_tokenizer_config(*v, *config_text, config); !done)
+                return std::move(done).error();
+        }
+        return build(*v, from_json ? json : model);
+    }
     static Result<Tokenizer> build(const Vocabulary& v, std::string source) {
         Tokenizer t;
         t.source_ = std::move(source);

@@ -1,0 +1,98 @@
+// Opening under a ceiling: what does not fit is told part by part, and what is told to fit does.
+#include "carat/gemma4.hpp"
+#include "support/fixture.hpp"
+
+#include <doctest/doctest.h>
+
+#include <carat/models/e2b_mini.hpp>
+#include <string>
+
+namespace carat::test {
+namespace {
+
+using Gemma = Gemma4<models::e2b_mini>;
+
+/// The number behind `name = ` in the line of a text that starts with `line`, 0 if there is none.
+std::size_t number_in(const std::string& text, const std::string& line, const std::string& name) {
+    const std::size_t start = text.find("\n  " + line);
+    if (start == std::string::npos) return 0;
+    const std::string part = text.substr(start, text.find('\n', start + 1) - start);
+    const std::size_t at = part.rfind(name + " = ");
+    return at == std::string::npos ? 0 : std::stoul(part.substr(at + name.size() + 3));
+}
+
+TEST_CASE("a model opens where its plan fits, to the byte") {
+    const SessionOptions options{.context_tokens = 2048, .chunk_tokens = 256};
+    const std::size_t planned = Gemma::memory_plan(options, 2).resident();
+    CHECK(Gemma::open(fixture_path("e2b-mini"), {planned, options, 2}));
+    const auto refused = Gemma::open(fixture_path("e2b-mini"), {planned - 1, options, 2});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Errc::out_of_memory);
+}
+
+TEST_CASE("a plan that does not fit says what each part takes, and what is said to fit fits") {
+    const SessionOptions options{.context_tokens = 4096, .chunk_tokens = 512};
+    const std::size_t planned = Gemma::memory_plan(options, 8).resident();
+    const std::size_t weights = Gemma::memory_plan(options, 8).weights;
+    std::size_t contexts = 0, chunks = 0, threads = 0, together = 0;
+    for (std::size_t ceiling = planned - 1; ceiling > weights;
+         ceiling -= (planned - weights) / 40) {
+        const auto model = Gemma::open(fixture_path("e2b-mini"), {ceiling, options, 8});
+        REQUIRE_FALSE(model);
+        const std::string& text = model.error().text;
+        CAPTURE(text);
+        CHECK(text.find("weights: " + std::to_string(weights) + " bytes") != std::string::npos);
+        const auto fits = [&](std::size_t context, std::size_t chunk, std::size_t n) {
+            return Gemma::memory_plan({context, chunk}, n).resident() <= ceiling;
+        };
+        if (const std::size_t n = number_in(text, "cache", "context_tokens"); n < 4096 && n > 0) {
+            CHECK(fits(n, 512, 8));
+            ++contexts;
+        }
+        if (const std::size_t n = number_in(text, "scratch", "chunk_tokens"); n < 512 && n > 0) {
+            CHECK(fits(4096, n, 8));
+            ++chunks;
+        }
+        if (const std::size_t n = number_in(text, "threads", "threads"); n < 8 && n > 0) {
+            CHECK(fits(4096, 512, n));
+            ++threads;
+        }
+        if (const std::size_t n = number_in(text, "together", "context_tokens"); n > 0) {
+            CHECK(fits(n, 32, 1));
+            ++together;
+        }
+    }
+    CHECK(contexts > 0);
+    CHECK(chunks > 0);
+    CHECK(threads + together > 0);
+    const auto nothing = Gemma::open(fixture_path("e2b-mini"), {1000, options, 8});
+    REQUIRE_FALSE(nothing);
+    CHECK(nothing.error().text.find("a smaller weight format") != std::string::npos);
+    CHECK(nothing.error().text.find("no context, chunk or number of threads") != std::string::npos);
+}
+
+TEST_CASE("the ceiling holds for sessions too") {
+    const SessionOptions options{.context_tokens = 128, .chunk_tokens = 16};
+    const auto model =
+        Gemma::open(fixture_path("e2b-mini"), {Gemma::memory_plan(options).resident(), options});
+    REQUIRE(model);
+    Serial serial;
+    CHECK(model->session(serial, options));
+    const auto longer = model->session(serial, {.context_tokens = 4096, .chunk_tokens = 16});
+    REQUIRE_FALSE(longer);
+    CHECK(longer.error().code == Errc::out_of_memory);
+    CHECK(longer.error().text.find("context_tokens = 4096") != std::string::npos);
+}
+
+TEST_CASE("the parts of a session's plan make up its whole") {
+    for (const std::size_t context : {1u, 100u, 4096u})
+        for (const std::size_t chunk : {1u, 64u, 512u}) {
+            const auto part = Gemma::Session::bytes_by_part({context, chunk}, 3);
+            CHECK(part.cache + part.scratch + part.rest ==
+                  Gemma::Session::bytes({context, chunk}, 3));
+            CHECK(part.rest < 100'000);
+        }
+}
+
+}  // namespace
+}  // namespace carat::test

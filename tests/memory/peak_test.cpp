@@ -1,0 +1,101 @@
+// What a model really takes, beside its plan.
+#include "carat/gemma4.hpp"
+#include "carat/parallel/executor.hpp"
+#include "support/fixture.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <carat/models/pocket.hpp>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#include <malloc.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace carat::test {
+namespace {
+
+using Gemma = Gemma4<models::pocket>;
+constexpr SessionOptions options{.context_tokens = 1024, .chunk_tokens = 256};
+
+/// A line of /proc/self/status in bytes.
+std::size_t status(const char* name) {
+    std::FILE* file = std::fopen("/proc/self/status", "r");
+    if (file == nullptr) return 0;
+    char line[256];
+    std::size_t kilobytes = 0;
+    while (std::fgets(line, sizeof line, file) != nullptr)
+        if (std::strncmp(line, name, std::strlen(name)) == 0)
+            std::sscanf(line + std::strlen(name), " %zu", &kilobytes);
+    std::fclose(file);
+    return 1024 * kilobytes;
+}
+/// The peak so far becomes what is there now.
+bool reset_peak() {
+    std::FILE* file = std::fopen("/proc/self/clear_refs", "w");
+    if (file == nullptr) return false;
+    const bool written = std::fputs("5", file) >= 0;
+    return std::fclose(file) == 0 && written;
+}
+
+/// Opens the model, fills the context with a long prompt and answers. What it took by plan.
+std::size_t run() {
+    const auto model = Gemma::open(CARAT_SOURCE_DIR "/examples/pocket");
+    if (!model) return 0;
+    Serial serial;
+    auto session = model->session(serial, options);
+    if (!session) return 0;
+    std::vector<std::int32_t> ids(960);
+    for (std::size_t i = 0; i < ids.size(); ++i)
+        ids[i] = static_cast<std::int32_t>(7 + i * 2654435761u % (Gemma::Text::vocab - 7));
+    if (!session->append(ids)) return 0;
+    for (const std::int32_t id : std::span(ids).first(60))
+        if (!session->append(std::span(&id, 1))) return 0;
+    return model->memory_bytes() + session->memory_bytes();
+}
+
+TEST_CASE("pocket's peak is its plan and less than two megabytes more") {
+    // What is more: rows of the per-layer table, a megabyte at most, headers of the files, the
+    // heap.
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {  // a process of its own, warm: code and heap are there before
+        std::array<std::size_t, 3> told{};
+        told[0] = run();
+        ::malloc_trim(0);
+        if (reset_peak()) {
+            told[1] = status("VmRSS:");
+            run();
+            told[2] = status("VmHWM:");
+        }
+        const bool written = ::write(ends[1], told.data(), sizeof told) == sizeof told;
+        ::_exit(written ? 0 : 1);
+    }
+    std::array<std::size_t, 3> told{};  // planned, before, peak
+    REQUIRE(::read(ends[0], told.data(), sizeof told) == sizeof told);
+    ::waitpid(child, nullptr, 0);
+    ::close(ends[0]);
+    ::close(ends[1]);
+    const auto [planned, base, peak] = told;
+    REQUIRE(planned > 0);
+    constexpr auto plan = Gemma::memory_plan(options);
+    CHECK(plan.resident() == planned);
+    if (base == 0 || peak == 0) {
+        MESSAGE("this system does not tell a process's peak: nothing is compared");
+        return;
+    }
+    MESSAGE("planned " << planned << ", measured " << peak - base);
+    CHECK(static_cast<double>(peak - base) <= static_cast<double>(planned) + (1 << 21));
+    CHECK(static_cast<double>(peak - base) >= 0.98 * static_cast<double>(planned));
+}
+
+}  // namespace
+}  // namespace carat::test
+#endif
