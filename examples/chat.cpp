@@ -26,7 +26,9 @@
 namespace {
 
 struct Arguments {
-    std::string model, prompt, system, tools, messages;
+    std::string model, prompt, system, tools, messages, schema, regex;
+    std::vector<std::string> choices;
+    bool constrain_tools = false;
     std::vector<std::string> images, audios, videos;
     double fps = 0;
     std::size_t max_soft_tokens = 0;
@@ -277,6 +279,18 @@ class Program {
     carat::ChatTurn last_;
 };
 
+carat::Result<carat::AnswerShape> shape(const Arguments& a) {
+    using Shape = carat::AnswerShape;
+    if (!a.schema.empty()) {
+        auto text = carat::read_file(a.schema);
+        if (!text) return std::move(text).error();
+        return Shape::json(*std::move(text));
+    }
+    if (!a.regex.empty()) return Shape::regex(a.regex);
+    if (!a.choices.empty()) return Shape::choices(a.choices);
+    return a.constrain_tools ? Shape::calls() : Shape{};
+}
+
 carat::Result<void> chat(const Arguments& a) {
     auto talk = first_messages(a);
     if (!talk) return talk.error();
@@ -298,6 +312,9 @@ carat::Result<void> chat(const Arguments& a) {
          .sampling = sampling(*model, a)});
     if (!chat) return chat.error();
     chat->start_with(*std::move(talk));
+    const auto form = shape(a);
+    if (!form) return form.error();
+    if (auto bound = chat->answer_as(*form); !bound) return bound;
     Program program(a, *chat, load_ms, model->memory_bytes() + chat->session().memory_bytes());
     const std::string folder = a.messages.empty() ? "." : folder_of(a.messages);
     chat->set_media_reader(MediaFiles<Model>(*model, a.model, folder, pool, a.max_soft_tokens));
@@ -337,6 +354,16 @@ int main(int argc, char** argv) {
     app.add_flag("--think", a.think, "let the model think before it answers");
     app.add_option("--tools", a.tools, "functions the model may call: a JSON array")
         ->type_name("FILE");
+    auto* forms = app.add_option_group("form of the answers");
+    forms->require_option(0, 1);
+    forms->add_option("--schema", a.schema, "answers are JSON that satisfies a JSON schema")
+        ->type_name("FILE");
+    forms->add_option("--regex", a.regex, "answers match a regular expression")->type_name("TEXT");
+    forms->add_option("--choice", a.choices, "answers are one of these; give it several times")
+        ->type_name("TEXT")
+        ->allow_extra_args(false);
+    forms->add_flag("--constrain-tools", a.constrain_tools,
+                    "calls are of declared tools, with arguments of the declared types");
     app.add_option("--messages", a.messages, "a conversation to go on with: {\"messages\": [...]}")
         ->type_name("FILE");
     app.add_flag("--greedy", a.greedy, "always the most probable token");

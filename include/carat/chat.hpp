@@ -10,6 +10,7 @@
 #include "carat/checkpoint/fnv1a.hpp"
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/checkpoint/unfinished_file.hpp"
+#include "carat/constrain/answer_shape.hpp"
 #include "carat/generate/generate.hpp"
 #include "carat/json_writer.hpp"
 #include "carat/text/chat_encode.hpp"
@@ -141,6 +142,19 @@ class Chat {
     void set_media_reader(MediaReader reader) { read_media_ = std::move(reader); }
     /// What the following answers are bound to. The filter's object must outlive them.
     void set_filter(TokenFilter filter) { filter_ = filter; }
+    /// The form of the following answers: they satisfy a schema, match an expression, are one of
+    /// several texts, or call only the tools declared so far, with right arguments. They do so also
+    /// where the token limit ends them; a limit that is too small for it is an error of reply().
+    /// AnswerShape{} lifts it. Goes before a filter. Bad input: what make_constraint refuses.
+    Result<void> answer_as(const AnswerShape& shape) {
+        constraint_.reset();
+        if (shape.kind == AnswerShape::Kind::free) return {};
+        if (!tokens_) tokens_ = constrain::TokenTrie::of(*tokenizer_);
+        auto made = make_constraint(shape, tokens_, talk_.tools());
+        if (!made) return std::move(made).error();
+        constraint_ = *std::move(made);
+        return {};
+    }
 
     // ---- what the model says
 
@@ -203,6 +217,8 @@ class Chat {
         other.held_ = held_;
         other.read_media_ = read_media_;
         other.media_ = media_;
+        other.tokens_ = tokens_;
+        other.constraint_ = constraint_;
         return other;
     }
 
@@ -476,7 +492,7 @@ class Chat {
         held_ = p;
         answer_->generation.emplace(session_, sampler_,
                                     GenerateOptions{max_tokens, model_->generation().eos_token_ids},
-                                    filter_);
+                                    constraint_ ? TokenFilter(*constraint_) : filter_);
         auto done = answer_->generation->read(in, progress);
         if (!done) {
             held_.resize(session_.size());
@@ -505,6 +521,16 @@ class Chat {
             answer_->turn.stop = StopReason::context_full;
             answer_->over = true;
             return {};
+        }
+        if (constraint_) {
+            const std::size_t room = std::min(settings_.max_tokens, context - p->ids.size() + 1);
+            const auto start = p->in_thought                      ? OutputStart::in_thought
+                               : settings_.format.enable_thinking ? OutputStart::may_think
+                                                                  : OutputStart::answer;
+            if (auto begun = constraint_->begin(room, start); !begun) {
+                answer_.reset();
+                return begun;
+            }
         }
         SamplerOptions sampling = settings_.sampling.value_or(model_->sampler_options());
         sampling.seed += replies_;  // an answer that is asked for again may be another one
@@ -607,6 +633,8 @@ class Chat {
     std::uint64_t replies_ = 0;
     Held held_;
     TokenFilter filter_;
+    std::shared_ptr<const constrain::TokenTrie> tokens_;  // once a constraint needs it
+    std::optional<Constraint> constraint_;
     MediaReader read_media_;
     std::map<std::string, HeldMedium> media_;  // by their parts as JSON
     std::unique_ptr<Answer> answer_;

@@ -206,3 +206,29 @@ TEST_CASE("a medium stands in the prompt as its reader says, and is known again 
     CHECK(other.reused < 6);
     CHECK(reads == 2);
 }
+
+TEST_CASE("answers have the form that was asked for, at any limit, and in a fork") {
+    auto chat = chat_with();
+    REQUIRE(chat.answer_as(AnswerShape::json(
+        R"({"type":"object","properties":{"capital":{"type":"string"},"n":{"type":"integer"}},
+            "required":["capital","n"],"additionalProperties":false})")));
+    auto other = chat.fork();
+    REQUIRE(other);
+    for (const std::size_t limit : {std::size_t{60}, std::size_t{24}}) {
+        for (auto* c : {&chat, &*other}) {
+            c->settings().max_tokens = limit;
+            c->user("What is the capital of France?");
+            const ChatTurn turn = reply(*c);
+            const auto value = parse_json(turn.reply.content, "answer");
+            REQUIRE_MESSAGE(value, turn.reply.content);
+            CHECK(json::string(json::find(*value, "capital")));
+            CHECK(json::integer(json::find(*value, "n")));
+        }
+    }
+    chat.settings().max_tokens = 2;
+    CHECK_FALSE(chat.user("And of Spain?").reply([](const ReplyEvent&) {}));
+    REQUIRE(chat.answer_as(AnswerShape::choices({"yes", "no"})));
+    const std::string said = reply(chat).reply.content;
+    CHECK((said == "yes" || said == "no"));
+    CHECK_FALSE(chat.answer_as(AnswerShape::regex("(")));
+}

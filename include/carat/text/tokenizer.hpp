@@ -163,6 +163,17 @@ class Tokenizer {
         return processor_->IdToPiece(id);
     }
 
+    /// What an id adds to a text, U+2581 as a space: one byte of a byte piece, which need not be
+    /// text by itself. Nothing of what never is text: special, unknown and unused pieces.
+    [[nodiscard]] std::optional<std::string> bytes_of(std::int32_t id) const {
+        if (id < 0 || id >= vocab_size() || is_special(id)) return std::nullopt;
+        const std::int16_t kind = kinds_[static_cast<std::size_t>(id)];
+        if (kind >= 0) return std::string(1, static_cast<char>(static_cast<std::uint8_t>(kind)));
+        if (processor_->IsControl(id) || processor_->IsUnknown(id) || processor_->IsUnused(id))
+            return std::nullopt;
+        return PieceJoiner().add_piece(processor_->IdToPiece(id));
+    }
+
     /// The id of a piece, if there is such a piece.
     [[nodiscard]] std::optional<std::int32_t> id_of(std::string_view piece) const {
         const int id = processor_->PieceToId(piece);  // of unknown text, the unknown piece
@@ -173,6 +184,11 @@ class Tokenizer {
     /// Whether an id is a control token.
     [[nodiscard]] bool is_special(std::int32_t id) const noexcept {
         return id >= 0 && id < vocab_size() && kinds_[static_cast<std::size_t>(id)] == special;
+    }
+
+    /// Whether an id stands for one byte.
+    [[nodiscard]] bool is_byte(std::int32_t id) const noexcept {
+        return id >= 0 && id < vocab_size() && kinds_[static_cast<std::size_t>(id)] >= 0;
     }
 
     [[nodiscard]] const std::vector<AddedToken>& added_tokens() const noexcept {

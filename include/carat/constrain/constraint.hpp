@@ -1,0 +1,324 @@
+/// \file
+/// Constraint: which tokens may come next, so that the whole output is one that a grammar allows,
+/// also where the token limit ends it.
+#pragma once
+
+#include "carat/constrain/grammar.hpp"
+#include "carat/constrain/matcher.hpp"
+#include "carat/constrain/token_trie.hpp"
+#include "carat/generate/token_mask.hpp"
+#include "carat/result.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace carat {
+
+/// Where an output begins.
+enum class OutputStart : std::uint8_t {
+    answer,      ///< with what is constrained
+    may_think,   ///< the same, or a thought before it
+    in_thought,  ///< in a thought that the prompt opened
+};
+
+namespace constrain {
+
+/// A finished grammar for one vocabulary, shared by the constraints that follow it.
+struct Compiled {
+    Grammar grammar;
+    std::shared_ptr<const TokenTrie> trie;
+    std::array<std::uint32_t, 3> starts{};  ///< states, by OutputStart
+    std::vector<std::int32_t> controls{};   ///< token ids of Grammar::controls
+    std::vector<std::int32_t> stops{};      ///< those that end the output
+    std::vector<std::uint64_t> kinds{};     ///< by state: equal where no token tells them apart
+};
+
+/// States that differ only in what is further away than the longest token have one kind, and with
+/// it the same tokens; distances enter as differences.
+inline std::vector<std::uint64_t> kinds_of(const Grammar& grammar, std::size_t longest) {
+    const auto mix = [](std::uint64_t h, std::uint64_t v) {
+        h = (h ^ v) * 0x9E3779B97F4A7C15u;
+        return h ^ (h >> 29);
+    };
+    const std::size_t n = grammar.states.size();
+    std::vector<std::uint64_t> now(n), before(n);
+    for (std::size_t i = 0; i < n; ++i) now[i] = grammar.states[i].final ? 1 : 2;
+    for (std::size_t round = 0; round <= longest; ++round) {
+        before.swap(now);
+        for (std::size_t i = 0; i < n; ++i) {
+            const GrammarState& s = grammar.states[i];
+            std::uint64_t h = s.final ? 3 : 4;
+            const auto further = [&](std::uint32_t state) {
+                return std::uint64_t{grammar.states[state].distance} - s.distance;
+            };
+            for (const auto& e : s.edges) {
+                h = mix(h, std::uint64_t{e.lo} << 16 | e.hi);
+                h = mix(mix(h, before[e.to]), further(e.to));
+            }
+            for (const auto& c : s.calls) {
+                const std::uint32_t start = grammar.rules[c.rule].start;
+                h = mix(mix(h, 5), grammar.rules[c.rule].nests ? 1 : 0);
+                h = mix(mix(h, before[start]), before[c.to]);
+                h = mix(mix(h, further(start)), further(c.to));
+            }
+            now[i] = h;
+        }
+    }
+    return now;
+}
+
+}  // namespace constrain
+
+/// A TokenConstraint for one output at a time. A copy shares what was compiled and starts anew.
+/// Cheap to ask: the tokens that a state allows by itself are found once in the tree of tokens, and
+/// only those that go on after the end of its rule are looked at again.
+class Constraint {
+  public:
+    /// `compiled` comes from one of the functions in output_shape.hpp.
+    explicit Constraint(std::shared_ptr<const constrain::Compiled> compiled)
+        : compiled_(std::move(compiled)),
+          matcher_(compiled_->grammar),
+          words_(TokenMask::words_for(compiled_->trie->vocab_size())) {
+        now_ = matcher_.at(compiled_->starts[0], Matcher::bottom);
+    }
+    Constraint(const Constraint& other) : Constraint(other.compiled_) {}
+    Constraint& operator=(const Constraint& other) { return *this = Constraint(other); }
+    Constraint(Constraint&&) = default;
+    Constraint& operator=(Constraint&&) = default;
+
+    /// Begins a new output of at most max_tokens. Bad input: fewer tokens than the shortest output
+    /// takes.
+    [[nodiscard]] Result<void> begin(std::size_t max_tokens,
+                                     OutputStart start = OutputStart::answer) {
+        if (matcher_.size() > max_sets) forget();
+        now_ = matcher_.at(compiled_->starts[static_cast<std::size_t>(start)], Matcher::bottom);
+        plan_.clear();
+        masked_ = Matcher::dead;
+        if (const std::size_t n = closing(now_).size(); n > max_tokens)
+            return Error{Errc::out_of_range, "a limit of " + std::to_string(max_tokens) +
+                                                 " tokens: the shortest answer of the form that "
+                                                 "was asked for takes " +
+                                                 std::to_string(n)};
+        return {};
+    }
+    /// Whether all that was chosen was allowed.
+    [[nodiscard]] bool alive() const { return now_ != Matcher::dead; }
+    /// Whether the output may end here.
+    [[nodiscard]] bool complete() const { return now_ != Matcher::dead && matcher_[now_].ended; }
+
+    /// The tokens that may come next, of which tokens_left are still to come. Where few are left,
+    /// only those after which the rest suffices to complete the output.
+    [[nodiscard]] TokenMask allowed(std::size_t tokens_left) {
+        const std::size_t room = tokens_left > 0 ? tokens_left - 1 : 0;
+        if (now_ != Matcher::dead && now_ == masked_ && room >= bound_) return TokenMask(words_);
+        std::fill(words_.begin(), words_.end(), std::uint64_t{0});
+        masked_ = Matcher::dead;
+        if (now_ == Matcher::dead || matcher_[now_].positions.empty()) {
+            for (const std::int32_t id : compiled_->stops) set(id);
+            return TokenMask(words_);
+        }
+        bound_ = 0;
+        tight_ = false;
+        const auto positions = matcher_[now_].positions;
+        for (const auto& p : positions) add(p, room);
+        if (tight_) {
+            if (auto fresh = closing(now_); plan_.empty() || fresh.size() < plan_.size())
+                plan_.assign(fresh.rbegin(), fresh.rend());
+            if (!plan_.empty()) set(plan_.back());
+        } else {
+            masked_ = now_;
+            plan_.clear();
+        }
+        return TokenMask(words_);
+    }
+
+    /// What was chosen. After a token that was not allowed, only the end is.
+    void accept(std::int32_t id) {
+        if (!plan_.empty() && plan_.back() == id) {
+            plan_.pop_back();
+        } else {
+            plan_.clear();
+        }
+        if (now_ == Matcher::dead) return;
+        if (const auto bytes = compiled_->trie->bytes(id); !bytes.empty()) {
+            for (const char c : bytes) {
+                now_ = matcher_.next(now_, static_cast<std::uint8_t>(c));
+                if (now_ == Matcher::dead) return;
+            }
+        } else {
+            const auto at = std::find(compiled_->controls.begin(), compiled_->controls.end(), id);
+            now_ =
+                at == compiled_->controls.end()
+                    ? Matcher::dead
+                    : matcher_.next(
+                          now_, static_cast<constrain::Symbol>(constrain::first_control +
+                                                               (at - compiled_->controls.begin())));
+        }
+        if (now_ != Matcher::dead && matcher_.size() > max_sets) {
+            now_ = matcher_.keep_only(now_);
+            plan_sizes_.clear();
+            masked_ = Matcher::dead;
+        }
+    }
+
+  private:
+    using Matcher = constrain::Matcher;
+    using Node = constrain::TokenTrie::Node;
+    static constexpr std::size_t max_sets = 20000;   ///< one takes a kilobyte or two
+    static constexpr std::size_t max_locals = 2000;  ///< with many tokens, one takes a bit for each
+    static constexpr std::size_t few = 1000;
+
+    /// The tokens that a state allows without leaving its rule.
+    struct Local {
+        std::vector<std::int32_t> ids{};     ///< where they are few,
+        std::vector<std::uint64_t> words{};  ///< else
+        std::vector<std::uint32_t> exits{};  ///< nodes behind which the rule may have ended
+        std::int64_t growth = 0;             ///< how much further from the end, at most
+    };
+
+    void set(std::int32_t id) {
+        words_[static_cast<std::size_t>(id) / 64] |= std::uint64_t{1} << (id % 64);
+    }
+    void forget() {
+        matcher_.clear();
+        plan_sizes_.clear();
+        if (locals_.size() > max_locals) locals_.clear();
+    }
+
+    /// on_token(id, set after it, node) for the tokens in nodes [begin, end) that can follow `set`,
+    /// which is where the nodes' parent leads to.
+    template <class OnNode>
+    void walk(std::size_t begin, std::size_t end, Matcher::Id set, OnNode&& on_node) {
+        const auto nodes = compiled_->trie->nodes();
+        if (begin >= end) return;
+        path_[nodes[begin].depth - std::size_t{1}] = set;
+        for (std::size_t i = begin; i < end;) {
+            const Node& node = nodes[i];
+            const Matcher::Id to = matcher_.next(path_[node.depth - std::size_t{1}], node.byte);
+            if (to == Matcher::dead) {
+                i = node.end;
+                continue;
+            }
+            path_[node.depth] = to;
+            on_node(static_cast<std::uint32_t>(i), node, to);
+            ++i;
+        }
+    }
+
+    const Local& local(std::uint32_t state) {
+        const auto [known, is_new] = locals_.try_emplace(compiled_->kinds[state]);
+        Local& l = known->second;
+        if (!is_new) return l;
+        const auto distance = std::int64_t{compiled_->grammar.states[state].distance};
+        walk(0, compiled_->trie->nodes().size(), matcher_.at(state, Matcher::bottom),
+             [&](std::uint32_t i, const Node& node, Matcher::Id to) {
+                 if (matcher_[to].ended && node.end > i + 1) l.exits.push_back(i);
+                 if (node.token == constrain::TokenTrie::no_token) return;
+                 l.ids.push_back(node.token);
+                 l.growth = std::max(l.growth, std::int64_t{matcher_[to].cost} - distance);
+             });
+        if (l.ids.size() > few) {
+            l.words.resize(words_.size());
+            for (const std::int32_t id : l.ids)
+                l.words[static_cast<std::size_t>(id) / 64] |= std::uint64_t{1} << (id % 64);
+            l.ids = {};
+        }
+        return l;
+    }
+
+    /// The tokens that can follow a position.
+    void add(const Matcher::Position& p, std::size_t room) {
+        const auto& state = compiled_->grammar.states[p.state];
+        const std::uint32_t rest = matcher_.cost_of_frame(p.frame);
+        for (const auto& e : state.edges) {
+            for (std::uint32_t s = std::max<std::uint32_t>(e.lo, constrain::first_control);
+                 s <= e.hi; ++s) {
+                const Matcher::Id to = matcher_.next(now_, static_cast<constrain::Symbol>(s));
+                if (to != Matcher::dead && suffices(to, room))
+                    set(compiled_->controls[s - constrain::first_control]);
+            }
+        }
+        const auto end = compiled_->trie->nodes().size();
+        const auto allow = [&](std::uint32_t, const Node& node, Matcher::Id to) {
+            if (node.token != constrain::TokenTrie::no_token && suffices(to, room)) set(node.token);
+        };
+        // Close to the deepest nesting, the rule's own view does not tell.
+        const bool deep = matcher_.depth_of_frame(p.frame) + constrain::TokenTrie::max_token_bytes +
+                              compiled_->grammar.max_height >
+                          constrain::Grammar::max_nesting;
+        if (deep) {
+            tight_ = true;
+            return walk(0, end, matcher_.at(p.state, p.frame), allow);
+        }
+        const Local& l = local(p.state);
+        const auto most = static_cast<std::size_t>(l.growth + std::int64_t{state.distance}) + rest;
+        if (most > room) {
+            tight_ = true;
+            return walk(0, end, matcher_.at(p.state, p.frame), allow);
+        }
+        bound_ = std::max(bound_, most);
+        for (const std::int32_t id : l.ids) set(id);
+        for (std::size_t i = 0; i < l.words.size(); ++i) words_[i] |= l.words[i];
+        if (p.frame == Matcher::bottom || l.exits.empty()) return;
+        const Matcher::Id after = matcher_.after(p.frame);
+        if (after == Matcher::dead) return;
+        for (const std::uint32_t node : l.exits)
+            walk(node + std::size_t{1}, compiled_->trie->nodes()[node].end, after, allow);
+    }
+
+    /// Whether `room` tokens are enough to complete the output from a set.
+    bool suffices(Matcher::Id set, std::size_t room) {
+        const std::size_t cost = matcher_[set].cost;  // every symbol has a token of its own
+        if (cost <= room) {
+            bound_ = std::max(bound_, cost);
+            return true;
+        }
+        tight_ = true;
+        const auto i = static_cast<std::size_t>(set);
+        if (i >= plan_sizes_.size()) plan_sizes_.resize(i + 1, not_planned);
+        if (plan_sizes_[i] == not_planned) plan_sizes_[i] = closing(set).size();
+        return plan_sizes_[i] <= room;
+    }
+
+    /// A short way to complete the output, in tokens.
+    std::vector<std::int32_t> closing(Matcher::Id set) const {
+        std::vector<std::int32_t> out;
+        std::string text;
+        for (const constrain::Symbol s : matcher_.way_out(set)) {
+            if (s < constrain::first_control) {
+                text += static_cast<char>(static_cast<std::uint8_t>(s));
+                continue;
+            }
+            compiled_->trie->spell(text, out);
+            text.clear();
+            out.push_back(compiled_->controls[s - constrain::first_control]);
+        }
+        compiled_->trie->spell(text, out);
+        return out;
+    }
+
+    static constexpr std::size_t not_planned = std::numeric_limits<std::size_t>::max();
+
+    std::shared_ptr<const constrain::Compiled> compiled_;
+    Matcher matcher_;
+    Matcher::Id now_ = Matcher::dead;
+    std::vector<std::uint64_t> words_;
+    Matcher::Id masked_ = Matcher::dead;     ///< the set whose mask words_ holds,
+    std::size_t bound_ = 0;                  ///< as long as so many tokens are left after the next
+    bool tight_ = false;                     ///< the mask that is being made depends on the room
+    std::vector<std::int32_t> plan_{};       ///< how to end while room is scarce, last token first
+    std::vector<std::size_t> plan_sizes_{};  ///< by set
+    std::unordered_map<std::uint64_t, Local> locals_;
+    std::array<Matcher::Id, constrain::TokenTrie::max_token_bytes + 1> path_{};
+};
+
+}  // namespace carat

@@ -1,0 +1,391 @@
+/// \file
+/// Grammar: which outputs are allowed, as automata over bytes and control tokens that call each
+/// other.
+#pragma once
+
+#include "carat/constrain/char_automaton.hpp"
+#include "carat/result.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace carat::constrain {
+
+/// A byte, or from 256 on a control token: 256 + i is Grammar::controls[i].
+using Symbol = std::uint16_t;
+inline constexpr Symbol first_control = 256;
+
+/// One state of a rule. `distance` symbols lead at least from here to the rule's end.
+struct GrammarState {
+    struct Edge {
+        Symbol lo = 0, hi = 0;
+        std::uint32_t to = 0;
+    };
+    /// All of another rule stands between here and `to`.
+    struct Call {
+        std::uint32_t rule = 0, to = 0;
+    };
+    std::vector<Edge> edges{};
+    std::vector<Call> calls{};
+    bool final = false;
+    std::uint32_t distance = 0;
+    /// Levels of nesting that the shortest way from here to the rule's end goes through.
+    std::uint32_t height = 0;
+};
+
+struct GrammarRule {
+    std::uint32_t start = 0;
+    bool nests = false;      ///< a level of nesting, of which there may be max_nesting
+    std::uint32_t rank = 0;  ///< a rule that starts with a call of another ranks before it
+};
+
+/// Rules as automata. Built state by state, then finished once; the first rule is the whole.
+class Grammar {
+  public:
+    static constexpr std::uint32_t unreachable = std::numeric_limits<std::uint32_t>::max();
+    static constexpr std::size_t max_states = 200000;
+    /// Well below what readers of JSON take.
+    static constexpr std::uint32_t max_nesting = 200;
+
+    std::vector<GrammarState> states{};
+    std::vector<GrammarRule> rules{};
+    std::vector<std::string> controls{};
+    std::uint32_t max_height = 0;  ///< of any state
+
+    std::uint32_t add_state(bool final = false) {
+        states.push_back({.final = final});
+        return static_cast<std::uint32_t>(states.size() - 1);
+    }
+    /// A rule and its start.
+    std::uint32_t add_rule(bool nests = false) {
+        rules.push_back({add_state(), nests});
+        return static_cast<std::uint32_t>(rules.size() - 1);
+    }
+    void connect(std::uint32_t from, Symbol lo, Symbol hi, std::uint32_t to) {
+        states[from].edges.push_back({lo, hi, to});
+    }
+    void call(std::uint32_t from, std::uint32_t rule, std::uint32_t to) {
+        states[from].calls.push_back({rule, to});
+    }
+    /// Bytes one after the other.
+    void literal(std::uint32_t from, std::string_view text, std::uint32_t to) {
+        for (std::size_t i = 0; i < text.size(); ++i) {
+            const auto byte = static_cast<std::uint8_t>(text[i]);
+            const std::uint32_t next = i + 1 == text.size() ? to : add_state();
+            connect(from, byte, byte, next);
+            from = next;
+        }
+    }
+    void control(std::uint32_t from, std::string_view token, std::uint32_t to) {
+        auto at = std::find(controls.begin(), controls.end(), token);
+        if (at == controls.end()) at = controls.insert(controls.end(), std::string(token));
+        const auto symbol = static_cast<Symbol>(first_control + (at - controls.begin()));
+        connect(from, symbol, symbol, to);
+    }
+    /// A text in which control tokens stand: each that is in `tokens` is one symbol.
+    void text(std::uint32_t from, std::string_view text, std::uint32_t to,
+              const std::vector<std::string_view>& tokens) {
+        while (!text.empty()) {
+            std::size_t first = text.size(), length = 0;
+            for (const std::string_view token : tokens) {
+                const std::size_t at = text.find(token);
+                if (at < first) first = at, length = token.size();
+            }
+            const std::string_view head = text.substr(0, first);
+            const std::string_view token = text.substr(first, length);
+            text.remove_prefix(first + length);
+            if (!head.empty()) {
+                const std::uint32_t next = token.empty() ? to : add_state();
+                literal(from, head, next);
+                from = next;
+            }
+            if (token.empty()) continue;
+            const std::uint32_t next = text.empty() ? to : add_state();
+            control(from, token, next);
+            from = next;
+        }
+    }
+    /// One of several texts, which share their beginnings; ends in final states.
+    void one_of(std::uint32_t from, const std::vector<std::string>& texts) {
+        std::map<std::pair<std::uint32_t, std::uint8_t>, std::uint32_t> known;
+        for (const std::string& text : texts) {
+            std::uint32_t at = from;
+            for (const char c : text) {
+                const auto byte = static_cast<std::uint8_t>(c);
+                auto& next = known[{at, byte}];
+                if (next == 0) {
+                    next = add_state();
+                    connect(at, byte, byte, next);
+                }
+                at = next;
+            }
+            states[at].final = true;
+        }
+    }
+
+    /// Distances, heights and ranks; what leads nowhere is taken away. Bad input: too many states,
+    /// a rule that starts with itself, one that may be empty, nothing that ends.
+    [[nodiscard]] Result<void> finish() {
+        if (states.size() > max_states)
+            return Error{Errc::unsupported, "it needs more than " + std::to_string(max_states) +
+                                                " states, which is too large"};
+        measure_distances();
+        if (states[rules[0].start].distance == unreachable)
+            return Error{Errc::unsupported, "nothing of finite length satisfies it"};
+        for (GrammarState& s : states) {
+            std::erase_if(s.edges,
+                          [&](const auto& e) { return states[e.to].distance == unreachable; });
+            std::erase_if(s.calls, [&](const auto& c) {
+                return states[c.to].distance == unreachable || distance_of(c.rule) == unreachable;
+            });
+        }
+        for (std::size_t r = 1; r < rules.size(); ++r)
+            if (states[rules[r].start].final)
+                return Error{Errc::unsupported, "a part of it may be empty where a value must be"};
+        if (auto ranked = rank(); !ranked) return ranked;
+        measure_heights();
+        for (const GrammarState& s : states) max_height = std::max(max_height, s.height);
+        if (max_height > max_nesting)
+            return Error{Errc::unsupported,
+                         "its values nest deeper than " + std::to_string(max_nesting) + " levels"};
+        return {};
+    }
+    [[nodiscard]] std::uint32_t distance_of(std::uint32_t rule) const {
+        return states[rules[rule].start].distance;
+    }
+
+    /// How the shortest way to the rule's end goes on from a state that is not its end: an edge, or
+    /// else a call.
+    struct Way {
+        const GrammarState::Edge* edge = nullptr;
+        const GrammarState::Call* call = nullptr;
+    };
+    [[nodiscard]] Way way_out(std::uint32_t state) const {
+        const GrammarState& s = states[state];
+        for (const auto& e : s.edges)
+            if (states[e.to].distance != unreachable && states[e.to].distance + 1 == s.distance)
+                return {&e, nullptr};
+        for (const auto& c : s.calls)
+            if (through(c) == s.distance) return {nullptr, &c};
+        return {};
+    }
+
+  private:
+    /// Symbols of a call and of what follows it.
+    [[nodiscard]] std::uint32_t through(const GrammarState::Call& c) const {
+        const std::uint32_t a = distance_of(c.rule), b = states[c.to].distance;
+        return a == unreachable || b == unreachable || a > max_distance - b ? unreachable : a + b;
+    }
+    static constexpr std::uint32_t max_distance = 1u << 30;
+
+    void measure_distances() {
+        for (GrammarState& s : states) s.distance = s.final ? 0 : unreachable;
+        for (bool changed = true; changed;) {
+            changed = false;
+            for (std::size_t i = states.size(); i-- > 0;) {
+                GrammarState& s = states[i];
+                std::uint32_t best = s.distance;
+                for (const auto& e : s.edges)
+                    if (states[e.to].distance != unreachable)
+                        best = std::min(best, states[e.to].distance + 1);
+                for (const auto& c : s.calls) best = std::min(best, through(c));
+                changed = changed || best != s.distance;
+                s.distance = best;
+            }
+        }
+    }
+    void measure_heights() {
+        for (bool changed = true; changed;) {
+            changed = false;
+            for (std::size_t i = states.size(); i-- > 0;) {
+                GrammarState& s = states[i];
+                if (s.final || s.distance == unreachable) continue;
+                const Way way = way_out(static_cast<std::uint32_t>(i));
+                std::uint32_t height = 0;
+                if (way.edge != nullptr) {
+                    height = states[way.edge->to].height;
+                } else if (way.call != nullptr) {
+                    const GrammarRule& rule = rules[way.call->rule];
+                    height = std::max(states[way.call->to].height,
+                                      states[rule.start].height + (rule.nests ? 1 : 0));
+                }
+                changed = changed || height != s.height;
+                s.height = height;
+            }
+        }
+    }
+
+    /// Orders the rules so that those which a rule starts with come after it.
+    Result<void> rank() {
+        std::vector<std::uint32_t> callers(rules.size(), 0), order;
+        for (const GrammarRule& r : rules)
+            for (const auto& c : states[r.start].calls) ++callers[c.rule];
+        for (std::uint32_t r = 0; r < rules.size(); ++r)
+            if (callers[r] == 0) order.push_back(r);
+        for (std::size_t i = 0; i < order.size(); ++i) {
+            rules[order[i]].rank = static_cast<std::uint32_t>(i);
+            for (const auto& c : states[rules[order[i]].start].calls)
+                if (--callers[c.rule] == 0) order.push_back(c.rule);
+        }
+        if (order.size() < rules.size())
+            return Error{Errc::unsupported, "a reference that leads to itself"};
+        return {};
+    }
+};
+
+/// How characters stand in the output.
+enum class Spelling : std::uint8_t {
+    plain,  ///< as they are, in UTF-8
+    json,   ///< as in a JSON string, escaped where they must be
+};
+
+/// Writes the strings of an automaton into a grammar, in UTF-8.
+class CharWriter {
+  public:
+    CharWriter(Grammar& grammar, Spelling spelling) : grammar_(grammar), spelling_(spelling) {}
+
+    /// The states of the automaton become states of the grammar, of which the first is `start`, and
+    /// end(state) is called for each where a string may end.
+    template <class End>
+    void write(const CharAutomaton& a, std::uint32_t start, End&& end) {
+        std::vector<std::uint32_t> at(a.states.size(), start);
+        for (std::size_t i = 1; i < at.size(); ++i) at[i] = grammar_.add_state();
+        for (std::size_t i = 0; i < at.size(); ++i) {
+            const auto& edges = a.states[i].edges;
+            for (const auto& e : edges) chars(at[i], e.chars, at[e.to]);
+            // Where any character may stand, it may also stand as four digits.
+            if (spelling_ == Spelling::json && edges.size() == 2 && edges[0].to == edges[1].to &&
+                edges[0].chars == all_chars()[0] && edges[1].chars == all_chars()[1])
+                any_hexadecimal(backslash(at[i], at[edges[0].to]), at[edges[0].to]);
+            if (a.states[i].final) end(at[i]);
+            if (grammar_.states.size() > Grammar::max_states) return;  // finish() says it
+        }
+    }
+
+  private:
+    void chars(std::uint32_t from, CharRange r, std::uint32_t to) {
+        if (spelling_ == Spelling::plain) return utf8(from, r, to);
+        for (const CharRange raw : {CharRange{0x20, 0x21}, {0x23, 0x5B}, {0x5D, last_char}})
+            if (r.lo <= raw.hi && r.hi >= raw.lo)
+                utf8(from, {std::max(r.lo, raw.lo), std::min(r.hi, raw.hi)}, to);
+        constexpr std::string_view meanings = "\"\\\b\f\n\r\t", names = "\"\\bfnrt";
+        for (std::size_t i = 0; i < names.size(); ++i) {
+            const auto c = static_cast<char32_t>(meanings[i]);
+            if (c >= r.lo && c <= r.hi) byte(backslash(from, to), names[i], names[i], to);
+        }
+        if (r.lo == 0 && r.hi > 0x7F) return;  // control characters are few among so many
+        for (char32_t c = r.lo; c <= std::min<char32_t>(r.hi, 0x1F); ++c) {
+            if (meanings.find(static_cast<char>(c)) != std::string_view::npos) continue;
+            constexpr std::string_view digits = "0123456789abcdef";
+            grammar_.literal(backslash(from, to),
+                             std::string("u00") + digits[c >> 4] + digits[c & 15], to);
+        }
+    }
+    /// The state after a backslash that leads on to `to`.
+    std::uint32_t backslash(std::uint32_t from, std::uint32_t to) {
+        auto& state = after_backslash_[{from, to}];
+        if (state == 0) {
+            state = grammar_.add_state();
+            byte(from, '\\', '\\', state);
+        }
+        return state;
+    }
+    /// uXXXX for any character that has four digits.
+    void any_hexadecimal(std::uint32_t from, std::uint32_t to) {
+        auto& first = after_u_[to];
+        if (first == 0) {
+            first = grammar_.add_state();
+            const auto digit = [&](std::uint32_t a, std::uint32_t b) {
+                for (const auto& [lo, hi] : {std::pair{'0', '9'}, {'a', 'f'}, {'A', 'F'}})
+                    byte(a, lo, hi, b);
+            };
+            const std::uint32_t second = grammar_.add_state(), third = grammar_.add_state(),
+                                last = grammar_.add_state(), d = grammar_.add_state();
+            for (const auto& [lo, hi] :
+                 {std::pair{'0', '9'}, {'a', 'c'}, {'A', 'C'}, {'e', 'f'}, {'E', 'F'}})
+                byte(first, lo, hi, second);
+            for (const char c : {'d', 'D'}) byte(first, c, c, d);
+            byte(d, '0', '7', third);  // from D800 on they are halves of pairs
+            digit(second, third);
+            digit(third, last);
+            digit(last, to);
+        }
+        byte(from, 'u', 'u', first);
+    }
+
+    void byte(std::uint32_t from, char lo, char hi, std::uint32_t to) {
+        grammar_.connect(from, static_cast<std::uint8_t>(lo), static_cast<std::uint8_t>(hi), to);
+    }
+    /// The bytes of a range of characters: of each length, and of each run in which all but the
+    /// last bytes are free.
+    void utf8(std::uint32_t from, CharRange r, std::uint32_t to) {
+        constexpr std::array<CharRange, 5> lengths = {{{0, 0x7F},
+                                                       {0x80, 0x7FF},
+                                                       {0x800, first_surrogate - 1},
+                                                       {last_surrogate + 1, 0xFFFF},
+                                                       {0x10000, last_char}}};
+        for (const CharRange& one : lengths) {
+            const char32_t lo = std::max(r.lo, one.lo), hi = std::min(r.hi, one.hi);
+            if (lo > hi) continue;
+            const int more = lo < 0x80 ? 0 : lo < 0x800 ? 1 : lo < 0x10000 ? 2 : 3;
+            same_length(from, lo, hi, more, more, to);
+        }
+    }
+    void same_length(std::uint32_t from, char32_t lo, char32_t hi, int more, int all,
+                     std::uint32_t to) {
+        const auto lead = [&](char32_t c) {
+            const char32_t bits = c >> (6 * more);
+            if (more < all) return static_cast<std::uint8_t>(0x80 | (bits & 0x3F));
+            constexpr std::array<char32_t, 4> marks = {0, 0xC0, 0xE0, 0xF0};
+            return static_cast<std::uint8_t>(marks[static_cast<std::size_t>(all)] | bits);
+        };
+        if (more == 0) return grammar_.connect(from, lead(lo), lead(hi), to);
+        const char32_t rest = (char32_t{1} << (6 * more)) - 1;
+        char32_t begin = lo;
+        // The first and the last lead byte may have only part of what can follow them.
+        if ((begin & rest) != 0 || (begin | rest) > hi) {
+            const char32_t end = std::min<char32_t>(hi, begin | rest);
+            part(from, lead(begin), lead(begin), begin, end, more, all, to);
+            if (end == hi) return;
+            begin = end + 1;
+        }
+        const char32_t whole_end = (hi & rest) == rest ? hi : (hi & ~rest) - 1;
+        if (begin <= whole_end && whole_end <= hi) {
+            part(from, lead(begin), lead(whole_end), whole_end & ~rest, whole_end, more, all, to);
+            if (whole_end == hi) return;
+            begin = whole_end + 1;
+        }
+        part(from, lead(begin), lead(begin), begin, hi, more, all, to);
+    }
+    /// One lead byte, or several with all that can follow, and then the characters lo to hi without
+    /// it. States in the middle are shared.
+    void part(std::uint32_t from, std::uint8_t first, std::uint8_t last, char32_t lo, char32_t hi,
+              int more, int all, std::uint32_t to) {
+        const char32_t rest = (char32_t{1} << (6 * more)) - 1;
+        auto& middle = middles_[{to, more, lo & rest, hi & rest}];
+        if (middle == 0) {
+            const std::uint32_t state = middle = grammar_.add_state();
+            grammar_.connect(from, first, last, state);
+            same_length(state, lo & rest, hi & rest, more - 1, all, to);
+            return;
+        }
+        grammar_.connect(from, first, last, middle);
+    }
+
+    Grammar& grammar_;
+    Spelling spelling_;
+    std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint32_t> after_backslash_;
+    std::map<std::uint32_t, std::uint32_t> after_u_;
+    std::map<std::tuple<std::uint32_t, int, char32_t, char32_t>, std::uint32_t> middles_;
+};
+
+}  // namespace carat::constrain

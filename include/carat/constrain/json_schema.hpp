@@ -1,0 +1,873 @@
+/// \file
+/// JSON schemas into grammars: what the values that satisfy one look like.
+///
+/// A schema says what is valid; the grammar is what may be written, which is at times less: members
+/// come in the order of `properties`, none are added where `additionalProperties` does not say so,
+/// numbers have at most 15 digits before and behind the point, nothing is indented.
+///
+///     any type     type (also a list), enum, const, anyOf, oneOf (alternatives that exclude each
+///                  other by type, by value, or by a required constant member), allOf of one,
+///                  $ref within the document, recursive ones too, $defs, definitions, true, false
+///     object       properties, required, additionalProperties
+///     array        items, prefixItems, minItems, maxItems
+///     string       minLength, maxLength, pattern (see regex.hpp), format: date, time, date-time,
+///                  uuid, email, ipv4
+///     integer      minimum, maximum, exclusiveMinimum, exclusiveMaximum
+///     number       the same, with integers as bounds
+///
+/// Words that only describe (title, description, default, examples, …) change nothing. Any other
+/// keyword is refused, and so is one of these beside `enum`, `const`, `$ref`, `anyOf`, `oneOf` or
+/// `allOf` (but `type` beside the first two): the error has the keyword and where it stands.
+#pragma once
+
+#include "carat/constrain/char_automaton.hpp"
+#include "carat/constrain/grammar.hpp"
+#include "carat/constrain/regex.hpp"
+#include "carat/json.hpp"
+#include "carat/json_writer.hpp"
+#include "carat/result.hpp"
+#include "carat/text/unicode.hpp"
+#include "carat/text/value_format.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace carat::constrain {
+
+/// How values are written.
+enum class ValueSyntax : std::uint8_t {
+    json,
+    call,  ///< of the arguments of a tool call: spec/chat.md, section 5
+};
+
+namespace detail {
+
+/// Regular expressions of numbers.
+namespace number {
+
+/// Numbers of equally many digits, from lo to hi.
+inline std::string between(std::string_view lo, std::string_view hi) {
+    if (lo.empty()) return "";
+    if (lo.find_first_not_of('0') == std::string_view::npos &&
+        hi.find_first_not_of('9') == std::string_view::npos)
+        return "[0-9]{" + std::to_string(lo.size()) + "}";
+    const std::string first = lo.substr(0, 1) == hi.substr(0, 1) ? "" : "(";
+    const std::string_view lo_rest = lo.substr(1), hi_rest = hi.substr(1);
+    if (first.empty()) return std::string(1, lo[0]) + between(lo_rest, hi_rest);
+    const std::string rest(lo_rest.size(), '9'), zeros(lo_rest.size(), '0');
+    std::string out = "(" + std::string(1, lo[0]) + between(lo_rest, rest) + "|" +
+                      std::string(1, hi[0]) + between(zeros, hi_rest);
+    if (lo[0] + 1 < hi[0])
+        out += std::string("|[") + static_cast<char>(lo[0] + 1) + "-" +
+               static_cast<char>(hi[0] - 1) + "]" +
+               (rest.empty() ? "" : "[0-9]{" + std::to_string(rest.size()) + "}");
+    return out + ")";
+}
+/// Numbers from lo to hi.
+inline std::string from_to(std::uint64_t lo, std::uint64_t hi) {
+    const std::string last = std::to_string(hi);
+    std::string first = std::to_string(lo), out;
+    while (first.size() < last.size()) {
+        out += between(first, std::string(first.size(), '9')) + "|";
+        first = "1" + std::string(first.size(), '0');
+    }
+    return "(" + out + between(first, last) + ")";
+}
+
+}  // namespace number
+
+class SchemaReader {
+  public:
+    SchemaReader(Grammar& grammar, const JsonValue& root, ValueSyntax syntax, std::string where)
+        : g_(grammar), root_(root), syntax_(syntax), where_(std::move(where)) {}
+
+    /// A rule for a schema, once for each. `where` leads to it from the root.
+    Result<std::uint32_t> rule(const JsonValue& schema, const std::string& where) {
+        if (const auto known = rules_.find(&schema); known != rules_.end()) return known->second;
+        if (g_.states.size() > Grammar::max_states)
+            return Error{Errc::unsupported, where_ + ": it is too large"};
+        const std::uint32_t r = g_.add_rule();
+        rules_.emplace(&schema, r);
+        if (auto done = fill(r, schema, where); !done) return done.error();
+        return r;
+    }
+    /// Members between braces, for the arguments of a call: from one state to another.
+    Result<void> arguments(const JsonValue* parameters, const std::string& where,
+                           std::uint32_t from, std::uint32_t to) {
+        if (parameters == nullptr || parameters->IsNull() || json::members(parameters).empty()) {
+            g_.literal(from, "{}", to);
+            return {};
+        }
+        if (const JsonValue* type = json::find(parameters, "type");
+            type != nullptr && json::string(type) != "object")
+            return refuse(where, "type", "expected object, for arguments have names");
+        if (auto known = check_keywords(*parameters, where, {"object"}, {}); !known) return known;
+        return object(*parameters, where, from, to);
+    }
+
+  private:
+    static constexpr std::string_view quote = "<|\"|>";
+    static constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
+
+    Error refuse(const std::string& where, std::string_view keyword, const std::string& why) const {
+        return Error{Errc::unsupported,
+                     where_ + ": " + where + "/" + std::string(keyword) + ": " + why};
+    }
+
+    // ---- which keywords there are
+
+    static bool is_in(std::string_view word, std::initializer_list<std::string_view> list) {
+        return std::find(list.begin(), list.end(), word) != list.end();
+    }
+    /// Words that say nothing about what is valid.
+    static bool describes(std::string_view word) {
+        return is_in(word,
+                     {"$schema", "$id", "$comment", "$anchor", "$defs", "definitions", "title",
+                      "description", "default", "examples", "example", "deprecated", "readOnly",
+                      "writeOnly", "nullable", "contentMediaType", "contentEncoding"}) ||
+               word.starts_with("x-");
+    }
+    /// The type whose values a keyword is about, empty where carat does not know it.
+    static std::string_view type_of(std::string_view word) {
+        if (is_in(word, {"properties", "required", "additionalProperties"})) return "object";
+        if (is_in(word, {"items", "prefixItems", "minItems", "maxItems"})) return "array";
+        if (is_in(word, {"minLength", "maxLength", "pattern", "format"})) return "string";
+        if (is_in(word, {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}))
+            return "number";
+        return {};
+    }
+    /// Refuses keywords that are neither about `types` nor among `also`.
+    Result<void> check_keywords(const JsonValue& schema, const std::string& where,
+                                const std::vector<std::string>& types,
+                                std::initializer_list<std::string_view> also) const {
+        for (const auto& m : json::members(schema)) {
+            const std::string_view word = json::key(m);
+            if (word == "type" || describes(word) || is_in(word, also)) continue;
+            if (word == "uniqueItems" && json::boolean(m.value) == false) continue;
+            if (type_of(word).empty()) return refuse(where, word, "this keyword is not supported");
+            if (types.empty())
+                return refuse(where, word, "not supported beside the keyword that decides here");
+        }
+        return {};
+    }
+
+    // ---- values
+
+    Result<void> fill(std::uint32_t r, const JsonValue& schema, const std::string& where) {
+        const std::uint32_t start = g_.rules[r].start;
+        if (schema.IsBool()) {
+            if (schema.IsFalse()) return {};  // nothing satisfies it
+            return anything(start);
+        }
+        if (!schema.IsObject())
+            return Error{Errc::bad_format, where_ + ": " + where + " is " +
+                                               json::type_name(&schema) +
+                                               ", expected a schema: an object, true or false"};
+        auto types = types_of(schema, where);
+        if (!types) return types.error();
+        if (const JsonValue* ref = json::find(schema, "$ref")) {
+            if (auto known = check_keywords(schema, where, {}, {"$ref"}); !known) return known;
+            return reference(*ref, where, start);
+        }
+        for (const std::string_view word : {"anyOf", "oneOf", "allOf"}) {
+            const JsonValue* list = json::find(schema, word);
+            if (list == nullptr) continue;
+            if (auto known = check_keywords(schema, where, {}, {word}); !known) return known;
+            if (json::find(schema, "type") != nullptr)
+                return refuse(where, "type", "not supported beside " + std::string(word));
+            return alternatives(*list, where, word, start);
+        }
+        for (const std::string_view word : {"const", "enum"}) {
+            const JsonValue* value = json::find(schema, word);
+            if (value == nullptr) continue;
+            if (auto known = check_keywords(schema, where, {}, {word}); !known) return known;
+            std::vector<const JsonValue*> values;
+            if (word == "const") values.push_back(value);
+            for (const JsonValue& v : json::elements(value))
+                if (word == "enum") values.push_back(&v);
+            if (values.empty()) return refuse(where, word, "expected an array with values");
+            return one_of(values, *types, where + "/" + std::string(word), start);
+        }
+        if (types->empty()) {  // no type: those that the keywords are about, or all
+            for (const auto& m : json::members(schema)) {
+                const std::string type(type_of(json::key(m)));
+                if (!type.empty() && std::find(types->begin(), types->end(), type) == types->end())
+                    types->push_back(type);
+            }
+        }
+        if (types->empty()) {
+            if (auto known = check_keywords(schema, where, {}, {}); !known) return known;
+            return anything(start);
+        }
+        if (auto known = check_keywords(schema, where, *types, {}); !known) return known;
+        for (const std::string& type : *types)
+            if (auto done = value(type, schema, where, start); !done) return done;
+        return {};
+    }
+
+    Result<std::vector<std::string>> types_of(const JsonValue& schema,
+                                              const std::string& where) const {
+        std::vector<std::string> out;
+        const JsonValue* type = json::find(schema, "type");
+        if (type == nullptr) return out;
+        std::vector<const JsonValue*> list{type};
+        if (type->IsArray()) {
+            list.clear();
+            for (const JsonValue& t : json::elements(type)) list.push_back(&t);
+        }
+        for (const JsonValue* t : list) {
+            const auto name = json::string(t);
+            if (!name || !is_in(*name, {"object", "array", "string", "number", "integer", "boolean",
+                                        "null"}))
+                return refuse(where, "type",
+                              "expected object, array, string, number, integer, boolean or null");
+            out.emplace_back(*name);
+        }
+        if (out.empty()) return refuse(where, "type", "expected a type");
+        if (std::find(out.begin(), out.end(), "number") != out.end()) std::erase(out, "integer");
+        if (json::boolean(json::find(schema, "nullable")) == true) out.emplace_back("null");
+        return out;
+    }
+
+    /// Values of one type, from the start of a rule to ends of it.
+    Result<void> value(std::string_view type, const JsonValue& schema, const std::string& where,
+                       std::uint32_t start) {
+        if (type == "null" || type == "boolean") {
+            for (const std::string_view word : {"null", "true", "false"})
+                if ((word == "null") == (type == "null")) g_.literal(start, word, end());
+            return {};
+        }
+        if (type == "string") return string(schema, where, start);
+        if (type == "integer" || type == "number")
+            return number(type == "integer", schema, where, start);
+        const std::uint32_t r = g_.add_rule(true);
+        g_.call(start, r, end());
+        return type == "object" ? object(schema, where, g_.rules[r].start, end())
+                                : array(schema, where, g_.rules[r].start);
+    }
+    std::uint32_t end() { return g_.add_state(true); }
+
+    /// Any value: a rule that is made once.
+    Result<void> anything(std::uint32_t start) {
+        if (!any_) {
+            any_ = g_.add_rule();
+            static const JsonValue empty(rapidjson::kObjectType);
+            const std::uint32_t s = g_.rules[*any_].start;
+            for (const char* type : {"null", "boolean", "string", "number"})
+                if (auto done = value(type, empty, "#", s); !done) return done;
+            const std::uint32_t list = g_.add_rule(true), map = g_.add_rule(true);
+            g_.call(s, list, end());
+            g_.call(s, map, end());
+            const std::uint32_t open = g_.add_state(), more = g_.add_state(), next = g_.add_state();
+            const std::uint32_t closed = end();
+            g_.literal(g_.rules[list].start, "[", open);
+            g_.literal(open, "]", closed);
+            for (const std::uint32_t from : {open, next}) g_.call(from, *any_, more);
+            g_.literal(more, ",", next);
+            g_.literal(more, "]", closed);
+
+            const std::uint32_t inside = g_.add_state(), after = g_.add_state(),
+                                again = g_.add_state(), last = end();
+            const auto key = free_key({});
+            if (!key) return key.error();
+            g_.literal(g_.rules[map].start, "{", inside);
+            g_.literal(inside, "}", last);
+            for (const std::uint32_t from : {inside, again}) {
+                const std::uint32_t colon = g_.add_state(), member = g_.add_state();
+                g_.call(from, *key, colon);
+                g_.literal(colon, ":", member);
+                g_.call(member, *any_, after);
+            }
+            g_.literal(after, ",", again);
+            g_.literal(after, "}", last);
+        }
+        g_.call(start, *any_, end());
+        return {};
+    }
+
+    Result<void> reference(const JsonValue& ref, const std::string& where, std::uint32_t start) {
+        const auto schema = resolved(ref, where);
+        if (!schema) return schema.error();
+        const auto target = rule(**schema, std::string(*json::string(ref)));
+        if (!target) return target.error();
+        g_.call(start, *target, end());
+        return {};
+    }
+    /// What a reference refers to.
+    Result<const JsonValue*> resolved(const JsonValue& ref, const std::string& where) const {
+        const auto text = json::string(ref);
+        const auto bad = [&] {
+            return refuse(where, "$ref", "expected a path within the document, as in #/$defs/name");
+        };
+        if (!text || !text->starts_with('#') || text->find('%') != std::string_view::npos)
+            return bad();
+        const JsonValue* at = &root_;
+        std::string_view rest = text->substr(1);
+        while (!rest.empty()) {
+            if (rest[0] != '/') return bad();
+            const std::size_t next = std::min(rest.find('/', 1), rest.size());
+            std::string key;
+            for (std::size_t i = 1; i < next; ++i) {
+                const bool escape = rest[i] == '~' && i + 1 < next;
+                key += escape ? (rest[++i] == '1' ? '/' : '~') : rest[i];
+            }
+            rest.remove_prefix(next);
+            if (at->IsArray()) {
+                std::size_t i = 0;
+                const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), i);
+                const bool is_index = error == std::errc{} && end == key.data() + key.size();
+                at = is_index && i < at->Size() ? &json::elements(at)[i] : nullptr;
+            } else {
+                at = json::find(at, key);
+            }
+            if (at == nullptr)
+                return refuse(where, "$ref", "there is no " + unicode::repaired(*text));
+        }
+        return at;
+    }
+
+    Result<void> alternatives(const JsonValue& list, const std::string& where,
+                              std::string_view word, std::uint32_t start) {
+        const auto schemas = json::elements(list);
+        if (schemas.empty()) return refuse(where, word, "expected an array of schemas");
+        if (word == "allOf" && schemas.size() > 1)
+            return refuse(where, word, "more than one schema at a time is not supported");
+        for (std::size_t i = 0; i < schemas.size(); ++i) {
+            if (word == "oneOf")
+                for (std::size_t j = 0; j < i; ++j)
+                    if (!exclude(schemas[i], schemas[j], 0))
+                        return refuse(where, word,
+                                      "alternatives " + std::to_string(j) + " and " +
+                                          std::to_string(i) +
+                                          " may both be satisfied, as far as can be seen; use "
+                                          "anyOf, or a required constant member in each");
+            const auto r =
+                rule(schemas[i], where + "/" + std::string(word) + "/" + std::to_string(i));
+            if (!r) return r.error();
+            g_.call(start, *r, end());
+        }
+        return {};
+    }
+    /// Whether it is certain that no value satisfies both.
+    bool exclude(const JsonValue& a, const JsonValue& b, std::size_t depth) const {
+        for (const bool first : {true, false}) {
+            const JsonValue* ref = json::find(first ? a : b, "$ref");
+            if (ref == nullptr) continue;
+            const auto target = resolved(*ref, "");
+            if (!target || depth > 8) return false;
+            return first ? exclude(**target, b, depth + 1) : exclude(a, **target, depth + 1);
+        }
+        const auto constants = [](const JsonValue& s) {
+            std::vector<const JsonValue*> out;
+            if (const JsonValue* v = json::find(s, "const")) out.push_back(v);
+            for (const JsonValue& v : json::elements(json::find(s, "enum"))) out.push_back(&v);
+            return out;
+        };
+        const auto in_a = constants(a), in_b = constants(b);
+        if (!in_a.empty() && !in_b.empty())
+            return std::none_of(in_a.begin(), in_a.end(), [&](const JsonValue* v) {
+                return std::any_of(in_b.begin(), in_b.end(),
+                                   [&](const JsonValue* w) { return *v == *w; });
+            });
+        const auto kinds = [&](const JsonValue& s, const std::vector<const JsonValue*>& values) {
+            std::vector<std::string> out;
+            for (const JsonValue* v : values) out.emplace_back(kind_of(*v));
+            if (!out.empty()) return out;
+            const auto types = types_of(s, "");
+            if (types) out = *types;
+            for (std::string& t : out)
+                if (t == "integer") t = "number";
+            return out;
+        };
+        const auto types_a = kinds(a, in_a), types_b = kinds(b, in_b);
+        if (types_a.empty() || types_b.empty()) return false;
+        const bool share = std::any_of(types_a.begin(), types_a.end(), [&](const auto& t) {
+            return std::find(types_b.begin(), types_b.end(), t) != types_b.end();
+        });
+        if (!share) return true;
+        if (types_a != std::vector<std::string>{"object"} || types_b != types_a || depth > 8)
+            return false;
+        for (const auto& m : json::members(json::find(a, "properties"))) {
+            const JsonValue* other = json::find(json::find(b, "properties"), json::key(m));
+            if (other != nullptr && requires_key(a, json::key(m)) &&
+                requires_key(b, json::key(m)) && exclude(m.value, *other, depth + 1))
+                return true;
+        }
+        return false;
+    }
+    static bool requires_key(const JsonValue& schema, std::string_view key) {
+        for (const JsonValue& r : json::elements(json::find(schema, "required")))
+            if (json::string(r) == key) return true;
+        return false;
+    }
+    static std::string_view kind_of(const JsonValue& v) {
+        return v.IsNull()     ? "null"
+               : v.IsBool()   ? "boolean"
+               : v.IsNumber() ? "number"
+               : v.IsString() ? "string"
+               : v.IsArray()  ? "array"
+                              : "object";
+    }
+
+    Result<void> one_of(const std::vector<const JsonValue*>& values,
+                        const std::vector<std::string>& types, const std::string& where,
+                        std::uint32_t start) {
+        std::vector<std::string> texts;
+        for (const JsonValue* v : values) {
+            const bool integral = v->IsInt64() || v->IsUint64() ||
+                                  (v->IsDouble() && std::floor(v->GetDouble()) == v->GetDouble());
+            const bool right =
+                types.empty() || std::any_of(types.begin(), types.end(), [&](auto& t) {
+                    return t == kind_of(*v) || (t == "integer" && v->IsNumber() && integral);
+                });
+            if (right) texts.push_back(written(*v));
+        }
+        if (syntax_ == ValueSyntax::json) {
+            g_.one_of(start, texts);
+            return {};
+        }
+        for (std::size_t i = 0; i < texts.size(); ++i) {
+            if (texts[i].find("<|\"|><|\"|>") == std::string::npos || texts[i] == "<|\"|><|\"|>") {
+                g_.text(start, texts[i], end(), {quote});
+                continue;
+            }
+            return Error{Errc::unsupported, where_ + ": " + where + ": a value that has " +
+                                                std::string(quote) + " in it"};
+        }
+        return {};
+    }
+    /// A value as it is written.
+    std::string written(const JsonValue& v) const {
+        if (syntax_ == ValueSyntax::call) {
+            PromptText out;
+            write_value(out, v, false);
+            return out.text;
+        }
+        JsonWriter w;
+        return std::string(w.value(v).text());
+    }
+
+    // ---- strings
+
+    Result<std::size_t> count(const JsonValue& schema, const std::string& where,
+                              std::string_view word, std::size_t otherwise) const {
+        const JsonValue* v = json::find(schema, word);
+        if (v == nullptr) return otherwise;
+        if (v->IsDouble() && v->GetDouble() >= 0 && v->GetDouble() < 1e9 &&
+            std::floor(v->GetDouble()) == v->GetDouble())
+            return static_cast<std::size_t>(v->GetDouble());
+        const auto n = json::unsigned_integer(v);
+        if (!n) return refuse(where, word, "expected an integer that is not negative");
+        return static_cast<std::size_t>(*n);
+    }
+
+    Result<void> string(const JsonValue& schema, const std::string& where, std::uint32_t start) {
+        const auto least = count(schema, where, "minLength", 0);
+        if (!least) return least.error();
+        const auto most = count(schema, where, "maxLength", unlimited);
+        if (!most) return most.error();
+        const JsonValue* pattern = json::find(schema, "pattern");
+        const JsonValue* format = json::find(schema, "format");
+        const bool is_free =
+            *least == 0 && *most == unlimited && pattern == nullptr && format == nullptr;
+        if (*least > *most) return {};
+        std::optional<CharAutomaton> chars;
+        const auto also = [&](Result<CharAutomaton> a, std::string_view word) -> Result<void> {
+            if (!a) return refuse(where, word, a.error().text);
+            if (chars) a = intersection(*chars, *a);
+            if (!a) return refuse(where, word, a.error().text);
+            chars = *std::move(a);
+            return {};
+        };
+        if (pattern != nullptr) {
+            const auto text = json::string(pattern);
+            if (!text) return refuse(where, "pattern", "expected a string");
+            if (auto done = also(regex(*text, RegexMatch::inside), "pattern"); !done) return done;
+        }
+        if (format != nullptr) {
+            const std::string_view known = pattern_of(json::string(format).value_or(""));
+            if (known.empty())
+                return refuse(where, "format",
+                              "expected date, time, date-time, uuid, email or ipv4");
+            if (auto done = also(regex(known), "format"); !done) return done;
+        }
+        if (*least > 0 || *most != unlimited)
+            if (auto done = also(any_of_length(*least, *most),
+                                 *most == unlimited ? "minLength" : "maxLength");
+                !done)
+                return done;
+        if (!chars) chars = *any_of_length(0, unlimited);
+        if (syntax_ == ValueSyntax::call)
+            if (auto done = also(without({U"<|\"|>", U"<turn|>", U"<eos>", U"<|tool_response>",
+                                          U"<tool_call|>"}),
+                                 "type");
+                !done)
+                return done;
+        if (!is_free) return quoted(*chars, start);
+        if (!string_) {
+            string_ = g_.add_rule();
+            if (auto done = quoted(*chars, g_.rules[*string_].start); !done) return done;
+        }
+        g_.call(start, *string_, end());
+        return {};
+    }
+    /// Strings between quotes.
+    Result<void> quoted(const CharAutomaton& chars, std::uint32_t start) {
+        const std::uint32_t first = g_.add_state(), behind = end();
+        const bool json = syntax_ == ValueSyntax::json;
+        json ? g_.literal(start, "\"", first) : g_.control(start, quote, first);
+        CharWriter(g_, json ? Spelling::json : Spelling::plain)
+            .write(chars, first, [&](std::uint32_t at) {
+                json ? g_.literal(at, "\"", behind) : g_.control(at, quote, behind);
+            });
+        return {};
+    }
+    /// Of dates, the days that every month has.
+    static std::string_view pattern_of(std::string_view format) {
+        if (format == "date") return "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])";
+        if (format == "time") return "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z";
+        if (format == "date-time")
+            return "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:"
+                   "[0-5][0-9]Z";
+        if (format == "uuid") return "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
+        if (format == "email")
+            return "[a-z0-9_]{1,20}([.+-][a-z0-9_]{1,20}){0,3}@[a-z0-9]{1,20}(-[a-z0-9]{1,20}){0,2}"
+                   "\\.[a-z]{2,10}";
+        if (format == "ipv4")
+            return "((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-"
+                   "9]"
+                   "[0-9]|[1-9]?[0-9])";
+        return {};
+    }
+
+    // ---- numbers
+
+    /// A bound that is an integer, and whether it is itself excluded.
+    struct Bound {
+        std::int64_t value = 0;
+        bool given = false, exclusive = false;
+    };
+    Result<Bound> bound(const JsonValue& schema, const std::string& where, std::string_view word,
+                        std::string_view exclusive, bool integer, bool upper) const {
+        Bound out;
+        for (const std::string_view w : {word, exclusive}) {
+            const JsonValue* v = json::find(schema, w);
+            if (v == nullptr) continue;
+            if (!v->IsNumber()) return refuse(where, w, "expected a number");
+            constexpr double largest = 1e15;
+            double d = v->GetDouble();
+            bool excluded = w == exclusive;
+            if (std::floor(d) != d) {
+                if (!integer) return refuse(where, w, "of a number, only integers are supported");
+                d = upper ? std::floor(d) : std::ceil(d);
+                excluded = false;
+            }
+            if (upper ? d < -largest : d > largest)
+                return refuse(where, w, "expected a number of at most 15 digits");
+            if (std::abs(d) > largest) continue;  // further than numbers are written
+            const auto n = static_cast<std::int64_t>(d);
+            const bool stricter = !out.given || (upper ? n < out.value : n > out.value) ||
+                                  (n == out.value && excluded);
+            if (stricter) out = {n, true, excluded};
+        }
+        return out;
+    }
+
+    Result<void> number(bool integer, const JsonValue& schema, const std::string& where,
+                        std::uint32_t start) {
+        auto lo = bound(schema, where, "minimum", "exclusiveMinimum", integer, false);
+        if (!lo) return lo.error();
+        auto hi = bound(schema, where, "maximum", "exclusiveMaximum", integer, true);
+        if (!hi) return hi.error();
+        std::string text = "-?(0|[1-9][0-9]{0,14})(\\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?";
+        if (integer) text = "0|-?[1-9][0-9]{0,14}";
+        if (lo->given || hi->given) {
+            constexpr std::int64_t most = 999'999'999'999'999;
+            if (!lo->given) lo->value = -most;
+            if (!hi->given) hi->value = most;
+            text.clear();
+            // What is not negative, then what is, which is the same in a mirror.
+            magnitudes(text, "", *lo, *hi, integer);
+            magnitudes(text, "-", {-hi->value, true, hi->exclusive},
+                       {-lo->value, true, lo->exclusive}, integer);
+            if (text.empty()) return {};  // nothing lies between
+        }
+        const auto chars = regex(text);
+        if (!chars) return chars.error();
+        CharWriter(g_, Spelling::plain).write(*chars, start, [&](std::uint32_t at) {
+            g_.states[at].final = true;
+        });
+        return {};
+    }
+    /// Appends alternatives for numbers of one sign whose magnitudes lie between two bounds.
+    static void magnitudes(std::string& out, const std::string& sign, Bound lo, Bound hi,
+                           bool integer) {
+        if (lo.value < 0) lo = {0, true, false};
+        const bool negative = !sign.empty();
+        const auto add = [&](const std::string& text) {
+            out += (out.empty() ? "" : "|") + sign + text;
+        };
+        if (integer) {
+            std::int64_t first = lo.value + (lo.exclusive ? 1 : 0);
+            const std::int64_t last = hi.value - (hi.exclusive ? 1 : 0);
+            if (negative && first == 0) first = 1;  // there is no -0
+            if (first <= last)
+                add(number::from_to(static_cast<std::uint64_t>(first),
+                                    static_cast<std::uint64_t>(last)));
+            return;
+        }
+        if (hi.value < lo.value || (hi.value == lo.value && (hi.exclusive || lo.exclusive))) return;
+        if (negative && lo.value == 0) lo.exclusive = true;
+        const auto u = [](std::int64_t v) { return static_cast<std::uint64_t>(v); };
+        if (!hi.exclusive && !(negative && hi.value == 0)) add(std::to_string(hi.value));
+        if (hi.value == lo.value) return;
+        if (!lo.exclusive) add(std::to_string(lo.value) + "(\\.[0-9]{1,15})?");
+        if (lo.exclusive) add(std::to_string(lo.value) + "\\.0{0,14}[1-9]");
+        if (lo.value + 1 < hi.value)
+            add(number::from_to(u(lo.value + 1), u(hi.value - 1)) + "(\\.[0-9]{1,15})?");
+    }
+
+    // ---- arrays and objects
+
+    Result<void> array(const JsonValue& schema, const std::string& where, std::uint32_t start) {
+        const auto least = count(schema, where, "minItems", 0);
+        if (!least) return least.error();
+        auto most = count(schema, where, "maxItems", unlimited);
+        if (!most) return most.error();
+        const JsonValue* items = json::find(schema, "items");
+        if (items != nullptr && items->IsArray())
+            return refuse(where, "items", "a list is prefixItems in current JSON schema");
+        const auto prefix = json::elements(json::find(schema, "prefixItems"));
+        std::vector<std::uint32_t> rules;
+        for (std::size_t i = 0; i < prefix.size(); ++i) {
+            const auto r = rule(prefix[i], where + "/prefixItems/" + std::to_string(i));
+            if (!r) return r.error();
+            rules.push_back(*r);
+        }
+        std::uint32_t rest = 0;
+        if (items != nullptr && items->IsFalse()) {
+            *most = std::min(*most, prefix.size());
+        } else if (items != nullptr) {
+            const auto r = rule(*items, where + "/items");
+            if (!r) return r.error();
+            rest = *r;
+        } else if (*least <= prefix.size() && !prefix.empty()) {
+            *most = std::min(*most, prefix.size());
+        } else {
+            rest = g_.add_rule();
+            if (auto done = anything(g_.rules[rest].start); !done) return done;
+        }
+        if (*least > *most) return {};
+        const bool open = *most == unlimited;
+        const std::size_t counted = open ? std::max(*least, prefix.size()) : *most;
+        if (counted > Grammar::max_states / 4)
+            return refuse(where, open ? "minItems" : "maxItems",
+                          "expected at most " + std::to_string(Grammar::max_states / 4));
+        const std::uint32_t closed = end();
+        std::uint32_t from = g_.add_state();
+        g_.literal(start, "[", from);
+        if (*least == 0) g_.literal(from, "]", closed);
+        const auto item = [&](std::size_t i) { return i < rules.size() ? rules[i] : rest; };
+        for (std::size_t i = 0; i < counted; ++i) {
+            const std::uint32_t behind = g_.add_state();
+            g_.call(from, item(i), behind);
+            if (i + 1 >= *least) g_.literal(behind, "]", closed);
+            from = behind;
+            if (i + 1 < counted || open) {
+                from = g_.add_state();
+                g_.literal(behind, ",", from);
+            }
+        }
+        if (!open) return {};
+        const std::uint32_t behind = g_.add_state(), next = g_.add_state();
+        g_.call(from, rest, behind);
+        g_.call(next, rest, behind);
+        g_.literal(behind, ",", next);
+        g_.literal(behind, "]", closed);
+        return {};
+    }
+
+    Result<void> object(const JsonValue& schema, const std::string& where, std::uint32_t start,
+                        std::uint32_t closed) {
+        const JsonValue* properties = json::find(schema, "properties");
+        if (properties != nullptr && !properties->IsObject())
+            return refuse(where, "properties", "expected an object of schemas");
+        std::vector<std::pair<std::string_view, const JsonValue*>> members;
+        if (syntax_ == ValueSyntax::call) {
+            members = sorted_members(properties);  // as carat writes them itself
+        } else {
+            for (const auto& m : json::members(properties)) {
+                const auto same = std::find_if(members.begin(), members.end(), [&](const auto& p) {
+                    return p.first == json::key(m);
+                });
+                if (same != members.end()) {
+                    same->second = &m.value;
+                } else {
+                    members.emplace_back(json::key(m), &m.value);
+                }
+            }
+        }
+        const JsonValue* more = json::find(schema, "additionalProperties");
+        static const JsonValue anything_else(true);
+        for (const JsonValue& r : json::elements(json::find(schema, "required"))) {
+            const auto key = json::string(r);
+            if (!key) return refuse(where, "required", "expected an array of strings");
+            if (std::none_of(members.begin(), members.end(),
+                             [&](const auto& m) { return m.first == *key; })) {
+                const bool none = more != nullptr && more->IsFalse();
+                members.emplace_back(*key, none                                 ? more
+                                           : more != nullptr && !more->IsTrue() ? more
+                                                                                : &anything_else);
+            }
+        }
+        if (members.size() > 2000)
+            return refuse(where, "properties", "expected at most 2000 of them");
+
+        // Before member i, and after one where the next may be i.
+        const std::size_t n = members.size();
+        std::vector<std::uint32_t> value(n), next(n + 1);
+        for (std::size_t i = 0; i <= n; ++i) next[i] = g_.add_state();
+        const std::uint32_t inside = g_.add_state();
+        g_.literal(start, "{", inside);
+        std::vector<std::pair<std::uint32_t, std::string>> keys(n);  // behind their first symbol
+        for (std::size_t i = 0; i < n; ++i) {
+            const auto r =
+                rule(*members[i].second, where + "/properties/" + std::string(members[i].first));
+            if (!r) return r.error();
+            value[i] = g_.add_state();
+            g_.call(value[i], *r, next[i + 1]);
+            const auto text = key_text(members[i].first, where);
+            if (!text) return text.error();
+            keys[i] = {g_.add_state(), *text};
+            const std::size_t first = text->starts_with(quote) ? quote.size() : 1;
+            g_.text(keys[i].first, text->substr(first), value[i], {quote});
+        }
+        std::optional<std::uint32_t> other;  // a rule for additional keys
+        const std::uint32_t colon = g_.add_state(), after_other = g_.add_state();
+        if (more != nullptr && !more->IsFalse()) {
+            std::vector<std::u32string> names;
+            for (const auto& m : members) names.push_back(code_points(m.first));
+            const auto k = free_key(names);
+            if (!k) return k.error();
+            const auto r = rule(*more, where + "/additionalProperties");
+            if (!r) return r.error();
+            other = *k;
+            const std::uint32_t v = g_.add_state();
+            g_.literal(colon, ":", v);
+            g_.call(v, *r, after_other);
+        }
+        // `from` stands where a key may be, of member i or a later one.
+        const auto key_at = [&](std::uint32_t from, std::size_t i) {
+            for (; i < n; ++i) {
+                const auto& [behind, text] = keys[i];
+                text.starts_with(quote) ? g_.control(from, quote, behind)
+                                        : g_.literal(from, text.substr(0, 1), behind);
+                if (requires_key(schema, members[i].first)) return false;
+            }
+            if (other) g_.call(from, *other, colon);
+            return true;
+        };
+        if (key_at(inside, 0)) g_.literal(inside, "}", closed);
+        for (std::size_t i = 1; i <= n; ++i) {
+            bool required = false, any = other.has_value();
+            for (std::size_t j = i; j < n; ++j) {
+                any = true;
+                required = required || requires_key(schema, members[j].first);
+            }
+            if (!required) g_.literal(next[i], "}", closed);
+            if (!any) continue;
+            const std::uint32_t comma = g_.add_state();
+            g_.literal(next[i], ",", comma);
+            key_at(comma, i);
+        }
+        if (other) {
+            const std::uint32_t comma = g_.add_state();
+            g_.literal(after_other, ",", comma);
+            g_.call(comma, *other, colon);
+            g_.literal(after_other, "}", closed);
+        }
+        return {};
+    }
+
+    /// A key with its colon, as it is written.
+    Result<std::string> key_text(std::string_view key, const std::string& where) const {
+        if (syntax_ == ValueSyntax::json) {
+            JsonWriter w;
+            return std::string(w.value(key).text()) + ":";
+        }
+        if (key.find(quote) != std::string_view::npos)
+            return refuse(where, "properties", "a name with " + std::string(quote) + " in it");
+        const bool bare = !key.empty() && unicode::trim(key) == key && key[0] != '"' &&
+                          key.find_first_of(":,{}[]") == std::string_view::npos;
+        return bare ? std::string(key) + ":"
+                    : std::string(quote) + std::string(key) + std::string(quote) + ":";
+    }
+    /// A rule for keys that are not declared.
+    Result<std::uint32_t> free_key(const std::vector<std::u32string>& names) {
+        const std::uint32_t r = g_.add_rule();
+        if (syntax_ == ValueSyntax::json) {
+            if (auto done = quoted(all_but(names), g_.rules[r].start); !done) return done.error();
+            return r;
+        }
+        const auto word = regex("[A-Za-z_][A-Za-z0-9_]{0,63}");
+        if (!word) return word.error();
+        const auto both = intersection(*word, all_but(names));
+        if (!both) return both.error();
+        CharWriter(g_, Spelling::plain).write(*both, g_.rules[r].start, [&](std::uint32_t at) {
+            g_.states[at].final = true;
+        });
+        return r;
+    }
+    static std::u32string code_points(std::string_view text) {
+        std::u32string out;
+        while (!text.empty()) {
+            const auto c = unicode::first_code_point(text);
+            out += c.value;
+            text.remove_prefix(std::max<std::size_t>(c.length, 1));
+        }
+        return out;
+    }
+
+    Grammar& g_;
+    const JsonValue& root_;
+    ValueSyntax syntax_;
+    std::string where_;
+    std::map<const JsonValue*, std::uint32_t> rules_;
+    std::optional<std::uint32_t> any_, string_;
+};
+
+}  // namespace detail
+
+/// A rule of the grammar for what satisfies a schema. Bad input: what is not supported; `what`
+/// names the schema in errors.
+[[nodiscard]] inline Result<std::uint32_t> add_json_schema(Grammar& grammar,
+                                                           const JsonValue& schema,
+                                                           std::string what = "schema") {
+    return detail::SchemaReader(grammar, schema, ValueSyntax::json, std::move(what))
+        .rule(schema, "#");
+}
+
+/// The arguments of a tool call, braces included, between two states, for what satisfies the
+/// function's parameters. Bad input: as above.
+[[nodiscard]] inline Result<void> add_arguments(Grammar& grammar, const JsonValue* parameters,
+                                                std::uint32_t from, std::uint32_t to,
+                                                std::string what) {
+    static const JsonValue none(rapidjson::kObjectType);
+    const JsonValue& root = parameters == nullptr ? none : *parameters;
+    return detail::SchemaReader(grammar, root, ValueSyntax::call, std::move(what))
+        .arguments(parameters, "#", from, to);
+}
+
+}  // namespace carat::constrain

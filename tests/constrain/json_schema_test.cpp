@@ -1,0 +1,242 @@
+#include "carat/constrain/json_schema.hpp"
+
+#include "carat/json_writer.hpp"
+#include "constrain/play.hpp"
+#include "constrain/validator.hpp"
+
+#include <doctest/doctest.h>
+
+#include <random>
+#include <string>
+#include <string_view>
+
+using namespace carat;
+using namespace carat::test;
+
+namespace {
+
+/// Every output is JSON that the schema accepts, whatever the limit; how many ended by themselves.
+int plays(const std::string& schema, unsigned seed, int rounds, bool check = true) {
+    CAPTURE(schema);
+    const auto tree = *parse_json(schema, "schema");
+    Constraint c = good(AnswerShape::json(schema));
+    const auto closing = closing_tokens();
+    std::mt19937 random(seed);
+    int stopped = 0;
+    for (int i = 0; i < rounds; ++i) {
+        std::size_t limit = std::size_t{1} << (random() % 9);
+        while (!c.begin(limit)) limit = limit * 2 + 1;  // the shortest does not fit
+        REQUIRE(limit < 4096);
+        const Played played = play(c, random, limit, closing);
+        const auto value = parse_json(played.text, "output");
+        REQUIRE_MESSAGE(value, played.text);
+        if (check) REQUIRE_MESSAGE(Validator(tree).accepts(*value), played.text);
+        stopped += played.stopped ? 1 : 0;
+    }
+    return stopped;
+}
+
+/// A schema made by chance. All that is required can be satisfied.
+std::string random_schema(std::mt19937& random, int depth, bool in_defs = false) {
+    const auto chance = [&](unsigned n) { return random() % n == 0; };
+    const auto list = [&](std::size_t n, auto one) {
+        std::string out;
+        for (std::size_t i = 0; i < n; ++i) out += (i > 0 ? "," : "") + one(i);
+        return out;
+    };
+    const auto key = [](std::size_t i) {
+        const char* keys[] = {"a", "name", "name2", "é\\n", "x y", "", "count", "b\\\"c"};
+        return "\"" + std::string(keys[i % 8]) + "\"";
+    };
+    switch (random() % (depth > 0 ? 12 : 7)) {
+        case 0:
+            return R"({"type":"boolean"})";
+        case 1:
+            return R"({"type":["null","integer"]})";
+        case 2: {
+            const int lo = static_cast<int>(random() % 3000) - 1500;
+            const int hi = lo + 2 + static_cast<int>(random() % 2000);
+            return std::string(chance(2) ? R"({"type":"integer",)" : R"({"type":"number",)") +
+                   (chance(2) ? "\"minimum\":" : "\"exclusiveMinimum\":") + std::to_string(lo) +
+                   "," + (chance(2) ? "\"maximum\":" : "\"exclusiveMaximum\":") +
+                   std::to_string(hi) + "}";
+        }
+        case 3:
+            return R"({"type":"number"})";
+        case 4:
+            return R"({"type":"string"})";
+        case 5: {
+            const std::size_t least = random() % 5;
+            return R"({"type":"string","minLength":)" + std::to_string(least) +
+                   (chance(2) ? "" : ",\"maxLength\":" + std::to_string(least + random() % 20)) +
+                   "}";
+        }
+        case 6:
+            return R"({"enum":["red","re\"d",1,12,null,[1,{"a":2.5}],"gr\u00fcn"]})";
+        case 7: {
+            const std::size_t least = random() % 3;
+            return R"({"type":"array","items":)" + random_schema(random, depth - 1) +
+                   ",\"minItems\":" + std::to_string(least) +
+                   (chance(2) ? "" : ",\"maxItems\":" + std::to_string(least + random() % 5)) + "}";
+        }
+        case 8:
+            return R"({"anyOf":[)" +
+                   list(1 + random() % 3,
+                        [&](std::size_t) { return random_schema(random, depth - 1); }) +
+                   "]}";
+        case 9:
+            if (in_defs || chance(3)) return R"({"$ref":"#/$defs/list"})";
+            [[fallthrough]];
+        default: {
+            const std::size_t n = random() % 6, first = random() % 8;
+            std::string required;
+            std::string out =
+                R"({"type":"object","properties":{)" +
+                list(n,
+                     [&](std::size_t i) {
+                         if (chance(2)) required += (required.empty() ? "" : ",") + key(first + i);
+                         return key(first + i) + ":" + random_schema(random, depth - 1);
+                     }) +
+                "},\"required\":[" + required + "]";
+            if (chance(3)) out += R"(,"additionalProperties":false)";
+            if (chance(3)) out += R"(,"additionalProperties":)" + random_schema(random, depth - 1);
+            return out + "}";
+        }
+    }
+}
+std::string refusal(const std::string& schema) {
+    const auto made = shaped(AnswerShape::json(schema));
+    REQUIRE_FALSE(made);
+    return made.error().text;
+}
+
+}  // namespace
+
+TEST_CASE("outputs of a thousand random schemas are valid at every token limit") {
+    std::mt19937 random(7);
+    int stopped = 0;
+    for (unsigned i = 0; i < 1000; ++i) {
+        std::string schema = random_schema(random, 3);
+        schema.insert(1, R"("$defs":{"list":{"type":"object","properties":{"v":{"type":"integer"},)"
+                         R"("next":{"anyOf":[{"type":"null"},{"$ref":"#/$defs/list"}]}},)"
+                         R"("required":["v","next"]}},)");
+        stopped += plays(schema, i, 4);
+    }
+    CHECK(stopped > 1000);
+}
+
+TEST_CASE("any value, recursion and mixed types") {
+    plays("{}", 1, 40);
+    plays("true", 2, 10);
+    plays(R"({"type":"object"})", 3, 10);
+    plays(R"({"type":"object","additionalProperties":true,"required":["z"]})", 4, 40);
+    plays(R"({"type":"array","prefixItems":[{"type":"null"},{"type":"boolean"}],"items":false,
+              "minItems":1})",
+          5, 20);
+    plays(R"({"properties":{"child":{"$ref":"#"},"n":{"type":"integer"}},"type":"object",
+              "required":["n"],"additionalProperties":false})",
+          6, 40);
+    plays(R"({"minLength":3,"minimum":3})", 7, 30);
+    plays(R"({"oneOf":[{"type":"string"},{"type":"integer"},{"$ref":"#/$defs/a"},
+              {"$ref":"#/$defs/b"}],"$defs":{
+              "a":{"type":"object","properties":{"kind":{"const":"a"}},"required":["kind"]},
+              "b":{"type":"object","properties":{"kind":{"const":"b"},"x":{"type":"null"}},
+                   "required":["kind","x"]}}})",
+          8, 60);
+    // Ambiguous all the way down: what follows is known only in the end.
+    plays(R"({"anyOf":[{"type":"array","items":{"$ref":"#"}},{"type":"array","maxItems":3,
+              "items":{"$ref":"#"}},{"type":"integer"}]})",
+          9, 40);
+}
+
+TEST_CASE("values nest no deeper than a reader takes") {
+    Constraint c = good(AnswerShape::json(R"({"type":"array","items":{"$ref":"#"}})"));
+    const auto open = *pocket_tokenizer().id_of("[");
+    REQUIRE(c.begin(2000));
+    std::string text;
+    std::size_t left = 2000;
+    while (c.allowed(left).allows(static_cast<std::size_t>(open))) {
+        c.accept(open);
+        text += '[';
+        --left;
+    }
+    CHECK(text.size() == constrain::Grammar::max_nesting);
+    std::mt19937 random(1);
+    text += play(c, random, left, closing_tokens()).text;
+    CHECK(parse_json(text, "output"));
+}
+
+TEST_CASE("patterns and formats hold in strings") {
+    const auto matches = [](const std::string& schema, std::string_view from) {
+        Constraint c = good(AnswerShape::json(schema));
+        std::mt19937 random(3);
+        for (int i = 0; i < 20; ++i) {
+            REQUIRE(c.begin(40));
+            const auto v = parse_json(play(c, random, 40, closing_tokens()).text, "output");
+            REQUIRE(v);
+            const std::string text(*json::string(*v));
+            CAPTURE(text);
+            const auto allowed = constrain::regex(from);
+            REQUIRE(allowed);
+            std::uint32_t state = 0;
+            for (std::string_view rest = text; !rest.empty();) {
+                const auto one = unicode::first_code_point(rest);
+                state = allowed->next(state, one.value);
+                REQUIRE(state != constrain::CharAutomaton::none);
+                rest.remove_prefix(one.length);
+            }
+            CHECK(allowed->states[state].final);
+        }
+    };
+    matches(R"({"type":"string","pattern":"^[A-Z]{2}-\\d+$"})", R"([A-Z]{2}-\d+)");
+    matches(R"({"type":"string","pattern":"\"|\\\\"})", R"([^]*("|\\)[^]*)");
+    matches(R"({"type":"string","pattern":"^(a|é)*$","minLength":2,"maxLength":4})", "(a|é){2,4}");
+    matches(R"({"type":"string","format":"date-time"})", R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)");
+    matches(R"({"type":"string","format":"ipv4"})", R"((\d{1,3}\.){3}\d{1,3})");
+}
+
+TEST_CASE("what is not supported is refused by keyword and path") {
+    CHECK(refusal(R"({"type":"object","properties":{"a":{"type":"array","uniqueItems":true}}})") ==
+          "schema: #/properties/a/uniqueItems: this keyword is not supported");
+    CHECK(refusal(R"({"not":{}})") == "schema: #/not: this keyword is not supported");
+    CHECK(refusal(R"({"type":"number","multipleOf":3})") ==
+          "schema: #/multipleOf: this keyword is not supported");
+    CHECK(refusal(R"({"type":"number","minimum":0.5})") ==
+          "schema: #/minimum: of a number, only integers are supported");
+    CHECK(refusal(R"({"type":"string","format":"regex"})") ==
+          "schema: #/format: expected date, time, date-time, uuid, email or ipv4");
+    CHECK(refusal(R"({"anyOf":[{"type":"null"}],"minimum":1})") ==
+          "schema: #/minimum: not supported beside the keyword that decides here");
+    CHECK(refusal(R"({"$ref":"#/$defs/x"})") == "schema: #/$ref: there is no #/$defs/x");
+    CHECK(refusal(R"({"$ref":"other.json"})") ==
+          "schema: #/$ref: expected a path within the document, as in #/$defs/name");
+    CHECK(refusal(R"({"oneOf":[{"type":"integer"},{"type":"number"}]})")
+              .starts_with("schema: #/oneOf: alternatives 0 and 1 may both be satisfied"));
+    CHECK(refusal(R"({"type":"text"})").starts_with("schema: #/type: expected object"));
+    CHECK(refusal("[]") == "schema: # is an array, expected a schema: an object, true or false");
+    CHECK(refusal("{").starts_with("schema: line 1, column 2"));
+    CHECK(refusal("false") == "schema: nothing of finite length satisfies it");
+    CHECK(refusal(R"({"$ref":"#"})") == "schema: nothing of finite length satisfies it");
+    CHECK(refusal(R"({"anyOf":[{"$ref":"#"},{"type":"null"}]})") ==
+          "schema: a reference that leads to itself");
+    CHECK(refusal(R"({"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]})") ==
+          "schema: nothing of finite length satisfies it");
+    CHECK(refusal(R"({"type":"string","maxLength":999999})").starts_with("schema: #/maxLength: "));
+    CHECK(refusal(R"({"type":"array","minItems":99999999,"items":{}})")
+              .starts_with("schema: #/minItems: "));
+    CHECK(refusal(R"({"type":"string","pattern":"(a"})") ==
+          "schema: #/pattern: regular expression (a: at byte 2: a group that does not end");
+    std::string deep;
+    for (int i = 0; i < 220; ++i) deep += R"({"type":"array","minItems":1,"items":)";
+    deep += "{}" + std::string(220, '}');
+    CHECK(refusal(deep) == "schema: its values nest deeper than 200 levels");
+}
+
+TEST_CASE("a limit below the shortest answer is an error before anything is written") {
+    Constraint c = good(AnswerShape::json(
+        R"({"type":"object","properties":{"capital":{"type":"string"}},"required":["capital"]})"));
+    const auto refused = c.begin(2);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().text.starts_with("a limit of 2 tokens: the shortest answer"));
+    CHECK(c.begin(20));
+}
