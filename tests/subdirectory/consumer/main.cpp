@@ -1,6 +1,5 @@
-#include <carat/models/pocket.hpp>
-
 #include <carat/config/parameters.hpp>
+#include <carat/models/pocket.hpp>
 #include <carat/result.hpp>
 #include <carat/version.hpp>
 
