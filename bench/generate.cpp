@@ -91,10 +91,10 @@ carat::Result<void> serve(Bench& bench) {
 
 carat::Result<void> run(const Arguments& a) {
     const double start = seconds();
-    const auto model = Model::open(a.model);
+    carat::ThreadPool pool(a.threads);
+    const auto model = Model::open(a.model, {}, {.executor = pool});
     if (!model) return model.error();
     const double load_ms = 1000 * (seconds() - start);
-    carat::ThreadPool pool(a.threads);
     const std::size_t needed = std::max({a.prompt, a.depth + a.gen, std::size_t{1}});
     auto session = model->session(pool, {.context_tokens = a.context > 0 ? a.context
                                                            : a.serve     ? 4608
@@ -133,7 +133,9 @@ carat::Result<void> run(const Arguments& a) {
 int main(int argc, char** argv) {
     Arguments a;
     CLI::App app("Times a model on made-up tokens.");
-    app.add_option("--model", a.model, "folder of the checkpoint")->type_name("DIR")->required();
+    app.add_option("--model", a.model, "folder or GGUF file of the checkpoint")
+        ->type_name("PATH")
+        ->required();
     app.add_option("--prompt", a.prompt, "tokens of the prompt to time, 0: none");
     app.add_option("--gen", a.gen, "tokens to generate and time, 0: none");
     app.add_option("--depth", a.depth, "tokens in the context before generation");

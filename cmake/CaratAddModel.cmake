@@ -1,6 +1,7 @@
-# carat_add_model(<target> CONFIG <config.json> [NAME <name>])
+# carat_add_model(<target> CONFIG <config.json> | GGUF <file> [NAME <name>])
 #
-# Turns the config.json of a Gemma 4 checkpoint into a value the compiler knows: writes, while CMake configures,
+# Turns the config.json of a Gemma 4 checkpoint, or the metadata of a GGUF file (its text model; what such files say of
+# towers is not enough), into a value the compiler knows: writes, while CMake configures,
 #
 #     <build>/carat_models/<target>/carat/models/<name>.hpp      namespace carat::models { inline constexpr
 #                                                                ModelConfig <name> = …; }
@@ -11,12 +12,13 @@
 # by the same rules while a program runs.
 
 function(carat_add_model target)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "CONFIG;NAME" "")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "CONFIG;GGUF;NAME" "")
     if(NOT TARGET ${target})
         message(FATAL_ERROR "carat_add_model: there is no target '${target}'")
     endif()
-    if(NOT arg_CONFIG OR arg_UNPARSED_ARGUMENTS)
-        message(FATAL_ERROR "carat_add_model: say carat_add_model(<target> CONFIG <config.json> [NAME <name>])")
+    if(arg_UNPARSED_ARGUMENTS OR (arg_CONFIG AND arg_GGUF) OR NOT (arg_CONFIG OR arg_GGUF))
+        message(FATAL_ERROR
+            "carat_add_model: say carat_add_model(<target> CONFIG <config.json> | GGUF <file> [NAME <name>])")
     endif()
     if(NOT arg_NAME)
         set(arg_NAME model)
@@ -25,7 +27,7 @@ function(carat_add_model target)
         message(FATAL_ERROR "carat_add_model: NAME '${arg_NAME}' is not a name that C++ allows")
     endif()
 
-    get_filename_component(file "${arg_CONFIG}" ABSOLUTE)
+    get_filename_component(file "${arg_CONFIG}${arg_GGUF}" ABSOLUTE)
     _carat_read_config(config "${file}")
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
 
@@ -465,12 +467,47 @@ function(_carat_read_audio out)
 " PARENT_SCOPE)
 endfunction()
 
+# The config.json that a GGUF file stands for: printed by a program of carat's own, which is built once.
+set(_carat_gguf_source "${CMAKE_CURRENT_LIST_DIR}/gguf_config.cpp")
+function(_carat_gguf_config out file)
+    if(CMAKE_CROSSCOMPILING)
+        _carat_refuse("a GGUF file is read by a program that must run here; write its config.json for CONFIG instead")
+    endif()
+    get_filename_component(folder "${_carat_gguf_source}" DIRECTORY)
+    find_path(CARAT_INCLUDE_DIR carat/gguf.hpp HINTS "${folder}/../include" "${folder}/../../../include" NO_CACHE)
+    set(program "${CMAKE_BINARY_DIR}/carat_gguf_config${CMAKE_EXECUTABLE_SUFFIX}")
+    file(GLOB sources "${CARAT_INCLUDE_DIR}/carat/checkpoint/*.hpp" "${CARAT_INCLUDE_DIR}/carat/gguf.hpp")
+    foreach(source IN LISTS sources _carat_gguf_source)
+        if("${source}" IS_NEWER_THAN "${program}")
+            file(REMOVE "${program}")
+        endif()
+    endforeach()
+    if(NOT EXISTS "${program}")
+        try_compile(built "${CMAKE_BINARY_DIR}/carat_gguf_config.dir" SOURCES "${_carat_gguf_source}"
+            CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${CARAT_INCLUDE_DIR};${CARAT_RAPIDJSON_DIR}"
+            CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON OUTPUT_VARIABLE log COPY_FILE "${program}")
+        if(NOT built)
+            message(FATAL_ERROR "carat: the program that reads GGUF files does not build:\n${log}")
+        endif()
+    endif()
+    execute_process(COMMAND "${program}" "${file}" RESULT_VARIABLE result OUTPUT_VARIABLE json ERROR_VARIABLE error)
+    if(NOT result EQUAL 0)
+        string(STRIP "${error}" error)
+        message(FATAL_ERROR "carat: ${error}")
+    endif()
+    set(${out} "${json}" PARENT_SCOPE)
+endfunction()
+
 # The initializer of a ModelConfig.
 function(_carat_read_config out file)
     if(NOT EXISTS "${file}" OR IS_DIRECTORY "${file}")
         message(FATAL_ERROR "carat: ${file}: no such file; expected the config.json of a Gemma 4 checkpoint")
     endif()
-    file(READ "${file}" root)
+    if(file MATCHES "\\.gguf$")
+        _carat_gguf_config(root "${file}")
+    else()
+        file(READ "${file}" root)
+    endif()
     set(root_at "")
     string(JSON type ERROR_VARIABLE error TYPE "${root}")
     if(error OR NOT type STREQUAL "OBJECT")
@@ -524,10 +561,17 @@ function(_carat_read_config out file)
     set(${out} "${config}" PARENT_SCOPE)
 endfunction()
 
-# carat_stored_weights(<folder> <variable>): the weight format of a checkpoint, f32, bf16 or f16, out of the header of its
+# carat_stored_weights(<folder or GGUF file> <variable>): the weight format of a checkpoint, f32, bf16 or f16 (of a GGUF
+# file also q8_0 and q4_0; q8_0 for those that carat has no format for), out of the header of its
 # safetensors file (of the first shard); bf16, as the published ones are, where there is no weight file yet.
 function(carat_stored_weights folder variable)
     set(${variable} bf16 PARENT_SCOPE)
+    if(folder MATCHES "\\.gguf$")
+        _carat_gguf_config(json "${folder}")
+        string(JSON format GET "${json}" carat_weights)
+        set(${variable} "${format}" PARENT_SCOPE)
+        return()
+    endif()
     set(file "${folder}/model.safetensors")
     if(NOT EXISTS "${file}")
         file(GLOB shards "${folder}/model-00001-of-*.safetensors")

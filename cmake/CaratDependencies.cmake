@@ -4,7 +4,8 @@
 #   carat::highway, carat::xsimd, carat::rapidjson   headers, needed by carat::carat
 #   carat::sentencepiece, carat::utf8proc            libraries, needed by carat::text
 #   carat::eigen, carat::sndfile, carat::soxr        headers and libraries, needed by carat::media
-#   carat::png, jpeg, gif, webp, webpdemux           libraries, needed by carat::media
+#   carat::mpg123, png, jpeg, gif, webp, webpdemux   libraries, needed by carat::media
+#   carat::ffmpeg                                    headers; carat::media reads video files where they are
 #
 # Afterwards CARAT_MISSING, CARAT_TEXT_MISSING and CARAT_MEDIA_MISSING hold one sentence for each package that was not
 # found. The targets are
@@ -49,6 +50,8 @@ find_library(CARAT_UTF8PROC_LIBRARY utf8proc DOC "The utf8proc library")
 find_path(CARAT_EIGEN_DIR Eigen/Core PATH_SUFFIXES eigen3 DOC "Folder that holds Eigen/Core")
 find_path(CARAT_SNDFILE_DIR sndfile.h DOC "Folder that holds sndfile.h")
 find_library(CARAT_SNDFILE_LIBRARY sndfile DOC "The sndfile library")
+find_path(CARAT_MPG123_DIR mpg123.h DOC "Folder that holds mpg123.h")
+find_library(CARAT_MPG123_LIBRARY mpg123 DOC "The mpg123 library")
 find_path(CARAT_SOXR_DIR soxr.h DOC "Folder that holds soxr.h")
 find_library(CARAT_SOXR_LIBRARY soxr DOC "The soxr library")
 find_path(CARAT_PNG_DIR png.h DOC "Folder that holds png.h")
@@ -60,7 +63,9 @@ find_library(CARAT_GIF_LIBRARY gif DOC "The GIF library")
 find_path(CARAT_WEBP_DIR webp/decode.h DOC "Folder that holds webp/decode.h")
 find_library(CARAT_WEBP_LIBRARY webp DOC "The WebP library")
 find_library(CARAT_WEBPDEMUX_LIBRARY webpdemux DOC "The library that takes WebP files apart")
-mark_as_advanced(CARAT_HIGHWAY_DIR CARAT_XSIMD_DIR CARAT_RAPIDJSON_DIR CARAT_SENTENCEPIECE_DIR
+find_path(CARAT_FFMPEG_DIR libavformat/avformat.h PATH_SUFFIXES ffmpeg
+    DOC "Folder that holds libavformat/avformat.h and its like, of FFmpeg 5.1 or newer")
+mark_as_advanced(CARAT_MPG123_DIR CARAT_MPG123_LIBRARY CARAT_FFMPEG_DIR CARAT_HIGHWAY_DIR CARAT_XSIMD_DIR CARAT_RAPIDJSON_DIR CARAT_SENTENCEPIECE_DIR
     CARAT_SENTENCEPIECE_LIBRARY CARAT_UTF8PROC_DIR CARAT_UTF8PROC_LIBRARY
     CARAT_EIGEN_DIR CARAT_SNDFILE_DIR CARAT_SNDFILE_LIBRARY CARAT_SOXR_DIR CARAT_SOXR_LIBRARY
     CARAT_PNG_DIR CARAT_PNG_LIBRARY CARAT_JPEG_DIR CARAT_JPEG_LIBRARY CARAT_GIF_DIR CARAT_GIF_LIBRARY
@@ -106,6 +111,9 @@ _carat_package(carat::eigen CARAT_MEDIA_MISSING
 _carat_package(carat::sndfile CARAT_MEDIA_MISSING
     "libsndfile (install libsndfile1-dev)"
     "${CARAT_SNDFILE_DIR}" "${CARAT_SNDFILE_LIBRARY}")
+_carat_package(carat::mpg123 CARAT_MEDIA_MISSING
+    "mpg123 (install libmpg123-dev)"
+    "${CARAT_MPG123_DIR}" "${CARAT_MPG123_LIBRARY}")
 _carat_package(carat::soxr CARAT_MEDIA_MISSING
     "the SoX resampler (install libsoxr-dev)"
     "${CARAT_SOXR_DIR}" "${CARAT_SOXR_LIBRARY}")
@@ -124,3 +132,29 @@ _carat_package(carat::webp CARAT_MEDIA_MISSING
 _carat_package(carat::webpdemux CARAT_MEDIA_MISSING
     "libwebpdemux (install libwebp-dev)"
     "${CARAT_WEBP_DIR}" "${CARAT_WEBPDEMUX_LIBRARY}")
+
+# Its libraries are opened by the first video that is read, not linked. Headers older than 5.1 describe sound differently.
+set(_carat_video_missing "")
+set(_carat_ffmpeg "${CARAT_FFMPEG_DIR}")
+foreach(_carat_library avcodec swscale)
+    if(_carat_ffmpeg AND NOT EXISTS "${_carat_ffmpeg}/lib${_carat_library}/${_carat_library}.h")
+        set(_carat_ffmpeg "")
+    endif()
+endforeach()
+if(_carat_ffmpeg)
+    set(_carat_version "")
+    foreach(_carat_header version_major.h version.h)
+        if(EXISTS "${_carat_ffmpeg}/libavformat/${_carat_header}" AND NOT _carat_version)
+            file(STRINGS "${_carat_ffmpeg}/libavformat/${_carat_header}" _carat_version
+                REGEX "#define LIBAVFORMAT_VERSION_MAJOR +[0-9]+")
+        endif()
+    endforeach()
+    if(NOT _carat_version MATCHES "([0-9]+)$" OR CMAKE_MATCH_1 LESS 59)
+        set(_carat_ffmpeg "")
+    endif()
+endif()
+_carat_package(carat::ffmpeg _carat_video_missing "FFmpeg" "${_carat_ffmpeg}")
+if(TARGET carat::ffmpeg)
+    set_target_properties(carat::ffmpeg PROPERTIES
+        INTERFACE_COMPILE_DEFINITIONS CARAT_FFMPEG INTERFACE_LINK_LIBRARIES "${CMAKE_DL_LIBS}")
+endif()

@@ -1,5 +1,5 @@
 # carat_program(<target> <source>): a program for the model of the build, in examples/ and bench/. It is compiled for the
-# checkpoint in CARAT_MODEL, which it includes as <carat/models/model.hpp>. CARAT_WEIGHTS arrives as the name of a weight
+# checkpoint in CARAT_MODEL, a folder or a GGUF file, which it includes as <carat/models/model.hpp>. CARAT_WEIGHTS arrives as the name of a weight
 # format, carat::weights::CARAT_WEIGHTS, and CARAT_FAST says whether activations are rounded for the machine's dot product.
 find_path(CARAT_CLI11_DIR CLI/CLI.hpp DOC "Folder that holds CLI/CLI.hpp")
 mark_as_advanced(CARAT_CLI11_DIR)
@@ -21,7 +21,11 @@ function(carat_program target source)
     if(CARAT_CLI11_DIR)
         target_include_directories(${target} SYSTEM PRIVATE "${CARAT_CLI11_DIR}")
     endif()
-    carat_add_model(${target} CONFIG "${model}/config.json")
+    if(model MATCHES "\\.gguf$")
+        carat_add_model(${target} GGUF "${model}")
+    else()
+        carat_add_model(${target} CONFIG "${model}/config.json")
+    endif()
     target_compile_definitions(${target} PRIVATE
         "CARAT_WEIGHTS=${weights}" "CARAT_FAST=$<BOOL:$<STREQUAL:${CARAT_ARITHMETIC},fast>>")
 endfunction()

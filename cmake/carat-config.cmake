@@ -1,5 +1,5 @@
 # find_package(carat CONFIG [COMPONENTS text media]): the targets carat::carat and, where their packages are, carat::text
-# and carat::media; and the command carat_add_model.
+# and carat::media; and the commands carat_add_model and carat_embed.
 include(CMakeFindDependencyMacro)
 find_dependency(Threads)
 
@@ -23,6 +23,7 @@ if(NOT CARAT_MEDIA_MISSING AND EXISTS "${CMAKE_CURRENT_LIST_DIR}/carat-media-tar
     set(${CMAKE_FIND_PACKAGE_NAME}_media_FOUND TRUE)
 endif()
 include("${CMAKE_CURRENT_LIST_DIR}/CaratAddModel.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/CaratEmbed.cmake")
 
 foreach(component IN LISTS ${CMAKE_FIND_PACKAGE_NAME}_FIND_COMPONENTS)
     if(${CMAKE_FIND_PACKAGE_NAME}_FIND_REQUIRED_${component} AND NOT ${CMAKE_FIND_PACKAGE_NAME}_${component}_FOUND)

@@ -3,6 +3,7 @@
 #
 #   cmake/setup.sh               compiler, CMake, Ninja and the libraries
 #   cmake/setup.sh --with clang  the second compiler as well (preset `clang`)
+#   cmake/setup.sh --with video  FFmpeg's libraries as well, for video files (120 MB, half a minute)
 #
 # Works as root or through sudo. Debian 12 has Highway 1.0 and carat needs 1.2: there the headers come from Debian 13's
 # package, fetched by name with apt from the mirror this machine uses already, checked against the same archive key,
@@ -10,7 +11,7 @@
 set -euo pipefail
 
 packages=(g++ cmake ninja-build libxsimd-dev rapidjson-dev libsentencepiece-dev libutf8proc-dev libcli11-dev
-          libeigen3-dev libsndfile1-dev libsoxr-dev libpng-dev libjpeg-dev libgif-dev
+          libeigen3-dev libsndfile1-dev libmpg123-dev libsoxr-dev libpng-dev libjpeg-dev libgif-dev
           libwebp-dev doctest-dev libbenchmark-dev pkg-config gdb)
 highway_floor=1.2
 
@@ -25,8 +26,11 @@ die() { say "$*"; exit 1; }
 while (($#)); do
     case $1 in
         --with)
-            [[ ${2:-} == clang ]] || die "--with knows one group, clang; found '${2:-}'"
-            packages+=(clang)
+            case ${2:-} in
+                clang) packages+=(clang) ;;
+                video) packages+=(libavformat-dev libavcodec-dev libswscale-dev) ;;
+                *) die "--with knows the groups clang and video; found '${2:-}'" ;;
+            esac
             shift 2 ;;
         -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
         *) die "unknown argument '$1'; see cmake/setup.sh --help" ;;
@@ -37,8 +41,8 @@ if ! { command -v dpkg-query && command -v apt-get; } >/dev/null; then
     # Another system: whoever has a compiler and CMake has made their choice, and CMake names what it does not find.
     if command -v c++ && command -v cmake && command -v ninja; then exit 0; fi >/dev/null
     die "this system has no apt; please install g++ 12 or clang 14 (or newer), CMake 3.25, Ninja, Highway 1.2" \
-        "(headers), xsimd 8.1, RapidJSON, sentencepiece, utf8proc, CLI11, Eigen, libsndfile, soxr, libpng," \
-        "libjpeg-turbo, giflib, libwebp; for the tests doctest, for the benchmarks Google Benchmark"
+        "(headers), xsimd 8.1, RapidJSON, sentencepiece, utf8proc, CLI11, Eigen, libsndfile, mpg123, soxr, libpng," \
+        "libjpeg-turbo, giflib, libwebp; for video files FFmpeg 5.1; for the tests doctest, for the benchmarks Google Benchmark"
 fi
 
 log=

@@ -29,7 +29,8 @@ struct Arguments {
     std::string model, prompt, system, tools, messages;
     std::vector<std::string> images, audios, videos;
     double fps = 0;
-    bool think = false, greedy = false, json = false, slide = false;
+    std::size_t max_soft_tokens = 0;
+    bool sound = false, think = false, greedy = false, json = false, slide = false;
     double temperature = -1, top_p = -1, min_p = -1;
     std::int64_t top_k = -1;
     std::uint64_t seed = 0;
@@ -76,8 +77,10 @@ void say(carat::Chat<Model>& talk, const Arguments& a, const std::string& text) 
     std::vector<carat::ContentPart> parts;
     for (const std::string& path : a.images) parts.push_back(carat::image_part(absolute(path)));
     for (const std::string& path : a.audios) parts.push_back(carat::audio_part(absolute(path)));
-    for (const std::string& path : a.videos)
+    for (const std::string& path : a.videos) {
         parts.push_back(carat::video_part(absolute(path), a.fps));
+        if (a.sound) parts.push_back(carat::audio_part(absolute(path)));
+    }
     if (parts.empty()) {
         talk.user(text);
         return;
@@ -279,12 +282,13 @@ carat::Result<void> chat(const Arguments& a) {
     if (!talk) return talk.error();
     const Stopwatch load;
     ProgressLine line("loading");
-    const auto model = Model::open(
-        a.model, [&](std::size_t done, std::size_t total) { return line(done, total); });
+    carat::ThreadPool pool(a.threads);
+    const auto model =
+        Model::open(a.model, [&](std::size_t done, std::size_t total) { return line(done, total); },
+                    {.executor = pool});
     line.clear();
     if (!model) return model.error();
     const double load_ms = load.ms();
-    carat::ThreadPool pool(a.threads);
     auto chat = carat::Chat<Model>::open(
         *model, a.model, pool,
         {.format = {.enable_thinking = a.think},
@@ -295,8 +299,8 @@ carat::Result<void> chat(const Arguments& a) {
     if (!chat) return chat.error();
     chat->start_with(*std::move(talk));
     Program program(a, *chat, load_ms, model->memory_bytes() + chat->session().memory_bytes());
-    chat->set_media_reader(
-        MediaFiles<Model>(*model, a.model, a.messages.empty() ? "." : folder_of(a.messages), pool));
+    const std::string folder = a.messages.empty() ? "." : folder_of(a.messages);
+    chat->set_media_reader(MediaFiles<Model>(*model, a.model, folder, pool, a.max_soft_tokens));
     if (!a.prompt.empty()) say(*chat, a, a.prompt);
     if (!a.prompt.empty() || !a.messages.empty()) return program.answer();
     return program.talk();
@@ -307,7 +311,9 @@ carat::Result<void> chat(const Arguments& a) {
 int main(int argc, char** argv) {
     Arguments a;
     CLI::App app("Talk with a Gemma 4.");
-    app.add_option("--model", a.model, "folder of the checkpoint")->type_name("DIR")->required();
+    app.add_option("--model", a.model, "folder or GGUF file of the checkpoint")
+        ->type_name("PATH")
+        ->required();
     app.add_option("PROMPT", a.prompt,
                    "one question; without it, one a line until the end of input");
     app.add_option("--image", a.images,
@@ -318,11 +324,14 @@ int main(int argc, char** argv) {
         ->type_name("FILE")
         ->allow_extra_args(false);
     app.add_option("--video", a.videos,
-                   "a video before the first question: a folder of frames or an animated GIF")
+                   "a video before the first question: a file, a folder of frames, an animated GIF")
         ->type_name("PATH")
         ->allow_extra_args(false);
-    app.add_option("--fps", a.fps, "frames a second of the videos, where they do not say it")
+    app.add_option("--fps", a.fps,
+                   "frames a second of the videos; else a file says it, and a folder has 24")
         ->check(CLI::PositiveNumber);
+    app.add_flag("--sound", a.sound, "let the model hear the videos too");
+    add_budget_option(app, a.max_soft_tokens);
     app.add_option("--system", a.system, "instructions for the whole conversation")
         ->type_name("TEXT");
     app.add_flag("--think", a.think, "let the model think before it answers");

@@ -12,9 +12,12 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 model=
 previous=
+groups=()
 for argument in "$@"; do
     case $argument in --model=*) model=${argument#--model=} ;; esac
     [[ $previous == --model ]] && model=$argument
+    # A file of moving pictures needs more packages than a folder of frames or a GIF.
+    [[ $previous == --video && -f $argument && ${argument,,} != *.gif ]] && groups=(--with video)
     previous=$argument
 done
 arguments=("$@")
@@ -27,7 +30,7 @@ if [[ ! -f $model/config.json ]]; then
     exit 1
 fi
 
-"$root/cmake/setup.sh"
+"$root/cmake/setup.sh" "${groups[@]}"
 
 # One build folder for each model and weight format, since both are part of the program.
 model=$(cd "$model" && pwd)
@@ -41,6 +44,9 @@ fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 quietly() { "$@" >"$log" 2>&1 </dev/null || { cat "$log" >&2; exit 1; }; }
+if [[ -n ${groups[*]} ]] && ! grep -qs '^CARAT_FFMPEG_DIR:PATH=/' "$build/CMakeCache.txt"; then
+    rm -f "$build/build.ninja"  # configured without
+fi
 if [[ ! -f $build/build.ninja ]]; then
     echo "carat: building the chat program for $(basename "$model"), once; this takes a minute or two" >&2
     (cd "$root" && quietly cmake --preset chat -B "$build" "-DCARAT_MODEL=$model" "-DCARAT_WEIGHTS=$weights")

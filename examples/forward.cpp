@@ -93,7 +93,8 @@ carat::Result<Media> encode_media(const std::string& path, const Model& model,
 carat::Result<void> forward(const Arguments& a) {
     const auto in = Inputs<Text>::read(a.inputs);
     if (!in) return in.error();
-    const auto model = Model::open(a.model);
+    carat::ThreadPool pool(a.threads);
+    const auto model = Model::open(a.model, {}, {.executor = pool});
     if (!model) return model.error();
 
     const std::size_t keep =
@@ -109,7 +110,6 @@ carat::Result<void> forward(const Arguments& a) {
     if (a.router_logits && Text::config.enable_moe_block)
         out.router.assign(Text::layers, std::vector<float>(rows * Text::config.num_experts));
 
-    carat::ThreadPool pool(a.threads);
     const auto media = encode_media(a.inputs, *model, pool);
     if (!media) return media.error();
     Media::Used used;
@@ -175,7 +175,9 @@ carat::Result<void> forward(const Arguments& a) {
 int main(int argc, char** argv) {
     Arguments a;
     CLI::App app("Model inputs into logits, hidden states and loss.");
-    app.add_option("--model", a.model, "folder of the checkpoint")->type_name("DIR")->required();
+    app.add_option("--model", a.model, "folder or GGUF file of the checkpoint")
+        ->type_name("PATH")
+        ->required();
     app.add_option("--inputs", a.inputs, "input_ids and what belongs to them, a safetensors file")
         ->type_name("FILE")
         ->required();

@@ -9,6 +9,8 @@
 #include "carat/text/media_parts.hpp"
 #include "carat/text/read_file.hpp"
 
+#include <CLI/CLI.hpp>
+
 #include <algorithm>
 #include <cstdint>
 #include <string>
@@ -16,12 +18,24 @@
 #include <vector>
 
 /// How a model's folder wants its pictures; as every published Gemma 4 where it does not say.
-inline carat::Result<carat::VisionProcessorConfig> picture_config(const std::string& model_folder) {
+/// `max_soft_tokens` of an image, where it is not 0, comes before the model's.
+inline carat::Result<carat::VisionProcessorConfig> picture_config(const std::string& model_folder,
+                                                                  std::size_t max_soft_tokens = 0) {
+    carat::Result<carat::VisionProcessorConfig> config = carat::VisionProcessorConfig{};
     const std::string path = carat::path_in(model_folder, "processor_config.json");
-    if (!carat::file_exists(path)) return carat::VisionProcessorConfig{};
-    const auto text = carat::read_file(path);
-    if (!text) return text.error();
-    return carat::read_vision_processor_config(*text, path);
+    if (carat::file_exists(path)) {
+        const auto text = carat::read_file(path);
+        if (!text) return text.error();
+        config = carat::read_vision_processor_config(*text, path);
+    }
+    if (config && max_soft_tokens > 0) config->image.max_soft_tokens = max_soft_tokens;
+    return config;
+}
+
+/// --max-soft-tokens
+inline void add_budget_option(CLI::App& app, std::size_t& max_soft_tokens) {
+    app.add_option("--max-soft-tokens", max_soft_tokens, "budget of an image")
+        ->check(CLI::IsMember({70, 140, 280, 560, 1120}));
 }
 
 /// An image, or a video as its frames, and what stands for it in the prompt.
@@ -60,28 +74,34 @@ inline carat::Result<Sight> read_sight(const carat::MediaPart& part, const std::
     sight.max_patches = picture.max_patches();
     const auto cut = [&](carat::Image image) -> carat::Result<void> {
         auto patches = carat::make_patches(std::move(image), picture);
-        if (!patches) return fault(patches.error().code, path + ": " + patches.error().text);
+        if (!patches) return carat::Error{patches.error().code, path + ": " + patches.error().text};
         sight.frames.push_back(std::move(*patches));
         return {};
     };
     if (!video) {
         auto image = carat::read_image(path);
         if (!image) return fault(image.error().code, image.error().text);
-        if (auto done = cut(std::move(*image)); !done) return done.error();
+        if (auto done = cut(std::move(*image)); !done)
+            return fault(done.error().code, done.error().text);
         sight.text = carat::image_text(sight.frames[0].soft_tokens);
         return sight;
     }
-    const double fps = carat::json::number(carat::json::find(part.part, "fps")).value_or(0);
-    if (const auto n = carat::json::unsigned_integer(carat::json::find(part.part, "num_frames"));
-        n && *n > 0)
-        config.video.num_frames = *n;
-    auto clip = carat::read_video(path, fps, config.video, {}, progress);
-    if (!clip) return fault(clip.error().code, clip.error().text);
-    std::vector<std::string> timestamps;
-    for (std::size_t i = 0; i < clip->frames.size(); ++i) {
-        if (auto done = cut(std::move(clip->frames[i])); !done) return done.error();
-        timestamps.push_back(clip->timestamp(i));
+    double fps = 0;
+    if (const auto* own = carat::json::find(part.part, "fps")) {
+        fps = carat::json::number(own).value_or(0);
+        if (!(fps > 0 && fps < 1e6))
+            return fault(carat::Errc::invalid_argument, "fps must be a number above 0");
     }
+    if (const auto* own = carat::json::find(part.part, "num_frames")) {
+        config.video.num_frames = carat::json::unsigned_integer(own).value_or(0);
+        if (config.video.num_frames == 0)
+            return fault(carat::Errc::invalid_argument,
+                         "num_frames must be a whole number above 0");
+    }
+    const auto times = carat::see_video(path, fps, config.video, {}, progress, cut);
+    if (!times) return fault(times.error().code, times.error().text);
+    std::vector<std::string> timestamps;
+    for (std::size_t i = 0; i < sight.frames.size(); ++i) timestamps.push_back(times->timestamp(i));
     sight.text = carat::video_text(timestamps, sight.frames[0].soft_tokens);
     return sight;
 }

@@ -27,7 +27,7 @@ namespace {
 
 struct Arguments {
     std::string model, messages, out, parse, variant;
-    int max_soft_tokens = 0;
+    std::size_t max_soft_tokens = 0;
     bool print_prompt = false, think = false, preserve_thinking = false,
          no_generation_prompt = false;
     bool starts_in_thought = false, special_in_text = false;
@@ -66,10 +66,8 @@ struct Media {
         auto clips = read_clips(parts, folder_of(a.messages), a.model);
         if (!clips) return carat::Error{clips.error().code, a.messages + ": " + clips.error().text};
         media.clips = std::move(*clips);
-        auto config = picture_config(a.model);
+        const auto config = picture_config(a.model, a.max_soft_tokens);
         if (!config) return config.error();
-        if (a.max_soft_tokens > 0)
-            config->image.max_soft_tokens = static_cast<std::size_t>(a.max_soft_tokens);
         std::size_t clip = 0;
         for (const carat::MediaPart& part : parts) {
             if (part.kind == carat::MediaKind::audio) {
@@ -195,12 +193,11 @@ carat::Result<void> process(const Arguments& a) {
 int main(int argc, char** argv) {
     Arguments a;
     CLI::App app("Messages into model inputs, and model output into its meaning.");
-    app.add_option("--model", a.model, "folder of the checkpoint")->type_name("DIR");
+    app.add_option("--model", a.model, "folder or GGUF file of the checkpoint")->type_name("PATH");
     app.add_option("--messages", a.messages, "{\"messages\": [...], \"tools\": [...]}")
         ->type_name("FILE");
     app.add_option("--out", a.out, "the inputs, a safetensors file")->type_name("FILE");
-    app.add_option("--max-soft-tokens", a.max_soft_tokens, "soft tokens an image")
-        ->check(CLI::IsMember({70, 140, 280, 560, 1120}));
+    add_budget_option(app, a.max_soft_tokens);
     app.add_flag("--think", a.think, "switch thinking on");
     app.add_flag("--preserve-thinking", a.preserve_thinking,
                  "keep thoughts of earlier turns with calls");

@@ -7,21 +7,48 @@
 #include "carat/progress.hpp"
 #include "picture_inputs.hpp"
 
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
+
+namespace detail {
+
+template <class SoftTokens>
+std::vector<float> values(const SoftTokens& soft) {
+    const auto rows = soft.view();
+    return {rows.data(), rows.data() + rows.size()};
+}
+
+}  // namespace detail
+
+/// One clip of samples at the config's rate, as the model hears it.
+template <class Model>
+carat::Result<carat::Medium> hear(const Model& model, std::span<const float> samples,
+                                  const carat::MelConfig& config, carat::ExecutorRef executor,
+                                  carat::Progress progress = {}) {
+    const auto mel = carat::mel_features(samples, config);
+    if (!mel) return mel.error();
+    const auto soft = model.hear(
+        carat::Rows<const float, carat::nn::audio::mel_bins>(mel->features.data(), mel->frames),
+        mel->mask, executor, progress);
+    if (!soft) return soft.error();
+    return carat::Medium{carat::audio_text(soft->rows()), detail::values(*soft)};
+}
 
 /// A carat::MediaReader. Paths in messages are relative to `folder`; `model_folder` says how the
 /// model wants its media.
 template <class Model>
 class MediaFiles {
   public:
+    /// `max_soft_tokens` of an image, where it is not 0, comes before the model's.
     MediaFiles(const Model& model, std::string model_folder, std::string folder,
-               carat::ExecutorRef executor)
+               carat::ExecutorRef executor, std::size_t max_soft_tokens = 0)
         : model_(&model),
           model_folder_(std::move(model_folder)),
           folder_(std::move(folder)),
-          executor_(executor) {}
+          executor_(executor),
+          max_soft_tokens_(max_soft_tokens) {}
 
     carat::Result<carat::Medium> operator()(const carat::MediaPart& part,
                                             carat::Progress progress) const {
@@ -30,35 +57,40 @@ class MediaFiles {
 
   private:
     carat::Result<carat::Medium> see(const carat::MediaPart& part, carat::Progress progress) const {
-        const auto config = picture_config(model_folder_);
+        const auto config = picture_config(model_folder_, max_soft_tokens_);
         if (!config) return config.error();
-        auto sight = read_sight(part, folder_, *config);
+        // A video's frames are read in the first half, and seen in the second.
+        const auto reading = [&](std::size_t done, std::size_t total) {
+            return progress(done, 2 * total);
+        };
+        auto sight = read_sight(part, folder_, *config, reading);
         if (!sight) return sight.error();
+        const auto seeing = [&](std::size_t done, std::size_t total) {
+            return part.kind == carat::MediaKind::video ? progress(total + done, 2 * total)
+                                                        : progress(done, total);
+        };
         std::vector<typename Model::Picture> pictures;
         for (const carat::Patches& p : sight->frames)
             pictures.push_back(
                 {carat::Rows<const float, Model::Vision::patch>(p.values.data(), p.count),
                  carat::Rows<const std::int32_t, 2>(p.positions.data(), p.count)});
-        const auto soft = model_->see(pictures, executor_, progress);
+        const auto soft = model_->see(pictures, executor_, seeing);
         if (!soft) return carat::Error{soft.error().code, part.where + ": " + soft.error().text};
-        return carat::Medium{std::move(sight->text), values(*soft)};
+        return carat::Medium{std::move(sight->text), detail::values(*soft)};
     }
     carat::Result<carat::Medium> hear(const carat::MediaPart& part,
                                       carat::Progress progress) const {
-        const auto clip = read_clips({part}, folder_, model_folder_);
+        const auto config = mel_config(model_folder_);
+        if (!config) return config.error();
+        const auto clip = read_clip(part, folder_, *config);
         if (!clip) return clip.error();
-        const carat::Rows<const float, carat::nn::audio::mel_bins> features(clip->features.data(),
-                                                                            clip->frames);
-        const auto soft = model_->hear(features, clip->mask, executor_, progress);
-        if (!soft) return carat::Error{soft.error().code, part.where + ": " + soft.error().text};
-        return carat::Medium{carat::audio_text(soft->rows()), values(*soft)};
-    }
-    static std::vector<float> values(const typename Model::SoftTokens& soft) {
-        const auto rows = soft.view();
-        return {rows.data(), rows.data() + rows.size()};
+        auto heard = ::hear(*model_, *clip, *config, executor_, progress);
+        if (!heard) return carat::Error{heard.error().code, part.where + ": " + heard.error().text};
+        return heard;
     }
 
     const Model* model_;
     std::string model_folder_, folder_;
     carat::ExecutorRef executor_;
+    std::size_t max_soft_tokens_;
 };

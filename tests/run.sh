@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-cmake/setup.sh
+cmake/setup.sh --with video
 for preset in "${@:-dev}"; do
     if [[ $preset == clang ]]; then cmake/setup.sh --with clang; fi
     cmake --workflow --preset "$preset"

@@ -13,6 +13,7 @@
 #include "carat/checkpoint/config_json.hpp"
 #include "carat/checkpoint/fnv1a.hpp"
 #include "carat/checkpoint/generation_config.hpp"
+#include "carat/checkpoint/gguf_config.hpp"
 #include "carat/checkpoint/text_tensors.hpp"
 #include "carat/checkpoint/vision_tensors.hpp"
 #include "carat/config/model_config.hpp"
@@ -50,37 +51,77 @@ class Gemma4 {
     using Picture = typename Vision::Picture;
     static constexpr ModelConfig config = C;
 
-    /// Opens a folder as Hugging Face lays it out: config.json, which must say what C says, and
-    /// model.safetensors or shards with an index. Weights are copied once into aligned memory,
-    /// converted if the file has another type than Policy; the per-layer table stays in the file.
+    /// Opens a folder as Hugging Face lays it out, config.json and model.safetensors or shards with
+    /// an index, or a GGUF file (with a mmproj file beside it for the towers); the configuration
+    /// there must be what C says. Weights are copied once into aligned memory, converted if the
+    /// file has another type than Policy; the per-layer table stays in the file.
     /// Bad input: every fault of the files, of the configuration against C, or of the tensors
     /// against C, all of a kind in one Error.
-    static Result<Gemma4> open(const std::string& folder, Progress progress = {}) {
-        Result<ModelConfig> stored = read_config_file(folder);
-        if (!stored) return std::move(stored).error();
-        if (!(*stored == C)) {
+    static Result<Gemma4> open(const std::string& path, Progress progress = {},
+                               BindOptions options = {}) {
+        const bool is_file = is_gguf_path(path);
+        if (!is_file && !is_gguf_folder(path)) {
+            Result<ModelConfig> stored = read_config_file(path);
+            if (!stored) return std::move(stored).error();
             const std::string difference = describe_difference(C, *stored);
             if (!difference.empty())
-                return Error{Errc::mismatch, folder + "/config.json: " + difference};
+                return Error{Errc::mismatch, path + "/config.json: " + difference};
         }
-        Result<GenerationConfig> generation = read_generation_config_file(folder);
-        if (!generation) return std::move(generation).error();
-        Result<CheckpointFiles> files = CheckpointFiles::open(folder);
+        Result<CheckpointFiles> files = CheckpointFiles::open(path);
         if (!files) return std::move(files).error();
-        Result<Gemma4> model = from(std::move(*files), progress);
-        if (model) model->state_->generation = std::move(*generation);
+        GenerationConfig generation;
+        if (files->gguf() != nullptr) {
+            Result<ModelConfig> stored = read_gguf_config(*files);
+            if (!stored) return std::move(stored).error();
+            // Of these the file says nothing.
+            stored->text.hidden_activation = C.text.hidden_activation;
+            stored->text.use_bidirectional_attention = C.text.use_bidirectional_attention;
+            const std::string difference = describe_difference(C, *stored);
+            if (!difference.empty())
+                return Error{Errc::mismatch, files->name() + ": " + difference};
+            generation = read_gguf_generation_config(*files->gguf());
+        }
+        if (files->gguf() == nullptr) {
+            Result<GenerationConfig> read = read_generation_config_file(path);
+            if (!read) return std::move(read).error();
+            generation = *std::move(read);
+        }
+        Result<Gemma4> model = from(std::move(*files), progress, options);
+        if (model) model->state_->generation = std::move(generation);
         return model;
     }
 
-    /// The same from files that are open already, or from bytes in memory (CheckpointFiles::view).
-    static Result<Gemma4> from(CheckpointFiles files, Progress progress = {}) {
+    /// The same from the bytes of one file, safetensors or GGUF, in the caller's memory: weights
+    /// that are part of the program (carat_embed). They must stay as long as the model, which reads
+    /// the per-layer table and the towers there. `generation_json` is the text of a
+    /// generation_config.json, or empty; `what` names the bytes in errors.
+    static Result<Gemma4> view(std::span<const std::byte> bytes, std::string what,
+                               std::string_view generation_json = {}, Progress progress = {},
+                               BindOptions options = {}) {
+        Result<CheckpointFiles> files = CheckpointFiles::view(bytes, what);
+        if (!files) return std::move(files).error();
+        GenerationConfig generation;
+        if (files->gguf() != nullptr) generation = read_gguf_generation_config(*files->gguf());
+        if (!generation_json.empty()) {
+            Result<GenerationConfig> read = read_generation_config(generation_json, what);
+            if (!read) return std::move(read).error();
+            generation = *std::move(read);
+        }
+        Result<Gemma4> model = from(std::move(*files), progress, options);
+        if (model) model->state_->generation = std::move(generation);
+        return model;
+    }
+
+    /// The same from files that are open already; no configuration is read.
+    static Result<Gemma4> from(CheckpointFiles files, Progress progress = {},
+                               BindOptions options = {}) {
         Gemma4 model;
         model.state_ = std::make_unique<State>();
         State& state = *model.state_;
         state.files = std::move(files);
         Result<std::string> prefix = text_prefix(state.files);
         if (!prefix) return std::move(prefix).error();
-        Binder bind(state.files, *prefix);
+        Binder bind(state.files, *prefix, options);
         bind_text_model<Text>(bind, state.weights);
         if constexpr (C.vision.present()) state.has_vision = bind_vision(state, bind);
         if constexpr (C.audio.present()) state.has_audio = bind_audio(state, bind);
@@ -100,7 +141,7 @@ class Gemma4 {
     };
     static constexpr MemoryPlan memory_plan(SessionOptions options = {}, std::size_t threads = 1) {
         constexpr WeightBytes weights = [] {
-            WeightBytes count = weight_bytes<Text>(dtype_of<typename Policy::per_layer>);
+            WeightBytes count = weight_bytes<Text>(dtype_of<typename Policy::tower>);
             if constexpr (C.vision.present()) {
                 typename Vision::Weights nowhere{};
                 InFile<WeightBytes> in_file{count};
@@ -224,7 +265,7 @@ class Gemma4 {
     [[nodiscard]] std::uint64_t fingerprint() const noexcept {
         Fnv1a hash;
         for (const CheckpointFiles::File& file : state_->files.files())
-            for (const StoredTensor& t : file.tensors.tensors()) {
+            for (const StoredTensor& t : file.tensors) {
                 hash.add(std::as_bytes(std::span(t.name)));
                 const std::size_t sample = std::min<std::size_t>(t.bytes, 64);
                 hash.add(t.span().first(sample));

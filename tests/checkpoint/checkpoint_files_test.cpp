@@ -44,7 +44,7 @@ TEST_CASE("a folder is opened by its single file, by its index, or the file by i
         CHECK(*found == c.prefix);
         std::size_t tensors = 0;
         for (const auto& file : opened->files()) {
-            for (const StoredTensor& t : file.tensors.tensors()) {
+            for (const StoredTensor& t : file.tensors) {
                 const auto located = opened->find(t.name);
                 CHECK(located.tensor == &t);
                 CHECK(located.file == &file);

@@ -133,6 +133,43 @@ TEST_CASE("the same seed draws the same tokens, another seed others, and reset s
     CHECK(again == from_a);
 }
 
+TEST_CASE("of many tokens the same are left as by sorting them all, with few sorted") {
+    constexpr std::size_t n = 9000;
+    const auto logits = Elements<float>::random(n, 3, 0, 3.0f);
+    for (std::size_t i = 0; i < n; i += 7) logits[i] = logits[i / 7];  // some are equal
+    const std::span<const float> z(logits.data(), n);
+    std::vector<std::size_t> order(n);
+    for (std::size_t i = 0; i < n; ++i) order[i] = i;
+    std::sort(order.begin(), order.end(),
+              [&](std::size_t a, std::size_t b) { return z[a] != z[b] ? z[a] > z[b] : a > b; });
+    double total = 0.0;
+    for (const float x : z) total += std::exp(static_cast<double>(x - z[order[0]]));
+    for (const SamplerOptions& o :
+         {SamplerOptions{}, SamplerOptions{.top_p = 0.2f}, SamplerOptions{.top_p = 0.7f},
+          SamplerOptions{.min_p = 0.5f}, SamplerOptions{.min_p = 0.01f},
+          SamplerOptions{.top_p = 0.9f, .min_p = 0.1f}, SamplerOptions{.top_k = 100}}) {
+        Sampler s = sampler(n, o);
+        const auto left = s.candidates(z);
+        std::size_t kept = 0;
+        double above = 0.0;
+        const auto weight = [&](std::size_t i) {
+            return std::exp(static_cast<double>(z[order[i]] - z[order[0]]));
+        };
+        if (o.top_k > 0) {
+            for (kept = o.top_k; kept < n && z[order[kept]] == z[order[o.top_k - 1]];) ++kept;
+        } else {
+            while (kept < n && (o.top_p == 1.0f || above < static_cast<double>(o.top_p) * total) &&
+                   (kept == 0 || weight(kept) >= static_cast<double>(o.min_p)))
+                above += weight(kept++);
+        }
+        REQUIRE(left.size() == kept);
+        std::size_t wrong = 0;
+        for (std::size_t i = 0; i < kept; ++i)
+            wrong += static_cast<std::size_t>(left[i].id) == order[i] ? 0 : 1;
+        CHECK(wrong == 0);
+    }
+}
+
 TEST_CASE("tokens are drawn as often as their probability says") {
     const float logits[] = {std::log(0.1f), std::log(0.6f), -infinity, std::log(0.3f)};
     Sampler s = sampler(4, {.seed = 3});

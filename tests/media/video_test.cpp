@@ -2,10 +2,15 @@
 
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/json.hpp"
+#include "carat/media/audio_file.hpp"
 #include "carat/media/patches.hpp"
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,7 +29,7 @@ TEST_CASE("frames and times of the fixtures' clips") {
         CAPTURE(name);
         VideoConfig config;
         if (name.find("num_frames_8") != std::string::npos) config.num_frames = 8;
-        Video video;
+        FrameTimes video;
         video.fps = json::number(json::find(entry.value, "fps")).value();
         video.indices = sampled_frames(json::find(entry.value, "frames")->GetUint(), config);
         REQUIRE(video.indices.size() == json::elements(indices).size());
@@ -41,9 +46,9 @@ TEST_CASE("frames and times of the fixtures' clips") {
 TEST_CASE("a clip that is shorter than the budget is used whole") {
     CHECK(sampled_frames(3, {}) == std::vector<std::size_t>{0, 1, 2});
     CHECK(sampled_frames(40, {.do_sample_frames = false}).size() == 40);
-    Video late{{}, {3725}, 1};
+    const FrameTimes late{{3725}, 1};
     CHECK(late.timestamp(0) == "62:05");
-    Video tenth{{}, {619}, 10};
+    const FrameTimes tenth{{619}, 10};
     CHECK(tenth.timestamp(0) == "01:01");
 }
 
@@ -57,7 +62,7 @@ TEST_CASE("a folder's frames come in the order of their numbers") {
     const auto clip = read_video(CARAT_SOURCE_DIR "/examples/pocket/samples/circle", 2, {});
     REQUIRE(clip);
     CHECK(clip->frames.size() == 6);
-    CHECK(clip->timestamp(5) == "00:02");
+    CHECK(clip->times.timestamp(5) == "00:02");
     std::size_t calls = 0;
     const auto stopped = read_video(CARAT_SOURCE_DIR "/examples/pocket/samples/circle", 2, {}, {},
                                     [&](std::size_t, std::size_t) { return ++calls < 3; });
@@ -65,13 +70,107 @@ TEST_CASE("a folder's frames come in the order of their numbers") {
     CHECK(stopped.error().code == Errc::cancelled);
 }
 
+TEST_CASE("video files give the frames they were made of" * doctest::skip(!reads_video_files)) {
+    const std::string clips = CARAT_SOURCE_DIR "/tests/media/clips/";
+    const auto frames = read_video(CARAT_SOURCE_DIR "/examples/pocket/samples/circle", 2, {});
+    REQUIRE(frames);
+    for (const std::string name : {"circle.mp4", "circle_vp8.webm", "circle_vp9.webm"}) {
+        CAPTURE(name);
+        const auto clip = read_video(clips + name, 0, {});
+        if (!clip) FAIL(clip.error().text);
+        CHECK(clip->times.fps == 2);
+        CHECK(clip->times.indices == frames->times.indices);
+        REQUIRE(clip->frames.size() == frames->frames.size());
+        for (std::size_t i = 0; i < clip->frames.size(); ++i) {
+            const Image &a = clip->frames[i], &b = frames->frames[i];
+            REQUIRE(a.rgb.size() == b.rgb.size());
+            double sum = 0;
+            for (std::size_t j = 0; j < a.rgb.size(); ++j) sum += std::abs(a.rgb[j] - b.rgb[j]);
+            CHECK(sum / static_cast<double>(a.rgb.size()) < 3);  // half the colour, and rounding
+        }
+    }
+    const auto some = read_video(clips + "circle.mp4", 0, {.num_frames = 3});
+    REQUIRE(some);
+    CHECK(some->times.indices == std::vector<std::size_t>{0, 2, 4});
+    CHECK(some->frames[2] == read_video(clips + "circle.mp4", 0, {})->frames[4]);
+    CHECK(some->times.timestamp(2) == "00:02");
+    CHECK(read_video(clips + "circle.mp4", 4, {})->times.fps == 4);
+    const auto turned = read_video(clips + "turned.mp4", 0, {});
+    REQUIRE(turned);
+    const Image &up = turned->frames[0], &across = frames->frames[0];
+    double sum = 0;  // a quarter turn to the left
+    for (std::size_t y = 0; y < 160; ++y)
+        for (std::size_t x = 0; x < 160; ++x)
+            for (std::size_t c = 0; c < 3; ++c)
+                sum += std::abs(up.at(y, 159 - x)[c] - across.at(x, y)[c]);
+    CHECK(sum / (3 * 160 * 160) < 3);
+    std::size_t calls = 0;
+    const auto stopped = read_video(clips + "circle.mp4", 0, {}, {},
+                                    [&](std::size_t, std::size_t) { return ++calls < 3; });
+    REQUIRE_FALSE(stopped);
+    CHECK(stopped.error().code == Errc::cancelled);
+}
+
+TEST_CASE("video files hide nothing and cost nothing that was not asked for" *
+          doctest::skip(!reads_video_files)) {
+    const std::string clips = CARAT_SOURCE_DIR "/tests/media/clips/";
+    const auto bytes = read_media_file(clips + "circle.mp4");
+    REQUIRE(bytes);
+    const std::string path = "carat_cut_clip.bin";
+    const auto text = [&](std::span<const std::uint8_t> some, ImageLimits limits = {}) {
+        std::FILE* file = std::fopen(path.c_str(), "wb");
+        REQUIRE(file != nullptr);
+        REQUIRE(std::fwrite(some.data(), 1, some.size(), file) == some.size());
+        std::fclose(file);
+        const auto clip = read_video(path, 0, {}, limits);
+        std::remove(path.c_str());
+        return clip ? std::string() : clip.error().text;
+    };
+    const std::span<const std::uint8_t> all = *bytes;
+    CHECK(text(all).empty());
+    for (std::size_t n = 1; n < all.size(); n += 997) {
+        CAPTURE(n);
+        CHECK(text(all.first(n)).find(path + ": ") == 0);
+        CHECK(text(all.first(n)).find('\n') == std::string::npos);
+    }
+    CHECK(text(all, {.max_pixels = 1000}) ==
+          path + ": 160 by 160 pixels, expected at most 1000 in all");
+    // A list of other files is no video, whatever they are.
+    const std::string list = "ffconcat version 1.0\nfile '" + clips + "circle.mp4'\n";
+    CHECK(text({reinterpret_cast<const std::uint8_t*>(list.data()), list.size()}).find(path) == 0);
+    const std::string playlist = "#EXTM3U\n#EXTINF:3,\n" + clips + "circle.mp4\n#EXT-X-ENDLIST\n";
+    CHECK(text({reinterpret_cast<const std::uint8_t*>(playlist.data()), playlist.size()})
+              .find(path) == 0);
+    CHECK(read_sound_track(clips + "turned.mp4").error().text ==
+          clips + "turned.mp4: has no sound");
+}
+
+TEST_CASE("a video's sound track is sound" * doctest::skip(!reads_video_files)) {
+    const auto track = read_audio_file(CARAT_SOURCE_DIR "/tests/media/clips/circle.mp4");
+    const auto sound = read_audio_file(CARAT_SOURCE_DIR "/examples/pocket/samples/sentence.wav");
+    REQUIRE(track);
+    REQUIRE(sound);
+    CHECK(track->sample_rate_hz == 16000);
+    CHECK(track->seconds() == doctest::Approx(sound->seconds()).epsilon(0.2));
+    const auto energy = [](const Waveform& w) {
+        double sum = 0;
+        for (const float x : w.samples) sum += static_cast<double>(x) * static_cast<double>(x);
+        return sum;
+    };
+    CHECK(energy(*track) == doctest::Approx(energy(*sound)).epsilon(0.1));
+}
+
 TEST_CASE("what is no video is one clear line") {
     const auto text = [](const std::string& path) {
         const auto r = read_video(std::string(CARAT_SOURCE_DIR) + path, 0, {});
         return r ? std::string() : r.error().text.substr(std::string(CARAT_SOURCE_DIR).size());
     };
-    CHECK(text("/README.md") ==
-          "/README.md: no video, expected a folder of frames or an animated GIF");
+    CHECK(text("/README.md")
+              .find(reads_video_files ? "/README.md: no video that can be read: "
+                                      : "/README.md: this build has no FFmpeg") == 0);
+    CHECK(text("/examples/pocket/samples/cat.png") ==
+          "/examples/pocket/samples/cat.png: a picture, expected a video: a file, a folder of "
+          "frames or an animated GIF");
     CHECK(text("/cmake") == "/cmake: no frames, expected pictures in a folder");
     CHECK(text("/nothing") == "/nothing: No such file or directory");
 }

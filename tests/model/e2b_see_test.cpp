@@ -4,6 +4,9 @@
 
 using Checks = carat::test::SeeChecks<carat::Gemma4<carat::models::e2b_mini>>;
 
+TEST_CASE("e2b-mini: prompts with sound have the reference's logits and words") {
+    Checks("e2b-mini").sounds();
+}
 TEST_CASE("e2b-mini: prompts with pictures have the reference's logits and words") {
     Checks("e2b-mini").prompts();
 }

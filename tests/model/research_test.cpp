@@ -37,18 +37,17 @@ struct AlibiAttention {
         bind(prefix + "self_attn.slopes", w.slopes);
     }
     struct Scratch {
-        carat::Rows<float, K.q_size()> q, mixed;
+        carat::Rows<float, K.q_size()> q;
         carat::Rows<float, K.kv_size()> k, v;
-        carat::View<float, carat::dynamic> scores;
+        typename Stock::Softmax::Scratch softmax;
 
         template <class Space>
-        static constexpr Scratch take(Space& space, std::size_t tokens, std::size_t,
+        static constexpr Scratch take(Space& space, std::size_t tokens, std::size_t workers,
                                       std::size_t slots) {
             return {space.template take<float, carat::dynamic, K.q_size()>(tokens),
-                    space.template take<float, carat::dynamic, K.q_size()>(tokens),
                     space.template take<float, carat::dynamic, K.kv_size()>(tokens),
                     space.template take<float, carat::dynamic, K.kv_size()>(tokens),
-                    space.template take<float, carat::dynamic>(slots)};
+                    Stock::Softmax::Scratch::take(space, workers, slots)};
         }
     };
 
@@ -58,41 +57,38 @@ struct AlibiAttention {
                  carat::ExecutorRef executor, T&) const {
         using namespace carat;
         constexpr auto eps = static_cast<float>(K.rms_norm_eps);
+        const auto q = s.q.rows(0, x.rows());
         nn::project(executor, x, nn::Product{w.q_proj, s.q});
         if constexpr (!K.shares_kv) nn::project(executor, x, nn::Product{w.k_proj, s.k});
         if constexpr (!K.shares_kv && !K.k_eq_v)
             nn::project(executor, x, nn::Product{w.v_proj, s.v});
         for (std::size_t t = 0; t < x.rows(); ++t) {
+            for (std::size_t h = 0; h < K.heads; ++h) {
+                float* head = q.row(t).data() + h * head_dim;
+                simd::rms_norm(head, w.q_norm.data(), head_dim, eps, head);
+                call.rotary.turn(t, head);
+            }
             if constexpr (!K.shares_kv)
                 for (std::size_t h = 0; h < K.kv_heads; ++h) {
                     float* k = s.k.row(t).data() + h * head_dim;
-                    const float* v = (K.k_eq_v ? s.k : s.v).row(t).data() + h * head_dim;
-                    simd::rms_norm(v, head_dim, eps, cache.value(h, call.first + t));
+                    float* v = s.v.row(t).data() + h * head_dim;
+                    simd::rms_norm(K.k_eq_v ? k : v, head_dim, eps, v);
+                    cache.put_value(h, call.first + t, v);
                     simd::rms_norm(k, w.k_norm.data(), head_dim, eps, k);
                     call.rotary.turn(t, k);
-                    std::copy_n(k, head_dim, cache.key(h, call.first + t));
+                    cache.put_key(h, call.first + t, k);
                 }
         }
-        for (std::size_t t = 0; t < x.rows(); ++t)
-            for (std::size_t h = 0; h < K.heads; ++h) {
-                float* q = s.q.row(t).data() + h * head_dim;
-                simd::rms_norm(q, w.q_norm.data(), head_dim, eps, q);
-                call.rotary.turn(t, q);
-                const auto [begin, end] = call.visible[t];
-                for (std::size_t key = begin; key < end; ++key) {
-                    const auto distance = static_cast<float>(call.first + t - key);
-                    s.scores[key - begin] = simd::dot(cache.key(h / K.group(), key), q, head_dim) -
-                                            static_cast<float>(factor) * w.slopes[h] * distance;
-                }
-                simd::softmax(s.scores.data(), end - begin);
-                float* mixed = s.mixed.row(t).data() + h * head_dim;
-                std::fill_n(mixed, head_dim, 0.0f);
-                for (std::size_t key = begin; key < end; ++key)
-                    simd::add_scaled(cache.value(h / K.group(), key), head_dim,
-                                     s.scores[key - begin], mixed);
-            }
-        nn::project(executor, Rows<const float, K.q_size()>(s.mixed.rows(0, x.rows())),
-                    nn::Product{w.o_proj, out});
+        const auto farther = [&](std::size_t t, std::size_t h, std::size_t key,
+                                 std::span<float> scores) {
+            for (std::size_t i = 0; i < scores.size(); ++i)
+                scores[i] -= static_cast<float>(factor) * w.slopes[h] *
+                             static_cast<float>(call.first + t - key - i);
+        };
+        const auto visible = [&](std::size_t t) { return call.visible[t]; };
+        typename Stock::Softmax{}.forward(q, visible, call.key_mask, cache, q, s.softmax, executor,
+                                          farther);
+        nn::project(executor, Rows<const float, K.q_size()>(q), nn::Product{w.o_proj, out});
     }
 };
 

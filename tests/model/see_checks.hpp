@@ -99,6 +99,57 @@ struct SeeChecks {
         }
     }
 
+    /// Prompts with sound, and with a picture and sound, from features to logits and words.
+    void sounds() {
+        const Fixture f(folder, "multimodal");
+        for (const std::string name : {"audio", "image_audio"}) {
+            CAPTURE(name);
+            const auto features = f.floats(name + ".input_features");
+            const auto mask = f.bytes(name + ".input_features_mask");
+            const auto heard = model.hear(
+                Rows<const float, nn::audio::mel_bins>(features.data(), mask.size()), mask, pool);
+            if (!heard) FAIL(heard.error().text);
+            const auto ids = f.ints(name + ".input_ids"),
+                       types = f.ints(name + ".mm_token_type_ids");
+            const std::vector<std::uint8_t> token_types(types.begin(), types.end());
+            typename Gemma::SoftTokens soft;
+            soft.append(*heard);
+            if (name == "image_audio") {  // soft tokens come in the order of their places
+                REQUIRE(*std::ranges::find_if(types, [](auto t) { return t != 0; }) == 3);
+                const Pictures pictures = read(f, name + ".", false);
+                const auto seen = model.see(pictures.list, pool);
+                if (!seen) FAIL(seen.error().text);
+                soft.append(*seen);
+            }
+            std::vector<float> whole;
+            for (const std::size_t chunk : {128u, 21u}) {
+                auto session = model.session(pool, {.context_tokens = 192, .chunk_tokens = chunk});
+                REQUIRE(session);
+                std::vector<float> logits;
+                const auto read =
+                    session->append(Input{.ids = ids,
+                                          .soft_tokens = soft.view(),
+                                          .token_types = token_types,
+                                          .logits_to_keep = 0},
+                                    [&](std::size_t, std::span<const float> z) {
+                                        logits.insert(logits.end(), z.begin(), z.end());
+                                    });
+                if (!read) FAIL(read.error().text);
+                if (whole.empty()) whole = logits;
+                CHECK(logits == whole);
+                if (chunk != 128 || !f.has(name + ".greedy_ids")) continue;
+                std::span<const float> z = std::span(logits).last(vocab);
+                for (const std::int32_t id : f.ints(name + ".greedy_ids")) {
+                    CHECK(std::max_element(z.begin(), z.end()) - z.begin() == id);
+                    const auto next = session->append(std::span(&id, 1));
+                    REQUIRE(next);
+                    z = *next;
+                }
+            }
+            f.check(name + ".logits", whole);
+        }
+    }
+
     /// Several pictures are each alone.
     void independent() {
         const Fixture f(folder, "multimodal");

@@ -80,8 +80,10 @@ void check_attention(const std::string& model) {
     std::vector<float> keys, values;
     for (std::size_t h = 0; h < f.kind.kv_heads; ++h)
         for (std::size_t t = n - kept; t < n; ++t) {
-            keys.insert(keys.end(), cache.key(h, t), cache.key(h, t) + head_dim);
-            values.insert(values.end(), cache.value(h, t), cache.value(h, t) + head_dim);
+            keys.resize(keys.size() + head_dim);
+            values.resize(keys.size());
+            cache.key(h, t, &keys[keys.size() - head_dim]);
+            cache.value(h, t, &values[keys.size() - head_dim]);
         }
     CHECK(kept == (f.kind.attention == AttentionType::full ? n : C.sliding_window - 1));
     f.text.check(k, keys);

@@ -111,9 +111,12 @@ struct LayerFixture {
         const auto c = cache();
         const std::string p = "kv." + std::to_string(producer);
         const auto k = text.floats(p + ".k"), v = text.floats(p + ".v");
-        REQUIRE(k.size() == c.k.size());
-        std::copy(k.begin(), k.end(), c.k.data());
-        std::copy(v.begin(), v.end(), c.v.data());
+        REQUIRE(k.size() == tokens * kind.kv_size());
+        REQUIRE(v.size() == k.size());
+        for (std::size_t i = 0; i < tokens * kind.kv_heads; ++i) {
+            c.put_key(i / tokens, i % tokens, k.data() + i * kind.head_dim);
+            c.put_value(i / tokens, i % tokens, v.data() + i * kind.head_dim);
+        }
         return c;
     }
 

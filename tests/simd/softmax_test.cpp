@@ -104,5 +104,39 @@ TEST_CASE("the largest element of a row is found at every place") {
     CHECK(simd::max_of(nullptr, 0) == lowest);
 }
 
+TEST_CASE("parts merged in order are the softmax of the whole, and empty parts change nothing") {
+    constexpr std::size_t n = 70, width = 19;
+    const auto z = Elements<float>::random(n, 5, 1, 20.0f);
+    const auto v = Elements<float>::random(n * width, 6);
+    std::vector<double> expected(width);
+    double sum = 0.0;
+    for (std::size_t i = 0; i < n; ++i) sum += std::exp(z.real(i));
+    for (std::size_t i = 0; i < n; ++i)
+        for (std::size_t d = 0; d < width; ++d)
+            expected[d] += std::exp(z.real(i)) / sum * v.real(i * width + d);
+    Elements<float> mixed(width, 1), part(width), out(width, 1);
+    simd::SoftmaxPart total;
+    std::fill(mixed.begin(), mixed.end(), std::numeric_limits<float>::quiet_NaN());
+    const std::vector<std::size_t> ends{0, 0, 32, 32, 33, 64, n, n};
+    for (std::size_t i = 1; i < ends.size(); ++i) {
+        const std::size_t begin = ends[i - 1], end = ends[i];
+        Elements<float> p(end - begin);
+        std::copy(z.begin() + begin, z.begin() + end, p.begin());
+        simd::SoftmaxPart seen;
+        seen.top = simd::max_of(p.data(), p.size());
+        seen.sum = simd::exp_below(p.data(), p.size(), seen.top);
+        for (std::size_t d = 0; d < width; ++d) {
+            part[d] = 0.0f;
+            for (std::size_t key = begin; key < end; ++key)
+                part[d] += p[key - begin] * v[key * width + d];
+        }
+        simd::merge(total, mixed.data(), seen, part.data(), width);
+    }
+    simd::finish(total, mixed.data(), width, out.data());
+    for (std::size_t d = 0; d < width; ++d) CHECK(std::abs(out.real(d) - expected[d]) < 1e-5);
+    simd::finish({}, mixed.data(), width, out.data());
+    CHECK(std::count(out.begin(), out.end(), 0.0f) == width);
+}
+
 }  // namespace
 }  // namespace carat::test

@@ -11,18 +11,22 @@
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/convert_elements.hpp"
 #include "carat/checkpoint/faults.hpp"
+#include "carat/parallel/executor.hpp"
 #include "carat/progress.hpp"
 #include "carat/result.hpp"
 #include "carat/tensor/arena.hpp"
 #include "carat/tensor/element.hpp"
 #include "carat/tensor/matrix.hpp"
+#include "carat/tensor/stored_blocks.hpp"
 #include "carat/tensor/view.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -46,6 +50,8 @@ enum class Residence : std::uint8_t {
 
 struct BindOptions {
     bool convert = true;  ///< false: a tensor of another type than wanted is a fault
+    /// Threads that copy, convert and pack; nothing: the caller's own.
+    std::optional<ExecutorRef> executor = std::nullopt;
 };
 
 /// Binding costs the compiler a few instructions a tensor; all the work is in ordinary functions
@@ -73,7 +79,17 @@ class Binder {
                   Residence residence = Residence::resident) {
         want(name, slot, residence, true);
     }
-    /// A quantised matrix: rows of floats of the file, quantised and packed while they are read.
+    /// A table that stays in its file, of whatever type it is there.
+    template <std::size_t rows, std::size_t width>
+    void operator()(std::string_view name, StoredRows<rows, width>& slot, Residence) {
+        static constexpr std::array<std::size_t, 2> shape{rows, width};
+        wants_.push_back({prefix_ + std::string(name), shape, DType::unknown, Residence::mapped,
+                          false, &slot, [](void* to, const std::byte* data, DType type) {
+                              *static_cast<StoredRows<rows, width>*>(to) = {data, type};
+                          }});
+    }
+    /// A quantised matrix: rows of the file, quantised and packed while they are read; blocks of
+    /// the same format are packed as they are.
     template <class Format, std::size_t out, std::size_t in>
     void operator()(std::string_view name, PanelView<Format, out, in>& slot,
                     Residence = Residence::resident) {
@@ -121,10 +137,10 @@ class Binder {
         return bytes;
     }
 
-    /// Plans, allocates once, copies and converts in the order of the files, and sets every slot.
-    /// The Arena owns what was copied. After an error no slot has changed.
-    /// `progress` is told of the bytes copied. Bad input: as plan(); a system that refuses the
-    /// memory (Errc::out_of_memory); a progress that says stop (Errc::cancelled).
+    /// Plans, allocates once, copies, converts and packs in the order of the files, and sets every
+    /// slot. The Arena owns what was copied. After an error no slot has changed.
+    /// `progress` is told of the bytes done, on the calling thread. Bad input: as plan(); a system
+    /// that refuses the memory (Errc::out_of_memory); a progress that says stop (Errc::cancelled).
     Result<Arena> finish(Progress progress = {}) {
         const Result<std::size_t> bytes = plan();
         if (!bytes) return bytes.error();
@@ -138,22 +154,34 @@ class Binder {
                              files_->name() + ": " + std::to_string(*bytes) +
                                  " bytes of memory for the weights were refused"};
         }
+        const std::vector<Job> jobs = cut_into_jobs();
         std::size_t done = 0, total = 0;
-        const std::vector<std::size_t> order = copied_in_file_order();
-        for (const std::size_t i : order)
-            if (wants_[i].leader == i) total += wants_[i].bytes();
-        for (const std::size_t i : order)
-            if (wants_[i].leader == i && !copy(wants_[i], base, done, total, progress))
+        for (const Job& job : jobs) total += job.bytes;
+        // As many jobs at a time as keep the threads busy between two words of progress.
+        const std::size_t threads = options_.executor ? options_.executor->concurrency() : 1;
+        const std::size_t batch = threads == 1 ? 1 : 4 * threads;
+        for (std::size_t first = 0; first < jobs.size(); first += batch) {
+            const auto some = std::span(jobs).subspan(first, std::min(batch, jobs.size() - first));
+            if (threads == 1) {
+                for (const Job& job : some) run(job, base);
+            } else {
+                options_.executor->run([&](std::size_t worker) {
+                    for (std::size_t i = worker; i < some.size(); i += threads) run(some[i], base);
+                });
+            }
+            for (const Job& job : some) done += job.bytes;
+            if (!progress(done, total))
                 return Error{Errc::cancelled, files_->name() + ": loading was cancelled after " +
                                                   std::to_string(done) + " of " +
                                                   std::to_string(total) + " bytes"};
+        }
         for (const Want& want : wants_) {
             const std::byte* data = nullptr;
             if (want.copied)
                 data = base + wants_[want.leader].offset;
             else if (want.found)
                 data = want.found.tensor->data;
-            want.set(want.slot, data);
+            want.set(want.slot, data, want.found ? want.found.tensor->dtype : want.dtype);
         }
         return arena;
     }
@@ -162,37 +190,45 @@ class Binder {
     struct Want {
         std::string name;
         std::span<const std::size_t> shape;
-        DType dtype;
+        DType dtype;  ///< of a packed format that of its blocks; unknown: whatever the file has
         Residence residence;
         bool optional;
         void* slot;
-        void (*set)(void* slot, const std::byte* data);
-        /// For packed formats: the bytes of all, the values of a row, and how a row of floats goes
-        /// to its place.
+        void (*set)(void* slot, const std::byte* data, DType stored);
+        /// For packed formats: the bytes of all, the values of a row, and how a row of floats, or
+        /// of blocks of the same format, goes to its place.
         std::size_t packed_bytes = 0, row_values = 0;
         void (*pack)(std::byte* base, std::size_t row, const float* values) = nullptr;
+        void (*pack_blocks)(std::byte* base, std::size_t row, const std::byte* blocks) = nullptr;
 
         [[nodiscard]] std::size_t bytes() const {
-            return pack != nullptr ? packed_bytes : count * size_of(dtype);
+            return pack != nullptr ? packed_bytes : stored_bytes(dtype, count);
         }
         // What plan() finds:
         CheckpointFiles::Located found{};
+        CheckpointFiles::Located up{};  ///< where a file splits gate_up_proj: found is the gate
         std::size_t count = 0, offset = 0, leader = 0;
         bool copied = false;
+    };
+
+    /// A part of the copying: values [begin, end) of a tensor, or rows where it is packed or split.
+    struct Job {
+        const Want* want;
+        std::size_t begin, end, bytes;
     };
 
     template <class T, std::size_t... Extents>
     void want(std::string_view name, View<const T, Extents...>& slot, Residence residence,
               bool optional) {
         using Slot = View<const T, Extents...>;
-        static_assert(is_float_element(dtype_of<T>),
+        static_assert(is_float_stored(dtype_of<T>) && size_of(dtype_of<T>) > 0,
                       "carat: a bound tensor's elements are float, bf16 or f16; pack other weight "
                       "formats from one of these");
         static_assert(Slot::dynamic_extents == 0,
                       "carat: a bound tensor's shape must be static, for it is checked against the "
                       "file's");
         wants_.push_back({prefix_ + std::string(name), Slot::static_extents, dtype_of<T>, residence,
-                          optional, &slot, [](void* to, const std::byte* data) {
+                          optional, &slot, [](void* to, const std::byte* data, DType) {
                               *static_cast<Slot*>(to) = Slot(reinterpret_cast<const T*>(data));
                           }});
     }
@@ -201,52 +237,101 @@ class Binder {
     void want_panels(std::string_view name, Slot& slot, std::span<const std::size_t> shape) {
         using Item = PanelView<Format, out, in>;
         using Element = typename Item::Element;
+        using Block = QuantBlock<Format>;
         std::size_t rows = 1;
         for (const std::size_t n : shape.first(shape.size() - 1)) rows *= n;
+        // Block b of a row to its place; blocks(b) is where it comes from.
+        static constexpr auto set_row = [](std::byte* base, std::size_t row, auto&& block) {
+            auto* panels = reinterpret_cast<Element*>(base) + row / out * Item::panels;
+            Element& panel = panels[row % out / panel_rows];
+            for (std::size_t b = 0; b < in / quant_block; ++b)
+                panel.set(row % out % panel_rows, b, block(b));
+        };
         wants_.push_back(
-            {prefix_ + std::string(name), shape, DType::f32, Residence::resident, false, &slot,
-             [](void* to, const std::byte* data) {
+            {prefix_ + std::string(name), shape, dtype_of<Block>, Residence::resident, false, &slot,
+             [](void* to, const std::byte* data, DType) {
                  *static_cast<Slot*>(to) = Slot(reinterpret_cast<const Element*>(data));
              },
              rows / out * Item::panels * sizeof(Element), in,
              [](std::byte* base, std::size_t row, const float* values) {
-                 auto* panels = reinterpret_cast<Element*>(base) + row / out * Item::panels;
-                 Element& panel = panels[row % out / panel_rows];
-                 for (std::size_t b = 0; b < in / quant_block; ++b)
-                     panel.set(row % out % panel_rows, b,
-                               QuantBlock<Format>::quantize(values + b * quant_block));
+                 set_row(base, row,
+                         [&](std::size_t b) { return Block::quantize(values + b * quant_block); });
+             },
+             [](std::byte* base, std::size_t row, const std::byte* blocks) {
+                 set_row(base, row, [&](std::size_t b) {
+                     Block block;
+                     std::memcpy(&block, blocks + b * sizeof(Block), sizeof(Block));
+                     return block;
+                 });
              }});
     }
 
     void locate(Want& want, Faults& faults) const {
         want.copied = false;
+        want.up = {};
         want.found = files_->find(want.name);
+        if (!want.found) {  // experts that a file splits into two tensors?
+            want.found = files_->find(want.name + ".gate");
+            want.up = files_->find(want.name + ".up");
+            if (!want.found || !want.up || want.shape.size() != 3) want.found = want.up = {};
+        }
         if (!want.found) {
             if (!want.optional) faults.add(Errc::mismatch, "tensor " + want.name + " is missing");
             return;
         }
-        const StoredTensor& tensor = *want.found.tensor;
-        const bool scalar = tensor.shape.empty() && want.shape.size() == 1 && want.shape[0] == 1;
-        if (!scalar && !std::equal(tensor.shape.begin(), tensor.shape.end(), want.shape.begin(),
-                                   want.shape.end())) {
-            faults.add_in(want.found.file->name, Errc::mismatch,
-                          "tensor " + want.name + " is " + shape_text(tensor.shape) +
-                              ", expected " + shape_text(want.shape));
+        if (!want.up) return check(want, want.found, want.shape, faults);
+        const std::size_t half[] = {want.shape[0], want.shape[1] / 2, want.shape[2]};
+        check(want, want.found, half, faults);
+        const std::size_t count = want.count;
+        check(want, want.up, half, faults);
+        want.count += count;
+        want.copied = true;
+        if (want.row_values == 0) want.row_values = want.shape[2];
+    }
+
+    void check(Want& want, const CheckpointFiles::Located& found,
+               std::span<const std::size_t> shape, Faults& faults) const {
+        const StoredTensor& tensor = *found.tensor;
+        const std::string who = "tensor " + printable(tensor.spelling());
+        if (!same_shape(tensor, shape)) {
+            faults.add_in(
+                found.file->name, Errc::mismatch,
+                who + " is " + shape_text(tensor.shape) + ", expected " + shape_text(shape));
             return;
         }
-        const bool same = tensor.dtype == want.dtype;
-        if (!same && !(options_.convert && is_float_element(tensor.dtype))) {
-            faults.add_in(want.found.file->name, Errc::mismatch,
-                          "tensor " + want.name + " is " + printable(tensor.dtype_name, 16) +
-                              ", expected " + std::string(name_of(want.dtype)) +
-                              (options_.convert ? " or another of F32, BF16, F16" : ""));
+        const bool any = want.dtype == DType::unknown, same = tensor.dtype == want.dtype;
+        if (!same && !((any || options_.convert) && is_float_stored(tensor.dtype))) {
+            faults.add_in(
+                found.file->name, Errc::mismatch,
+                who + " is " + printable(tensor.dtype_name, 16) + ", expected " +
+                    (any ? std::string("a type of numbers") : std::string(name_of(want.dtype))) +
+                    (any || !options_.convert   ? ""
+                     : tensor.stored_as.empty() ? " or another of F32, BF16, F16"
+                                                : " or another of F32, BF16, F16, Q8_0, "
+                                                  "Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, "
+                                                  "Q6_K"));
             return;
         }
-        want.count = tensor.count();  // its bytes are in the file, so that twice as many are fine
+        want.count = tensor.count();  // its bytes are in the file, so that some times more are fine
         const auto address = reinterpret_cast<std::uintptr_t>(tensor.data);
-        const bool aligned = address % size_of(want.dtype) == 0;
-        want.copied =
-            want.residence == Residence::resident || !same || !aligned || want.pack != nullptr;
+        const bool aligned = any || want.pack != nullptr || address % size_of(want.dtype) == 0;
+        want.copied = !any && (want.residence == Residence::resident || !same || !aligned ||
+                               want.pack != nullptr);
+    }
+    /// Equal but for axes of one, which GGUF files drop or add.
+    static bool same_shape(const StoredTensor& tensor, std::span<const std::size_t> shape) {
+        const bool scalar = tensor.shape.empty() && shape.size() == 1 && shape[0] == 1;
+        if (scalar ||
+            std::equal(tensor.shape.begin(), tensor.shape.end(), shape.begin(), shape.end()))
+            return true;
+        if (tensor.stored_as.empty()) return false;
+        const auto next = [](std::span<const std::size_t> s, std::size_t& i) {
+            while (i < s.size() && s[i] == 1) ++i;
+            return i < s.size() ? s[i++] : 1;
+        };
+        for (std::size_t i = 0, j = 0; i < tensor.shape.size() || j < shape.size();)
+            if (next(tensor.shape, i) != next(shape, j)) return false;
+        return true;
     }
 
     static bool same_copy(const Want& a, const Want& b) {
@@ -269,47 +354,73 @@ class Binder {
         return order;
     }
 
-    /// Copies piece by piece and lets go of the source behind itself, so that memory peaks at the
-    /// plan. False if the caller said stop.
-    bool copy(const Want& want, std::byte* base, std::size_t& done, std::size_t total,
-              Progress progress) const {
-        if (want.pack != nullptr) return pack(want, base, done, total, progress);
-        constexpr std::size_t piece = std::size_t{1} << 21;  // elements: 4 to 8 MB of a file
-        const StoredTensor& tensor = *want.found.tensor;
-        const std::size_t from_size = size_of(tensor.dtype), to_size = size_of(want.dtype);
-        for (std::size_t at = 0; at < want.count; at += piece) {
-            const std::size_t n = std::min(piece, want.count - at);
-            convert_elements(base + want.offset + at * to_size, want.dtype,
-                             tensor.data + at * from_size, tensor.dtype, n);
-            want.found.file->map.dont_need(tensor.span().subspan(at * from_size, n * from_size));
-            done += n * to_size;
-            if (!progress(done, total)) return false;
+    /// Pieces of 4 to 8 MB of a file, in its order, so that memory peaks at the plan: each lets go
+    /// of its source behind itself.
+    [[nodiscard]] std::vector<Job> cut_into_jobs() const {
+        constexpr std::size_t piece = std::size_t{1} << 21;  // values; a whole number of any blocks
+        std::vector<Job> jobs;
+        for (const std::size_t i : copied_in_file_order()) {
+            const Want& want = wants_[i];
+            if (want.leader != i) continue;
+            const std::size_t width = by_rows(want) ? want.row_values : 1, all = want.count / width;
+            const std::size_t step =
+                std::max(piece / width / panel_rows, std::size_t{1}) * panel_rows;
+            for (std::size_t at = 0; at < all; at += step) {
+                const std::size_t end = std::min(all, at + step);
+                const auto share = [&](std::size_t n) {  // of the bytes, without overflow
+                    return want.bytes() / all * n + want.bytes() % all * n / all;
+                };
+                jobs.push_back({&want, at, end, share(end) - share(at)});
+            }
         }
-        return true;
+        return jobs;
     }
+    static bool by_rows(const Want& want) { return want.pack != nullptr || want.up; }
 
-    /// The same for a packed format, row by row.
-    static bool pack(const Want& want, std::byte* base, std::size_t& done, std::size_t total,
-                     Progress progress) {
-        const StoredTensor& tensor = *want.found.tensor;
-        const std::size_t rows = want.count / want.row_values,
-                          size = size_of(tensor.dtype) * want.row_values;
-        std::vector<float> values(want.row_values);
-        const std::size_t before = done;
-        for (std::size_t row = 0; row < rows; ++row) {
-            convert_elements(reinterpret_cast<std::byte*>(values.data()), DType::f32,
-                             tensor.data + row * size, tensor.dtype, want.row_values);
-            want.pack(base + want.offset, row, values.data());
-            if (row % 1024 != 1023 && row + 1 != rows) continue;
-            const std::size_t from = row / 1024 * 1024;
+    static void run(const Job& job, std::byte* base) {
+        const Want& want = *job.want;
+        std::byte* to = base + want.offset;
+        if (!by_rows(want)) {
+            const StoredTensor& t = *want.found.tensor;
+            const std::size_t first = stored_bytes(t.dtype, job.begin);
+            convert_elements(to + stored_bytes(want.dtype, job.begin), want.dtype, t.data + first,
+                             t.dtype, job.end - job.begin);
             want.found.file->map.dont_need(
-                tensor.span().subspan(from * size, (row + 1 - from) * size));
-            done = before + static_cast<std::size_t>(static_cast<double>(want.packed_bytes) *
-                                                     static_cast<double>(row + 1) /
-                                                     static_cast<double>(rows));
-            if (!progress(done, total)) return false;
+                t.span().subspan(first, stored_bytes(t.dtype, job.end - job.begin)));
+            return;
         }
-        return true;
+        std::vector<float> values(want.pack != nullptr ? want.row_values : 0);
+        for (std::size_t row = job.begin; row < job.end; ++row) {
+            const auto [t, from] = source(want, row);
+            if (want.pack == nullptr)
+                convert_elements(to + stored_bytes(want.dtype, row * want.row_values), want.dtype,
+                                 from, t->dtype, want.row_values);
+            else if (t->dtype == want.dtype)
+                want.pack_blocks(to, row, from);
+            else
+                read_stored(t->dtype, from, want.row_values, values.data()),
+                    want.pack(to, row, values.data());
+        }
+        if (want.up) return;  // two places at once: left to the system
+        const auto size = [&](std::size_t rows) {
+            return stored_bytes(want.found.tensor->dtype, rows * want.row_values);
+        };
+        want.found.file->map.dont_need(
+            want.found.tensor->span().subspan(size(job.begin), size(job.end) - size(job.begin)));
+    }
+    /// Where a row comes from: of each expert first the gate's rows, then the up's.
+    struct Source {
+        const StoredTensor* tensor;
+        const std::byte* row;
+    };
+    static Source source(const Want& want, std::size_t row) {
+        const StoredTensor* t = want.found.tensor;
+        if (want.up) {
+            const std::size_t half = want.shape[1] / 2, in_expert = row % want.shape[1];
+            if (in_expert >= half) t = want.up.tensor;
+            row = row / want.shape[1] * half + in_expert % half;
+        }
+        return {t, t->data + stored_bytes(t->dtype, row * want.row_values)};
     }
 
     const CheckpointFiles* files_;

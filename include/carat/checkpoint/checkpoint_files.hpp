@@ -1,18 +1,24 @@
 /// \file
-/// CheckpointFiles: the tensors of a model folder, whether they lie in one file or in several.
-/// Source: spec/checkpoint.md sections 1 and 6.
+/// CheckpointFiles: the tensors of a model, whether they lie in one file or in several, as
+/// safetensors or as GGUF. Source: spec/checkpoint.md sections 1, 6 and 7.
 #pragma once
 
 #include "carat/checkpoint/faults.hpp"
+#include "carat/checkpoint/gguf_tensors.hpp"
 #include "carat/checkpoint/mapped_file.hpp"
+#include "carat/checkpoint/model_path.hpp"
 #include "carat/checkpoint/safetensors.hpp"
+#include "carat/checkpoint/stored_tensor.hpp"
+#include "carat/gguf.hpp"
 #include "carat/json.hpp"
 #include "carat/result.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,7 +32,7 @@ class CheckpointFiles {
     struct File {
         std::string name;  ///< for errors: the path as it was given, or a shard's name
         MappedFile map;    ///< nothing, where the bytes belong to the caller
-        Safetensors tensors;
+        std::vector<StoredTensor> tensors;  ///< by name
     };
     struct Located {
         const StoredTensor* tensor = nullptr;
@@ -39,45 +45,51 @@ class CheckpointFiles {
     CheckpointFiles& operator=(CheckpointFiles&&) = default;
 
     /// Opens a folder with `model.safetensors`, or with `model.safetensors.index.json` and the
-    /// shards it names; or, if `path` ends in ".safetensors", that file. The files stay mapped as
-    /// long as this object lives, and nothing but their headers is read.
+    /// shards it names, or with one GGUF file; or such a file itself, if `path` ends in
+    /// ".safetensors" or ".gguf". Beside a GGUF file its towers are looked for: the first file by
+    /// name that begins with "mmproj" and ends in ".gguf". The files stay mapped as long as this
+    /// object lives, and nothing but their heads is read.
     ///
-    /// Bad input: a folder with neither, and whatever MappedFile and Safetensors refuse; an index
-    /// that is not one, that names a file outside the folder or one that is not there, or that says
-    /// a tensor is in a shard where it is not; a name that two shards have. All faults of an index
-    /// come at once.
+    /// Bad input: a folder with neither, and whatever MappedFile, Safetensors and Gguf refuse; an
+    /// index that is not one, that names a file outside the folder or one that is not there, or
+    /// that says a tensor is in a shard where it is not; a name that two files have. All faults of
+    /// an index come at once.
     static Result<CheckpointFiles> open(const std::string& path) {
         CheckpointFiles all;
         all.name_ = path;
         if (path.ends_with(".safetensors")) {
-            if (Result<void> added = all.add(path, path); !added) return std::move(added).error();
+            if (Result<void> added = all.add(path); !added) return std::move(added).error();
             return all.indexed();
         }
+        if (is_gguf_path(path)) return open_gguf(std::move(all), path);
         const std::string folder = path.empty() || path.ends_with('/') ? path : path + '/';
         const std::string single = folder + "model.safetensors";
         const std::string index = single + ".index.json";
         if (!detail::is_missing(single)) {
-            if (Result<void> added = all.add(single, single); !added)
-                return std::move(added).error();
+            if (Result<void> added = all.add(single); !added) return std::move(added).error();
             return all.indexed();
         }
-        if (detail::is_missing(index))
+        if (detail::is_missing(index)) {
+            const Result<std::string> gguf = gguf_in(path);
+            if (!gguf) return gguf.error();
+            if (!gguf->empty()) return open_gguf(std::move(all), *gguf);
             return Error{Errc::io, path +
                                        ": there is neither model.safetensors nor "
-                                       "model.safetensors.index.json"};
+                                       "model.safetensors.index.json nor a .gguf file"};
+        }
         if (Result<void> added = all.add_index(folder, index); !added)
             return std::move(added).error();
         return all.indexed();
     }
 
-    /// The same for a safetensors file in the caller's memory, which must stay there: weights that
-    /// are part of the program. `what` names it in errors.
+    /// The same for the bytes of one file, safetensors or GGUF, in the caller's memory, which must
+    /// stay there: weights that are part of the program. `what` names it in errors.
     static Result<CheckpointFiles> view(std::span<const std::byte> bytes, std::string what) {
         CheckpointFiles all;
-        Result<Safetensors> tensors = Safetensors::read(bytes, what);
-        if (!tensors) return std::move(tensors).error();
         all.name_ = what;
-        all.files_.push_back({std::move(what), MappedFile(), std::move(*tensors)});
+        File file{std::move(what), MappedFile(), {}};
+        if (Result<void> added = all.add(std::move(file), bytes); !added)
+            return std::move(added).error();
         return all.indexed();
     }
 
@@ -91,6 +103,8 @@ class CheckpointFiles {
         return {at->tensor, &files_[at->file]};
     }
     [[nodiscard]] std::span<const File> files() const noexcept { return files_; }
+    /// The head of the GGUF file that the text model is in; null where it is in none.
+    [[nodiscard]] const Gguf* gguf() const noexcept { return gguf_ ? &*gguf_ : nullptr; }
     /// What was opened, for errors.
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
     /// How many tensors there are in all.
@@ -105,13 +119,42 @@ class CheckpointFiles {
     /// The index of a large model has some thousand lines of a hundred bytes.
     static constexpr std::size_t most_index_bytes = std::size_t{1} << 24;
 
-    Result<void> add(const std::string& path, std::string name) {
+    static Result<CheckpointFiles> open_gguf(CheckpointFiles all, const std::string& path) {
+        if (Result<void> added = all.add(path); !added) return std::move(added).error();
+        const std::string towers = projector_beside(path);
+        if (!towers.empty())
+            if (Result<void> added = all.add(towers); !added) return std::move(added).error();
+        return all.indexed();
+    }
+
+    Result<void> add(const std::string& path) {
         Result<MappedFile> map = MappedFile::open(path);
         if (!map) return std::move(map).error();
-        Result<Safetensors> tensors = Safetensors::read(map->bytes(), path);
-        if (!tensors) return std::move(tensors).error();
-        files_.push_back({std::move(name), std::move(*map), std::move(*tensors)});
+        const std::span<const std::byte> bytes = map->bytes();
+        return add({path, std::move(*map), {}}, bytes);
+    }
+    /// The format is what the bytes begin with.
+    Result<void> add(File file, std::span<const std::byte> bytes) {
+        if (bytes.size() >= 4 && std::memcmp(bytes.data(), "GGUF", 4) == 0) {
+            Result<Gguf> head = Gguf::read(bytes, file.name);
+            if (!head) return std::move(head).error();
+            auto tensors = read_gguf_tensors(*head, bytes, file.name);
+            if (!tensors) return std::move(tensors).error();
+            file.tensors = *std::move(tensors);
+            if (!gguf_) gguf_ = *std::move(head);
+        } else {
+            Result<Safetensors> tensors = Safetensors::read(bytes, file.name);
+            if (!tensors) return std::move(tensors).error();
+            file.tensors = (*std::move(tensors)).take();
+        }
+        files_.push_back(std::move(file));
         return {};
+    }
+    static const StoredTensor* find_in(const File& file, std::string_view name) noexcept {
+        const auto at = std::lower_bound(
+            file.tensors.begin(), file.tensors.end(), name,
+            [](const StoredTensor& t, std::string_view n) { return std::string_view(t.name) < n; });
+        return at != file.tensors.end() && at->name == name ? &*at : nullptr;
     }
 
     /// A name that means a file of the folder and nothing else on any system.
@@ -154,14 +197,14 @@ class CheckpointFiles {
         for (auto& [name, place] : shards) {
             place = files_.size();
             const std::string shard = folder + std::string(name);
-            Result<void> added = add(shard, shard);
+            Result<void> added = add(shard);
             if (!added) faults.add(added.error().code, added.error().text);
         }
         if (!faults.none()) return faults.error();
         for (const auto& entry : json::members(map)) {
             const std::string_view name = json::key(entry);
             const auto shard = shards.find(json::string(entry.value).value_or(""));
-            if (shard != shards.end() && files_[shard->second].tensors.find(name) == nullptr)
+            if (shard != shards.end() && find_in(files_[shard->second], name) == nullptr)
                 faults.add(Errc::mismatch, "tensor " + printable(name) + " is said to be in " +
                                                printable(shard->first) + ", but is not");
         }
@@ -173,7 +216,7 @@ class CheckpointFiles {
     Result<CheckpointFiles> indexed() {
         Faults faults(name_);
         for (std::size_t f = 0; f < files_.size(); ++f)
-            for (const StoredTensor& t : files_[f].tensors.tensors()) by_name_.push_back({&t, f});
+            for (const StoredTensor& t : files_[f].tensors) by_name_.push_back({&t, f});
         std::sort(by_name_.begin(), by_name_.end(),
                   [](const Entry& a, const Entry& b) { return a.tensor->name < b.tensor->name; });
         for (std::size_t i = 1; i < by_name_.size(); ++i)
@@ -189,6 +232,7 @@ class CheckpointFiles {
     std::string name_;
     std::vector<File> files_;
     std::vector<Entry> by_name_;
+    std::optional<Gguf> gguf_;
 };
 
 /// Where the tensors of the text model are in the file: "model.language_model." in published

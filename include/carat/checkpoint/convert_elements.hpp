@@ -1,53 +1,40 @@
 /// \file
-/// Floats of a file into floats of memory: f32, bf16 and f16, each into each.
+/// Values of a file into elements of memory: floats and blocks into f32, bf16 and f16.
 #pragma once
 
 #include "carat/tensor/element.hpp"
+#include "carat/tensor/stored_blocks.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
-#include <type_traits>
 
 namespace carat {
 
-/// Whether carat computes with elements of this type; others are not converted.
-[[nodiscard]] constexpr bool is_float_element(DType t) {
-    return t == DType::f32 || t == DType::bf16 || t == DType::f16;
-}
-
 namespace detail {
 
-template <class To, class From>
-void convert_elements(std::byte* to, const std::byte* from, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) {
-        From x;
-        std::memcpy(&x, from + i * sizeof(From), sizeof(From));  // a file aligns nothing
-        const To y = from_f32<To>(to_f32(x));
-        std::memcpy(to + i * sizeof(To), &y, sizeof(To));
-    }
-}
 template <class To>
 void convert_elements(std::byte* to, const std::byte* from, DType from_type, std::size_t count) {
-    switch (from_type) {
-        case DType::f32:
-            return convert_elements<To, float>(to, from, count);
-        case DType::bf16:
-            return convert_elements<To, bf16>(to, from, count);
-        default:
-            return convert_elements<To, f16>(to, from, count);
+    float values[most_block_values];
+    To narrow[most_block_values];
+    for (std::size_t at = 0; at < count; at += most_block_values) {
+        const std::size_t n = std::min(most_block_values, count - at);
+        read_stored(from_type, from + stored_bytes(from_type, at), n, values);
+        for (std::size_t i = 0; i < n; ++i) narrow[i] = from_f32<To>(values[i]);
+        std::memcpy(to + at * sizeof(To), narrow, n * sizeof(To));
     }
 }
 
 }  // namespace detail
 
 /// Writes `count` elements, aligned or not. Widening is exact, narrowing rounds to nearest, ties to
-/// even; a NaN stays one. Elements of one type are copied bit by bit. Both types must be
-/// is_float_element(), or equal.
+/// even; a NaN stays one. Elements of one type are copied bit by bit. to_type is a float; from_type
+/// must be is_float_stored(), with `count` a whole number of blocks, or equal to to_type.
 inline void convert_elements(std::byte* to, DType to_type, const std::byte* from, DType from_type,
                              std::size_t count) {
     if (count == 0) return;
     if (to_type == from_type) {
-        std::memcpy(to, from, count * size_of(to_type));
+        std::memcpy(to, from, stored_bytes(to_type, count));
         return;
     }
     switch (to_type) {

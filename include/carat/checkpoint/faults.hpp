@@ -1,8 +1,8 @@
 /// \file
-/// Faults: everything that is wrong with a file, gathered into one Error; and strangers' names made
-/// fit to be printed.
+/// Faults: everything that is wrong with a file, gathered into one Error.
 #pragma once
 
+#include "carat/printable.hpp"
 #include "carat/result.hpp"
 
 #include <cstddef>
@@ -11,25 +11,6 @@
 #include <utility>
 
 namespace carat {
-
-/// A name out of a file as it may stand in the text of an error: control characters become `\x0a`,
-/// and no more than `limit` bytes are shown.
-[[nodiscard]] inline std::string printable(std::string_view name, std::size_t limit = 120) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    for (const char c : name.substr(0, limit)) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte >= 0x20 && byte != 0x7f) {
-            text += c;
-            continue;
-        }
-        text += "\\x";
-        text += digits[byte >> 4];
-        text += digits[byte & 15u];
-    }
-    if (name.size() > limit) text += "...";
-    return text;
-}
 
 /// Collects what is wrong, one line each, up to a number that a person still reads. The code of the
 /// Error is that of the first fault.

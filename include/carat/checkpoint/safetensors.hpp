@@ -5,6 +5,7 @@
 
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/safetensors_header.hpp"
+#include "carat/checkpoint/stored_tensor.hpp"
 #include "carat/result.hpp"
 #include "carat/tensor/element.hpp"
 
@@ -19,24 +20,6 @@
 #include <vector>
 
 namespace carat {
-
-/// A tensor in a file: row-major, little-endian, aligned to nothing.
-struct StoredTensor {
-    std::string name;
-    DType dtype = DType::unknown;  ///< unknown: a type carat cannot read, but whose place it knows
-    std::string dtype_name;        ///< as the file spells it
-    std::vector<std::size_t> shape;
-    const std::byte* data = nullptr;
-    std::size_t bytes = 0;
-
-    /// Elements in all; 1 for shape []. Cannot overflow: the reader has checked.
-    [[nodiscard]] std::size_t count() const noexcept {
-        std::size_t n = 1;
-        for (const std::size_t extent : shape) n *= extent;
-        return n;
-    }
-    [[nodiscard]] std::span<const std::byte> span() const noexcept { return {data, bytes}; }
-};
 
 class Safetensors {
     static_assert(std::endian::native == std::endian::little,
@@ -101,6 +84,8 @@ class Safetensors {
 
     /// All tensors, ordered by name.
     [[nodiscard]] std::span<const StoredTensor> tensors() const noexcept { return tensors_; }
+    /// The tensors, for whoever needs nothing else of the file.
+    [[nodiscard]] std::vector<StoredTensor> take() && noexcept { return std::move(tensors_); }
     /// `__metadata__`, in the order of the file.
     [[nodiscard]] std::span<const std::pair<std::string, std::string>> metadata() const noexcept {
         return metadata_;

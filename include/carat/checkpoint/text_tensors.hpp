@@ -132,6 +132,11 @@ class WeightBytes {
     constexpr void operator()(Name name, View<const T, Extents...>& slot, Shape) {
         (*this)(name, slot);
     }
+    /// Two bytes a value, as published checkpoints have.
+    template <std::size_t rows, std::size_t width>
+    constexpr void operator()(Name, StoredRows<rows, width>&, Residence) {
+        mapped_ += aligned_size(rows * width * sizeof(bf16));
+    }
     template <class Format, std::size_t out, std::size_t in>
     constexpr void operator()(Name, PanelView<Format, out, in>&) {
         resident_ += aligned_size(PanelView<Format, out, in>::panels * sizeof(Panel<Format, in>));

@@ -7,6 +7,8 @@
 
 #include "carat/generate/token_mask.hpp"
 #include "carat/result.hpp"
+#include "carat/simd/select.hpp"
+#include "carat/simd/softmax.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -19,6 +21,7 @@
 #include <vector>
 
 namespace carat {
+inline namespace HWY_NAMESPACE {
 
 struct SamplerOptions {
     bool greedy =
@@ -78,12 +81,15 @@ class Sampler {
     /// Tells of a token of the prompt or of the output, for the repetition penalty. Ids outside the
     /// vocabulary are ignored.
     void observe(std::int32_t id) noexcept {
-        if (id >= 0 && static_cast<std::size_t>(id) < seen_.size())
-            seen_[static_cast<std::size_t>(id)] = 1;
+        if (id < 0 || static_cast<std::size_t>(id) >= is_seen_.size()) return;
+        if (is_seen_[static_cast<std::size_t>(id)] != 0) return;
+        is_seen_[static_cast<std::size_t>(id)] = 1;
+        seen_.push_back(id);
     }
     /// Forgets the tokens observed, and starts the seed's numbers over.
     void reset() {
-        std::fill(seen_.begin(), seen_.end(), std::uint8_t{0});
+        std::fill(is_seen_.begin(), is_seen_.end(), std::uint8_t{0});
+        seen_.clear();
         random_.seed(options_.seed);
     }
 
@@ -91,13 +97,18 @@ class Sampler {
     std::int32_t operator()(std::span<const float> logits, TokenMask allowed = {}) noexcept {
         if (options_.greedy) {
             adjust(logits, allowed);
-            return static_cast<std::int32_t>(std::max_element(adjusted_.begin(), adjusted_.end()) -
-                                             adjusted_.begin());
+            const float* z = adjusted_.data();
+            const float largest = simd::max_of(z, adjusted_.size());
+            return static_cast<std::int32_t>(simd::find_at_least(z, 0, adjusted_.size(), largest));
         }
-        const auto left = candidates(logits, allowed);
         // 53 bits of the generator, whose numbers the C++ standard fixes; its distributions it does
         // not.
         const double u = static_cast<double>(random_() >> 11) * 0x1p-53;
+        if (!filters()) {
+            scale(logits, allowed);
+            return left_[gather(u) - 1].id;
+        }
+        const auto left = candidates(logits, allowed);
         double sum = 0.0;
         for (const Candidate& c : left) {
             sum += static_cast<double>(c.probability);
@@ -111,30 +122,20 @@ class Sampler {
     /// valid until the next call.
     std::span<const Candidate> candidates(std::span<const float> logits,
                                           TokenMask allowed = {}) noexcept {
-        adjust(logits, allowed);
-        // Differences to the largest, which no temperature can make overflow.
-        const float largest = *std::max_element(adjusted_.begin(), adjusted_.end());
-        if (largest != lowest)
-            for (float& z : adjusted_)
-                z = z == largest ? 0.0f : (z - largest) / options_.temperature;
-        const std::size_t n = select();
-        const float top = adjusted_[static_cast<std::size_t>(left_[0].id)];
-        double sum = 0.0;
-        for (std::size_t i = 0; i < n; ++i) {
-            left_[i].probability = std::exp(adjusted_[static_cast<std::size_t>(left_[i].id)] - top);
-            sum += static_cast<double>(left_[i].probability);
-        }
-        std::size_t kept = n;
-        if (options_.top_p < 1.0f) {
-            double above = 0.0;
-            for (kept = 0;
-                 kept < n && (kept == 0 || above < static_cast<double>(options_.top_p) * sum);
-                 ++kept)
+        scale(logits, allowed);
+        std::size_t kept;
+        if (options_.top_k > 0) {
+            const std::size_t n = take_largest(options_.top_k);
+            double sum = 0.0, above = 0.0;
+            for (std::size_t i = 0; i < n; ++i) sum += static_cast<double>(left_[i].probability);
+            for (kept = 0; kept < n && (kept == 0 || above < share() * sum); ++kept)
                 above += static_cast<double>(left_[kept].probability);
+        } else {
+            kept = gather(share());
         }
         if (options_.min_p > 0.0f)  // against the best probability, which is 1 before normalising
             while (kept > 1 && left_[kept - 1].probability < options_.min_p) --kept;
-        sum = 0.0;
+        double sum = 0.0;
         for (std::size_t i = 0; i < kept; ++i) sum += static_cast<double>(left_[i].probability);
         for (std::size_t i = 0; i < kept; ++i)
             left_[i].probability =
@@ -148,23 +149,47 @@ class Sampler {
     Sampler(std::size_t vocab_size, SamplerOptions options)
         : options_(std::move(options)),
           random_(options_.seed),
-          seen_(vocab_size, std::uint8_t{0}),
+          is_seen_(vocab_size, std::uint8_t{0}),
           adjusted_(vocab_size),
-          left_(vocab_size) {}
+          left_(vocab_size) {
+        seen_.reserve(vocab_size);
+    }
 
     static constexpr float lowest = -std::numeric_limits<float>::infinity();
 
+    [[nodiscard]] bool filters() const noexcept {
+        return options_.top_k > 0 || options_.top_p < 1.0f || options_.min_p > 0.0f;
+    }
+    /// Of the probability, how much top-p keeps: more than there is, if everything.
+    [[nodiscard]] double share() const noexcept {
+        return options_.top_p < 1.0f ? static_cast<double>(options_.top_p) : HUGE_VAL;
+    }
+
     /// Logits after mask, suppression and penalty, into adjusted_.
     void adjust(std::span<const float> logits, TokenMask allowed) noexcept {
-        for (std::size_t i = 0; i < adjusted_.size(); ++i) {
-            float z = i < logits.size() && !std::isnan(logits[i]) ? logits[i] : lowest;
-            if (seen_[i] != 0 && options_.repetition_penalty != 1.0f)
+        const std::size_t n = std::min(logits.size(), adjusted_.size());
+        simd::copy_numbers(logits.data(), n, adjusted_.data());
+        std::fill(adjusted_.begin() + static_cast<std::ptrdiff_t>(n), adjusted_.end(), lowest);
+        if (options_.repetition_penalty != 1.0f)
+            for (const std::int32_t id : seen_) {
+                float& z = adjusted_[static_cast<std::size_t>(id)];
                 z = z < 0.0f ? z * options_.repetition_penalty : z / options_.repetition_penalty;
-            adjusted_[i] = z;
-        }
+            }
         for (const std::int32_t id : options_.suppress_tokens)
             adjusted_[static_cast<std::size_t>(id)] = lowest;
         if (allowed.restricts()) forbid_others(allowed);
+    }
+    /// The same, and of what is possible the largest logit. Where nothing is, the first id is:
+    /// better than undefined behaviour.
+    void scale(std::span<const float> logits, TokenMask allowed) noexcept {
+        adjust(logits, allowed);
+        largest_ = simd::max_of(adjusted_.data(), adjusted_.size());
+        if (largest_ == lowest) largest_ = adjusted_[0] = 0.0f;
+    }
+    /// Weight of a logit: its probability over the best one's. Differences to the largest, which no
+    /// temperature can make overflow.
+    [[nodiscard]] float weight(float z) const noexcept {
+        return z == largest_ ? 1.0f : std::exp((z - largest_) / options_.temperature);
     }
     void forbid_others(TokenMask allowed) noexcept {
         for (std::size_t first = 0; first < adjusted_.size(); first += 64) {
@@ -176,42 +201,72 @@ class Sampler {
         }
     }
 
-    /// Tokens that top-k leaves, sorted as candidates() says, into left_; how many they are. Sorted
-    /// are only those that can matter: with top-p or min-p alone, as many of the largest as it
-    /// takes.
-    std::size_t select() noexcept {
-        std::size_t n = 0;
-        for (std::size_t i = 0; i < adjusted_.size(); ++i)
-            if (adjusted_[i] != lowest) left_[n++] = {static_cast<std::int32_t>(i), adjusted_[i]};
-        if (n == 0) {  // nothing is possible: the first id, rather than undefined behaviour
-            adjusted_[0] = 0.0f;
-            left_[0] = {0, 0.0f};
-            return 1;
-        }
+    /// The `count` most probable tokens that are possible, and those that equal the last of them,
+    /// as in the reference: sorted as candidates() says into left_, with their weights. How many
+    /// they are. One pass: what cannot be among the largest any more is not looked at twice.
+    std::size_t take_largest(std::size_t count) noexcept {
         const auto before = [](const Candidate& a, const Candidate& b) {
             return a.probability != b.probability ? a.probability > b.probability : a.id > b.id;
         };
-        const auto begin = left_.begin(), end = begin + static_cast<std::ptrdiff_t>(n);
-        if (options_.top_k == 0 || options_.top_k >= n) {
-            std::sort(begin, end, before);
-            return n;
+        const auto begin = left_.begin();
+        std::size_t n = 0, room = 2 * std::min(count, left_.size());
+        float least = std::numeric_limits<float>::lowest();
+        // Leaves the `count` largest and the equals of the last, which is the least from then on.
+        const auto shrink = [&] {
+            if (n <= count) return;
+            const auto end = begin + static_cast<std::ptrdiff_t>(n),
+                       last = begin + static_cast<std::ptrdiff_t>(count - 1);
+            std::nth_element(begin, last, end, before);
+            least = last->probability;
+            n = static_cast<std::size_t>(
+                std::partition(last + 1, end,
+                               [&](const Candidate& c) { return c.probability == least; }) -
+                begin);
+            room = std::max(room, 2 * n);
+        };
+        const float* z = adjusted_.data();
+        for (std::size_t i = 0;
+             (i = simd::find_at_least(z, i, adjusted_.size(), least)) < adjusted_.size(); ++i) {
+            left_[n++] = {static_cast<std::int32_t>(i), z[i]};
+            if (n >= room) shrink();
         }
-        const auto kth = begin + static_cast<std::ptrdiff_t>(options_.top_k - 1);
-        std::nth_element(begin, kth, end, before);
-        const float threshold = kth->probability;
-        // All that equal the k-th stay, as in the reference.
-        const auto kept = std::partition(
-            kth + 1, end, [&](const Candidate& c) { return c.probability == threshold; });
-        std::sort(begin, kept, before);
-        return static_cast<std::size_t>(kept - begin);
+        shrink();
+        std::sort(begin, begin + static_cast<std::ptrdiff_t>(n), before);
+        for (std::size_t i = 0; i < n; ++i) left_[i].probability = weight(left_[i].probability);
+        return n;
+    }
+
+    /// Of all tokens that are possible, the most probable that hold at least `share` of the
+    /// probability, as take_largest() leaves them; at least one. Sorts no more than it must.
+    std::size_t gather(double share) noexcept {
+        double total = 0.0;
+        std::size_t possible = 0;
+        for (const float z : adjusted_)
+            if (z != lowest) {
+                total += static_cast<double>(weight(z));
+                ++possible;
+            }
+        const float floor = options_.min_p;
+        for (std::size_t count = std::isfinite(share) || floor > 0.0f ? 512 : possible;;
+             count *= 8) {
+            const std::size_t n = take_largest(count);
+            double above = 0.0;
+            for (std::size_t i = 0; i < n; ++i) {
+                above += static_cast<double>(left_[i].probability);
+                if (above >= share * total) return i + 1;
+            }
+            if (n >= possible || left_[n - 1].probability < floor) return n;
+        }
     }
 
     SamplerOptions options_;
     std::mt19937_64 random_;
-    std::vector<std::uint8_t> seen_;
+    std::vector<std::uint8_t> is_seen_;
+    std::vector<std::int32_t> seen_;
     std::vector<float> adjusted_;
-    std::vector<Candidate>
-        left_;  ///< select() keeps the adjusted logit where the probability will be
+    float largest_ = 0.0f;         ///< of adjusted_
+    std::vector<Candidate> left_;  ///< take_largest() keeps logits where probabilities will be
 };
 
+}  // namespace HWY_NAMESPACE
 }  // namespace carat

@@ -188,8 +188,8 @@ class Session {
 
     /// Whether the state can be saved: the keys and values are rings of the usual kind.
     static constexpr bool can_save = requires(typename Model::Cache & cache) {
-        cache.sliding[0].key(0, 0) + cache.sliding[0].row;
-        cache.full[0].value(0, 0) + cache.full[0].row;
+        cache.sliding[0].stored(0, 0);
+        cache.full[0].stored(0, 0);
     };
 
     /// What the session remembers, piece by piece: write(std::span<const std::byte>). Keys are
@@ -199,8 +199,10 @@ class Session {
         const StateHeader header{seen_, oldest_, masked_ ? 1u : 0u, token_bytes()};
         write(std::as_bytes(std::span(&header, 1)));
         if (masked_) write(std::as_bytes(std::span(memory_.mask.data(), seen_)));
-        for_each_part(seen_, oldest_,
-                      [&](auto* data, std::size_t n) { write(std::as_bytes(std::span(data, n))); });
+        for_each_part(seen_, oldest_, [&](const auto& ring, std::size_t head, std::size_t index) {
+            const auto part = ring.stored(head, index);
+            write(std::as_bytes(std::span(&part, 1)));
+        });
     }
 
     /// Becomes what another session of this model saved, whatever the context of either:
@@ -229,9 +231,12 @@ class Session {
             !read(std::as_writable_bytes(std::span(memory_.mask.data(), header.seen))))
             return cut_off();
         bool whole = true;
-        for_each_part(header.seen, header.oldest, [&](auto* data, std::size_t n) {
-            whole = whole && read(std::as_writable_bytes(std::span(data, n)));
-        });
+        for_each_part(header.seen, header.oldest,
+                      [&](const auto& ring, std::size_t head, std::size_t index) {
+                          typename std::remove_cvref_t<decltype(ring)>::Stored part;
+                          whole = whole && read(std::as_writable_bytes(std::span(&part, 1)));
+                          if (whole) ring.restore(head, index, part);
+                      });
         if (!whole) return cut_off();
         seen_ = header.seen;
         oldest_ = header.oldest;
@@ -250,15 +255,8 @@ class Session {
         other->masked_ = masked_;
         std::copy_n(memory_.mask.data(), options_.context_tokens, other->memory_.mask.data());
         const auto copy = [&](const auto& from, const auto& to) {
-            using Ring = std::remove_cvref_t<decltype(from[0])>;
-            for (std::size_t i = 0; i < from.size(); ++i) {
-                const std::size_t slots =
-                    oldest_ > 0 ? from[i].capacity() : std::min(seen_, from[i].capacity());
-                for (std::size_t head = 0; head < from[i].k.extent(0); ++head) {
-                    std::copy_n(from[i].key(head, 0), slots * Ring::row, to[i].key(head, 0));
-                    std::copy_n(from[i].value(head, 0), slots * Ring::row, to[i].value(head, 0));
-                }
-            }
+            for (std::size_t i = 0; i < from.size(); ++i)
+                to[i].copy(from[i], oldest_ > 0 ? from[i].capacity() : seen_);
         };
         copy(memory_.cache.sliding, other->memory_.cache.sliding);
         copy(memory_.cache.full, other->memory_.cache.full);
@@ -274,26 +272,22 @@ class Session {
         std::size_t bytes = 0;
         const auto add = [&](auto rings) {
             using Ring = typename decltype(rings)::value_type;
-            bytes +=
-                2 * rings.size() * Ring::heads * Ring::row * sizeof(typename Ring::element_type);
+            bytes += rings.size() * Ring::heads * sizeof(typename Ring::Stored);
         };
         add(decltype(Model::Cache::sliding){});
         add(decltype(Model::Cache::full){});
         return bytes;
     }
-    /// f(data, n) for the keys and values of tokens [oldest, seen) of sliding layers and [0, seen)
-    /// of full ones, in order of the tokens: in a ring that is shorter than that, a later one takes
-    /// the place of an earlier one.
+    /// f(ring, head, index) for the keys and values of tokens [oldest, seen) of sliding layers and
+    /// [0, seen) of full ones, in order of the tokens: in a ring that is shorter than that, a later
+    /// one takes the place of an earlier one.
     template <class F>
     void for_each_part(std::size_t seen, std::size_t oldest, F&& f) const {
         const auto rings = [&](const auto& all, std::size_t first) {
             using Ring = std::remove_cvref_t<decltype(all[0])>;
             for (const auto& ring : all)
                 for (std::size_t head = 0; head < Ring::heads; ++head)
-                    for (std::size_t index = first; index < seen; ++index) {
-                        f(ring.key(head, index), Ring::row);
-                        f(ring.value(head, index), Ring::row);
-                    }
+                    for (std::size_t index = first; index < seen; ++index) f(ring, head, index);
         };
         rings(memory_.cache.sliding, oldest);
         rings(memory_.cache.full, 0);

@@ -3,13 +3,14 @@
 /// libsndfile reads, at any rate and with any number of channels.
 #pragma once
 
-#include "carat/media/resampler.hpp"
+#include "carat/media/gather_sound.hpp"
+#include "carat/media/media_file.hpp"
+#include "carat/media/mp3.hpp"
+#include "carat/media/video_file.hpp"
 #include "carat/media/waveform.hpp"
 #include "carat/result.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <cmath>
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
@@ -21,11 +22,6 @@
 #include <vector>
 
 namespace carat {
-
-struct AudioFileOptions {
-    std::size_t sample_rate_hz = 16000;  ///< of the result
-    double max_seconds = 6.0 * 3600.0;   ///< a longer file is refused, whatever its header says
-};
 
 namespace detail {
 
@@ -68,49 +64,25 @@ using SoundFile = std::unique_ptr<SNDFILE, CloseSound>;
 /// Decodes to the end block by block; the header's word for the length is not taken.
 inline Result<Waveform> decode(SoundFile file, const SF_INFO& info, const std::string& what,
                                const AudioFileOptions& options) {
-    const auto fault = [&](Errc code, const std::string& text) {
-        return Error{code, what + ": " + text};
-    };
     if (!file)
-        return fault(Errc::bad_format,
-                     std::string("is no sound file that can be read: ") + sf_strerror(nullptr));
-    if (info.channels < 1 || info.channels > 1024 || info.samplerate < 1)
-        return fault(Errc::bad_format, "says that it has " + std::to_string(info.channels) +
-                                           " channels at " + std::to_string(info.samplerate) +
-                                           " Hz");
+        return Error{Errc::bad_format,
+                     what + ": is no sound file that can be read: " + sf_strerror(nullptr)};
+    auto sound = SoundGatherer::create(what, info.samplerate, info.channels, options);
+    if (!sound) return std::move(sound).error();
+    constexpr sf_count_t block_frames = 4096;
     const auto channels = static_cast<std::size_t>(info.channels);
-    const auto rate = static_cast<std::size_t>(info.samplerate);
-    auto resampler = Resampler::create(rate, options.sample_rate_hz);
-    if (!resampler) return fault(resampler.error().code, resampler.error().text);
-
-    constexpr std::size_t block_frames = 4096;
-    std::vector<float> block(block_frames * channels), mono;
-    Waveform out{{}, options.sample_rate_hz};
-    std::size_t frames = 0;
+    std::vector<float> block(static_cast<std::size_t>(block_frames) * channels);
     while (true) {
-        const sf_count_t n =
-            sf_readf_float(file.get(), block.data(), static_cast<sf_count_t>(block_frames));
+        const sf_count_t n = sf_readf_float(file.get(), block.data(), block_frames);
         if (n <= 0) break;
-        const std::span<const float> part(block.data(), static_cast<std::size_t>(n) * channels);
-        for (std::size_t i = 0; i < part.size(); ++i)
-            if (!std::isfinite(part[i]))
-                return fault(Errc::bad_format, "sample " + std::to_string(frames * channels + i) +
-                                                   " is not a finite number");
-        frames += static_cast<std::size_t>(n);
-        if (static_cast<double>(frames) > options.max_seconds * static_cast<double>(rate))
-            return fault(Errc::out_of_range,
-                         "is longer than " +
-                             std::to_string(static_cast<long>(options.max_seconds)) + " seconds");
-        mono.clear();
-        mix_down(part, channels, mono);
-        resampler->push(mono, out.samples);
+        const auto part = std::span(block).first(static_cast<std::size_t>(n) * channels);
+        if (auto pushed = sound->push(part); !pushed) return std::move(pushed).error();
     }
     if (sf_error(file.get()) != SF_ERR_NO_ERROR)
-        return fault(Errc::bad_format, "is broken after " + std::to_string(frames) +
-                                           " samples: " + sf_strerror(file.get()));
-    if (frames == 0) return fault(Errc::invalid_argument, "has no samples");
-    resampler->finish(out.samples);
-    return out;
+        return Error{Errc::bad_format, what + ": is broken after " +
+                                           std::to_string(sound->frames()) +
+                                           " samples: " + sf_strerror(file.get())};
+    return sound->finish();
 }
 
 }  // namespace detail
@@ -118,8 +90,10 @@ inline Result<Waveform> decode(SoundFile file, const SF_INFO& info, const std::s
 /// A sound file in memory; `what` names it in errors. Mono, at the wanted rate.
 /// Bad input: what is no sound file or breaks off in its middle, no samples, samples that are not
 /// finite, a rate that cannot be resampled, more than max_seconds.
-inline Result<Waveform> decode_audio(std::span<const std::byte> bytes, const std::string& what,
-                                     const AudioFileOptions& options = {}) {
+[[nodiscard]] inline Result<Waveform> decode_audio(std::span<const std::byte> bytes,
+                                                   const std::string& what,
+                                                   const AudioFileOptions& options = {}) {
+    if (detail::is_mp3(bytes)) return detail::decode_mp3(bytes, what, options);
     detail::SoundBytes source{bytes};
     SF_VIRTUAL_IO io = detail::SoundBytes::functions();
     SF_INFO info{};
@@ -127,13 +101,23 @@ inline Result<Waveform> decode_audio(std::span<const std::byte> bytes, const std
     return detail::decode(std::move(file), info, what, options);
 }
 
-/// The same from a path. Bad input: also a file that cannot be opened.
-inline Result<Waveform> read_audio_file(const std::string& path,
-                                        const AudioFileOptions& options = {}) {
+/// The same from a path; a file that libsndfile does not know may be a video, or other sound that
+/// FFmpeg reads: its sound track, then. Bad input: also a file that cannot be opened.
+[[nodiscard]] inline Result<Waveform> read_audio_file(const std::string& path,
+                                                      const AudioFileOptions& options = {}) {
     SF_INFO info{};
+    const auto start = read_media_start(path);
+    if (!start) return start.error();
+    const auto bytes = std::as_bytes(std::span(*start));
+    if (detail::is_mp3(bytes) ||
+        std::memcmp(start->data(), "ID3", std::min<std::size_t>(3, start->size())) == 0) {
+        const auto all = read_media_file(path);
+        if (!all) return all.error();
+        return decode_audio(std::as_bytes(std::span(*all)), path, options);
+    }
     detail::SoundFile file(sf_open(path.c_str(), SFM_READ, &info));
-    if (!file && sf_error(nullptr) == SF_ERR_SYSTEM)
-        return Error{Errc::io, path + ": cannot be opened: " + std::strerror(errno)};
+    if (!file && reads_video_files && sf_error(nullptr) == SF_ERR_UNRECOGNISED_FORMAT)
+        return read_sound_track(path, options);
     return detail::decode(std::move(file), info, path, options);
 }
 

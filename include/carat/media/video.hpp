@@ -1,19 +1,22 @@
 /// \file
-/// Videos: a folder of frames or an animated GIF into the frames that a model looks at, and when
-/// they are. Source: spec/vision.md section 12.
+/// Videos: a folder of frames, an animated GIF or a video file into the frames that a model looks
+/// at, and when they are. Source: spec/vision.md section 12.
 #pragma once
 
 #include "carat/media/decode_image.hpp"
+#include "carat/media/frame_times.hpp"
 #include "carat/media/picture_config.hpp"
+#include "carat/media/video_file.hpp"
 #include "carat/progress.hpp"
 #include "carat/result.hpp"
 
 #include <algorithm>
 #include <cctype>
-#include <cmath>
+#include <cerrno>
 #include <cstddef>
-#include <cstdio>
+#include <cstring>
 #include <dirent.h>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <sys/stat.h>
@@ -25,32 +28,8 @@ namespace carat {
 /// Frames taken from a clip, all of the same size, and their places in it.
 struct Video {
     std::vector<Image> frames;
-    std::vector<std::size_t> indices;  ///< of each frame in the whole clip
-    double fps = 24;                   ///< of the whole clip
-
-    /// "mm:ss" of frame i.
-    [[nodiscard]] std::string timestamp(std::size_t i) const {
-        const double seconds = static_cast<double>(indices[i]) / fps;
-        const auto minutes = static_cast<long long>(std::floor(seconds / 60));
-        char text[32];
-        std::snprintf(text, sizeof text, "%02lld:%02d", minutes,
-                      static_cast<int>(std::fmod(seconds, 60.0)));
-        return text;
-    }
+    FrameTimes times;
 };
-
-/// Which frames of a clip of `total` are taken: num_frames of them, evenly from the first on; all,
-/// if there are no more than that or sampling is off. (The reference refuses a shorter clip.)
-[[nodiscard]] inline std::vector<std::size_t> sampled_frames(std::size_t total,
-                                                             const VideoConfig& c) {
-    std::vector<std::size_t> out;
-    const bool all = !c.do_sample_frames || total <= c.num_frames;
-    const double step = all ? 1.0 : static_cast<double>(total) / static_cast<double>(c.num_frames);
-    const std::size_t count = all ? total : c.num_frames;
-    for (std::size_t i = 0; i < count; ++i)
-        out.push_back(static_cast<std::size_t>(static_cast<float>(static_cast<double>(i) * step)));
-    return out;
-}
 
 namespace detail {
 
@@ -106,52 +85,84 @@ inline Result<std::vector<std::string>> pictures_in(const std::string& folder) {
 
 }  // namespace detail
 
-/// Reads a folder of pictures, its frames in the order of their names, or an animated GIF. `fps`
-/// greater than 0 says how many frames a second the clip has; else a GIF says it itself, and a
-/// folder has 24. Bad input: as read_image, frames of different sizes (mismatch), a folder without
-/// pictures, a file of another format.
+/// Hands the frames that a model looks at to `see(Image) -> Result<void>`, in order, one at a time:
+/// of a folder of pictures, in the order of their names, of an animated GIF, or of a video file
+/// (media/video_file.hpp). `fps` greater than 0 says how many frames a second the clip has; else
+/// a file says it itself, and a folder has 24. Bad input: as read_image and see_video_file, frames
+/// of different sizes (mismatch), a folder without pictures, and what `see` refuses.
+template <class See>
+[[nodiscard]] Result<FrameTimes> see_video(const std::string& path, double fps,
+                                           const VideoConfig& config, const ImageLimits& limits,
+                                           Progress progress, See&& see) {
+    FrameTimes out;
+    if (fps > 0) out.fps = fps;
+    struct stat about {};
+    if (::stat(path.c_str(), &about) != 0)
+        return Error{Errc::io, path + ": " + std::strerror(errno)};
+    if (S_ISDIR(about.st_mode)) {
+        const auto names = detail::pictures_in(path);
+        if (!names) return names.error();
+        out.indices = sampled_frames(names->size(), config);
+        std::size_t width = 0, height = 0;
+        for (std::size_t i = 0; i < out.indices.size(); ++i) {
+            if (!progress(i, out.indices.size()))
+                return Error{Errc::cancelled, path + ": cancelled"};
+            const std::string name = path + "/" + (*names)[out.indices[i]];
+            Result<Image> frame = read_image(name, limits);
+            if (!frame) return std::move(frame).error();
+            if (i == 0) {
+                width = frame->width;
+                height = frame->height;
+            }
+            if (frame->width != width || frame->height != height)
+                return Error{Errc::mismatch,
+                             name + ": the frame is " + std::to_string(frame->width) + " by " +
+                                 std::to_string(frame->height) + " pixels, the first is " +
+                                 std::to_string(width) + " by " + std::to_string(height)};
+            if (auto seen = see(std::move(*frame)); !seen) return std::move(seen).error();
+        }
+        return out;
+    }
+    const auto start = read_media_start(path);
+    if (!start) return start.error();
+    switch (image_format(*start)) {
+        case ImageFormat::gif:
+            break;
+        case ImageFormat::unknown:
+            return see_video_file(path, fps, config, limits, progress, see);
+        default:
+            return Error{Errc::unsupported,
+                         path +
+                             ": a picture, expected a video: a file, a folder of frames or an "
+                             "animated GIF"};
+    }
+    const auto bytes = read_media_file(path);
+    if (!bytes) return bytes.error();
+    Result<Animation> all = decode_animated_gif(*bytes, path, limits);
+    if (!all) return std::move(all).error();
+    if (!(fps > 0) && all->fps() > 0) out.fps = all->fps();
+    out.indices = sampled_frames(all->frames.size(), config);
+    for (const std::size_t i : out.indices)
+        if (auto seen = see(std::move(all->frames[i])); !seen) return std::move(seen).error();
+    return out;
+}
+
+/// The same, with all frames in memory; the limits hold for all of them together.
 [[nodiscard]] inline Result<Video> read_video(const std::string& path, double fps,
                                               const VideoConfig& config,
                                               const ImageLimits& limits = {},
                                               Progress progress = {}) {
     Video out;
-    if (fps > 0) out.fps = fps;
-    struct stat about {};
-    if (::stat(path.c_str(), &about) == 0 && S_ISDIR(about.st_mode)) {
-        const auto names = detail::pictures_in(path);
-        if (!names) return names.error();
-        out.indices = sampled_frames(names->size(), config);
-        for (const std::size_t i : out.indices) {
-            if (!progress(out.frames.size(), out.indices.size()))
-                return Error{Errc::cancelled, path + ": cancelled"};
-            const std::string name = path + "/" + (*names)[i];
-            Result<Image> frame = read_image(name, limits);
-            if (!frame) return std::move(frame).error();
-            if (!out.frames.empty() &&
-                (frame->width != out.frames[0].width || frame->height != out.frames[0].height))
-                return Error{Errc::mismatch,
-                             name + ": the frame is " + std::to_string(frame->width) + " by " +
-                                 std::to_string(frame->height) + " pixels, the first is " +
-                                 std::to_string(out.frames[0].width) + " by " +
-                                 std::to_string(out.frames[0].height)};
-            if (auto fits = detail::check_size(frame->width, frame->height, out.indices.size(),
-                                               limits, path);
-                !fits)
-                return fits.error();
-            out.frames.push_back(std::move(*frame));
-        }
-        return out;
-    }
-    const auto bytes = read_media_file(path);
-    if (!bytes) return bytes.error();
-    if (image_format(*bytes) != ImageFormat::gif)
-        return Error{Errc::unsupported,
-                     path + ": no video, expected a folder of frames or an animated GIF"};
-    Result<Animation> all = decode_animated_gif(*bytes, path, limits);
-    if (!all) return std::move(all).error();
-    if (!(fps > 0) && all->fps() > 0) out.fps = all->fps();
-    out.indices = sampled_frames(all->frames.size(), config);
-    for (const std::size_t i : out.indices) out.frames.push_back(std::move(all->frames[i]));
+    auto times = see_video(path, fps, config, limits, progress, [&](Image frame) -> Result<void> {
+        if (auto fits =
+                detail::check_size(frame.width, frame.height, out.frames.size() + 1, limits, path);
+            !fits)
+            return fits;
+        out.frames.push_back(std::move(frame));
+        return {};
+    });
+    if (!times) return std::move(times).error();
+    out.times = std::move(*times);
     return out;
 }
 

@@ -5,8 +5,8 @@
 
 #include "carat/nn/audio/conformer_layer.hpp"
 #include "carat/nn/audio/subsampling.hpp"
+#include "carat/nn/projector.hpp"
 #include "carat/nn/tap.hpp"
-#include "carat/nn/vision/projector.hpp"
 #include "carat/progress.hpp"
 #include "carat/tensor/arena.hpp"
 
@@ -21,7 +21,7 @@ struct AudioTower {
     using Stem = nn::audio::Subsampling<C, Policy>;
     using Layer = nn::audio::ConformerLayer<C, Policy>;
     using Positions = typename Layer::Attention::Positions;
-    using Projector = nn::vision::Projector<text_hidden, C.output_proj_dims, Policy>;
+    using Projector = nn::Projector<text_hidden, C.output_proj_dims, Policy>;
     using W = typename Policy::tower;
     using A = nn::Activation<W, Policy::arithmetic>;
     static constexpr AudioConfig config = C;

@@ -3,11 +3,11 @@
 /// spec/vision.md sections 7 to 9.
 #pragma once
 
+#include "carat/nn/projector.hpp"
 #include "carat/nn/tap.hpp"
 #include "carat/nn/vision/encoder_layer.hpp"
 #include "carat/nn/vision/patch_embedder.hpp"
 #include "carat/nn/vision/pooler.hpp"
-#include "carat/nn/vision/projector.hpp"
 #include "carat/progress.hpp"
 #include "carat/result.hpp"
 #include "carat/tensor/arena.hpp"
@@ -36,7 +36,7 @@ struct VisionTower {
     using Embedder = nn::vision::PatchEmbedder<C, Policy>;
     using Layer = nn::vision::EncoderLayer<C, Policy>;
     using Pooler = nn::vision::Pooler<C>;
-    using Projector = nn::vision::Projector<text_hidden, C.hidden_size, Policy>;
+    using Projector = nn::Projector<text_hidden, C.hidden_size, Policy>;
     using Rotary = typename Layer::Attention::Rotary;
     static constexpr VisionConfig config = C;
     static constexpr std::size_t hidden = C.hidden_size, layers = C.num_hidden_layers;

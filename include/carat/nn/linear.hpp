@@ -52,9 +52,10 @@ struct Rounded<float, width> {
     Rows<const float, width> operator()(Rows<const float, width> x, ExecutorRef) const { return x; }
 };
 
-/// Rows of weights that one thread takes at a time: whole tiles of the kernels of simd/matmul.hpp
-/// (8 and 6 rows), whole panels (16) and whole blocks of what a next product reads (32).
-inline constexpr std::size_t row_grain = 96;
+/// Rows of weights that one thread takes at a time: whole tiles and packed blocks of the kernels
+/// (8, 4 and at most 64 rows), whole panels (16) and whole blocks of what a next product reads
+/// (32).
+inline constexpr std::size_t row_grain = 64;
 
 /// One product of a group: w, a Matrix [out, in], with the group's input, into y [tokens, out].
 template <class M, std::size_t out>

@@ -11,11 +11,14 @@
 #include "carat/nn/linear.hpp"
 #include "carat/simd/activation.hpp"
 #include "carat/simd/add.hpp"
+#include "carat/simd/convert.hpp"
 #include "carat/simd/norm.hpp"
+#include "carat/tensor/stored_blocks.hpp"
 
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace carat::nn {
 inline namespace HWY_NAMESPACE {
@@ -31,8 +34,11 @@ struct PerLayerEmbedding {
                   "weights, so that "
                   "each layer's slice is whole panels");
 
+    using Table = std::conditional_t<std::is_same_v<typename Policy::per_layer, as_stored>,
+                                     StoredRows<vocab, layers * width>,
+                                     View<const typename Policy::per_layer, vocab, layers * width>>;
     struct Weights {
-        View<const typename Policy::per_layer, vocab, layers * width> embed_tokens_per_layer;
+        Table embed_tokens_per_layer;
         Matrix<W, layers * width, hidden> per_layer_model_projection;
         View<const float, width> per_layer_projection_norm;
     };
@@ -47,9 +53,9 @@ struct PerLayerEmbedding {
 
     /// The part of a token: ple [width] += its scaled row of the table, slice `layer`.
     static void add_token_part(const Weights& w, std::int32_t id, std::size_t layer, float* ple) {
-        const auto row = w.embed_tokens_per_layer.row(static_cast<std::size_t>(id));
+        const auto row = static_cast<std::size_t>(id);
         const auto factor = static_cast<float>(std::sqrt(static_cast<double>(width)));
-        simd::add_scaled(row.data() + layer * width, width, factor, ple);
+        simd::add_scaled(w.embed_tokens_per_layer, row, layer * width, width, factor, ple);
     }
 
     /// Combined inputs of the layers [first, first + count), out [tokens, count · width] at a

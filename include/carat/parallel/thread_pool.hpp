@@ -67,13 +67,17 @@ class ThreadPool {
         }
     }
 
-    /// Spins for some 30 µs, which is longer than the pauses between the products of a decode step;
-    /// then sleeps, so that an idle pool costs nothing and a descheduled thread does not hold up a
-    /// busy one.
+    /// Spins for some tens of microseconds, which is longer than the pauses between the products of
+    /// a decode step; then lets others have the core, in case the one waited for needs it; then
+    /// sleeps, so that an idle pool costs nothing.
     static void wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
-        for (int i = 0; i < 2000; ++i) {
+        for (int i = 0; i < 1000; ++i) {
             if (value.load(std::memory_order_acquire) != old) return;
             pause();
+        }
+        for (int i = 0; i < 20; ++i) {
+            std::this_thread::yield();
+            if (value.load(std::memory_order_acquire) != old) return;
         }
         value.wait(old, std::memory_order_acquire);
     }

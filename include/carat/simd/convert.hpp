@@ -3,6 +3,7 @@
 #pragma once
 
 #include "carat/simd/load.hpp"
+#include "carat/tensor/stored_blocks.hpp"
 #include "carat/tensor/view.hpp"
 
 #include <algorithm>
@@ -43,6 +44,20 @@ inline void add_scaled(const T* x, std::size_t n, float scale, float* out) noexc
         const auto sum = hn::MulAdd(load_f32(x + i, n - i), s, hn::LoadN(d, out + i, n - i));
         hn::StoreN(sum, d, out + i, n - i);
     }
+}
+
+/// out[i] += table[row, first + i] · scale, for n values.
+template <class T, std::size_t rows, std::size_t width>
+inline void add_scaled(View<const T, rows, width> table, std::size_t row, std::size_t first,
+                       std::size_t n, float scale, float* out) noexcept {
+    add_scaled(table.row(row).data() + first, n, scale, out);
+}
+template <std::size_t rows, std::size_t width>
+inline void add_scaled(const StoredRows<rows, width>& table, std::size_t row, std::size_t first,
+                       std::size_t n, float scale, float* out) noexcept {
+    table.read(row, first, n, [&](std::size_t i, const float* x, std::size_t count) {
+        add_scaled(x, count, scale, out + i);
+    });
 }
 
 /// out[i] = x[i] in the type of out.

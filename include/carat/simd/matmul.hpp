@@ -3,10 +3,12 @@
 #pragma once
 
 #include "carat/simd/dot.hpp"
+#include "carat/simd/packed.hpp"
 #include "carat/tensor/view.hpp"
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
 namespace carat::simd {
@@ -19,8 +21,10 @@ inline constexpr std::size_t matvec_rows = 8;
 /// Tile of a prompt: sums plus operands fit the 32 registers of AVX-512 and NEON, or the 16 of AVX2
 /// and SSE.
 inline constexpr bool many_registers = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64;
-inline constexpr std::size_t matmul_rows = many_registers ? 6 : 3;
-inline constexpr std::size_t matmul_columns = many_registers ? 4 : 3;
+inline constexpr std::size_t matmul_rows = many_registers ? 4 : 2;
+inline constexpr std::size_t matmul_columns = many_registers ? 6 : 4;
+/// From so many tokens on a block of weights is packed before it is multiplied.
+inline constexpr std::size_t pack_tokens = 13;
 
 /// `width` columns at a time, the rest in a narrower tile.
 template <std::size_t height, std::size_t width, class W, class X>
@@ -75,6 +79,15 @@ inline void matmul(const W* w, std::size_t w_stride, std::size_t rows, const X* 
 template <class W, std::size_t out, std::size_t in, class X>
 inline void matmul(View<const W, out, in> w, std::size_t begin, std::size_t end,
                    Rows<const X, in> x, float* y, std::size_t y_stride) noexcept {
+    if constexpr (packs_bf16 && std::is_same_v<W, bf16> && std::is_same_v<X, bf16> && in % 2 == 0)
+        if (x.rows() >= detail::pack_tokens) {
+            packed_matmul(begin, end, in, x.data(), x.rows(), y, y_stride,
+                          [data = w.data()](std::size_t row, std::size_t rows, std::size_t k,
+                                            std::size_t depth, detail::PackedBlock& block) {
+                              detail::pack_rows(data + row * in + k, in, rows, depth, block);
+                          });
+            return;
+        }
     matmul(w.data() + begin * in, in, end - begin, x.data(), in, x.rows(), in, y, y_stride);
 }
 

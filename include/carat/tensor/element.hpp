@@ -77,8 +77,8 @@ constexpr f16 from_f32<f16>(float x) {
     return to_f16(x);
 }
 
-/// What a file can hold. Sub-byte and 8-bit float types of newer safetensors writers are read as
-/// `unknown`.
+/// What a file can hold: elements, and blocks of quantised values (tensor/stored_blocks.hpp).
+/// Sub-byte and 8-bit float types of newer safetensors writers are read as `unknown`.
 enum class DType : std::uint8_t {
     f32,
     bf16,
@@ -93,10 +93,18 @@ enum class DType : std::uint8_t {
     u16,
     u8,
     boolean,
-    unknown
+    unknown,
+    q8_0,
+    q4_0,
+    q4_1,
+    q5_0,
+    q5_1,
+    q4_k,
+    q5_k,
+    q6_k
 };
 
-/// Bytes of one element; 0 for unknown.
+/// Bytes of one element; 0 for unknown, and for blocks, whose values have no bytes of their own.
 constexpr std::size_t size_of(DType t) {
     switch (t) {
         case DType::f64:
@@ -116,18 +124,19 @@ constexpr std::size_t size_of(DType t) {
         case DType::u8:
         case DType::boolean:
             return 1;
-        case DType::unknown:
+        default:
             return 0;
     }
-    return 0;
 }
 
-/// The name that safetensors files use.
+/// The name that files use.
 constexpr std::string_view name_of(DType t) {
-    constexpr std::string_view names[] = {"F32", "BF16", "F16", "F64", "I64", "I32",  "I16",
-                                          "I8",  "U64",  "U32", "U16", "U8",  "BOOL", "unknown"};
+    constexpr std::string_view names[] = {
+        "F32", "BF16", "F16",     "F64",  "I64",  "I32",  "I16",  "I8",   "U64",  "U32",  "U16",
+        "U8",  "BOOL", "unknown", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K"};
     return names[static_cast<std::size_t>(t)];
 }
+/// The type that a safetensors file names so; those have no blocks.
 constexpr DType dtype_named(std::string_view name) {
     for (std::uint8_t i = 0; i < static_cast<std::uint8_t>(DType::unknown); ++i)
         if (name_of(static_cast<DType>(i)) == name) return static_cast<DType>(i);

@@ -10,10 +10,13 @@
 
 #include "carat/tensor/element.hpp"
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace carat {
 
@@ -26,8 +29,35 @@ struct q4_0;
 inline constexpr std::size_t quant_block = 32;
 /// Rows of a panel: the f32 lanes of the widest vectors; narrower ones take a panel in parts.
 inline constexpr std::size_t panel_rows = 16;
+/// Grows with every change of a Panel's bytes: packed files say which they were written for.
+inline constexpr std::uint32_t panel_layout = 1;
 
-/// 32 values as a file stores them; also what quantising a row means.
+namespace detail {
+
+/// The largest magnitudes of 32 floats on either side of zero, found on their bits: loops that a
+/// compiler turns into vectors.
+struct BlockReach {
+    std::uint32_t above = 0, below = 0;
+    explicit BlockReach(const float* x) {
+        for (std::size_t i = 0; i < quant_block; ++i) {
+            const auto u = std::bit_cast<std::uint32_t>(x[i]), magnitude = u & 0x7fffffffu;
+            const std::uint32_t sign = 0u - (u >> 31);  // all ones for negative numbers
+            above = std::max(above, magnitude & ~sign);
+            below = std::max(below, magnitude & sign);
+        }
+    }
+    [[nodiscard]] float magnitude() const { return std::bit_cast<float>(std::max(above, below)); }
+};
+/// 1 / scale; 0 where that is no number, which makes all levels those of zero.
+inline float inverse_scale(float scale) {
+    const float inverse = 1.0f / scale;
+    return std::fabs(inverse) <= std::numeric_limits<float>::max() ? inverse : 0.0f;
+}
+
+}  // namespace detail
+
+/// 32 values as a file stores them; also what quantising a row means. An infinity or a NaN among
+/// the values goes into the scale, so that it is not lost, and makes all levels those of zero.
 template <class Format>
 struct QuantBlock;
 
@@ -38,12 +68,18 @@ struct QuantBlock<q8_0> {
 
     /// The levels of 32 floats: scale = max |x| / 127, levels to nearest, halves away from zero.
     static QuantBlock quantize(const float* x) {
-        float top = 0.0f;
-        for (std::size_t i = 0; i < quant_block; ++i) top = std::fmax(top, std::fabs(x[i]));
-        const float scale = top / 127.0f, inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
+        const float scale = detail::BlockReach(x).magnitude() / 127.0f;
+        const float inverse =
+            scale < std::numeric_limits<float>::infinity() ? detail::inverse_scale(scale) : 0.0f;
         QuantBlock b{to_f16(scale), {}};
-        for (std::size_t i = 0; i < quant_block; ++i)
-            b.q[i] = static_cast<std::int8_t>(std::round(x[i] * inverse));
+        if (inverse == 0.0f) return b;
+        for (std::size_t i = 0; i < quant_block; ++i) {
+            const float v = x[i] * inverse;
+            const int whole = static_cast<int>(v);
+            const float rest = v - static_cast<float>(whole);
+            b.q[i] =
+                static_cast<std::int8_t>(whole + (rest >= 0.5f ? 1 : 0) - (rest <= -0.5f ? 1 : 0));
+        }
         return b;
     }
     [[nodiscard]] int level(std::size_t i) const { return q[i]; }
@@ -55,19 +91,31 @@ struct QuantBlock<q4_0> {
     f16 scale;
     std::array<std::uint8_t, quant_block / 2> q;  ///< low nibbles first half, high nibbles second
 
-    /// The levels of 32 floats: the value of largest magnitude becomes level -8.
+    /// The levels of 32 floats: the value of largest magnitude, of equal ones the first, becomes
+    /// level -8.
     static QuantBlock quantize(const float* x) {
-        float extreme = 0.0f;
-        for (std::size_t i = 0; i < quant_block; ++i)
-            if (std::fabs(x[i]) > std::fabs(extreme)) extreme = x[i];
-        const float scale = extreme / -8.0f, inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
+        const detail::BlockReach reach(x);
+        bool negative = reach.below > reach.above;
+        if (reach.below == reach.above)
+            for (std::size_t i = 0; i < quant_block; ++i)
+                if (std::fabs(x[i]) == reach.magnitude()) {
+                    negative = x[i] < 0.0f;
+                    break;
+                }
+        const float scale = (negative ? reach.magnitude() : -reach.magnitude()) / 8.0f;
+        const float inverse = std::fabs(scale) < std::numeric_limits<float>::infinity()
+                                  ? detail::inverse_scale(scale)
+                                  : 0.0f;
         QuantBlock b{to_f16(scale), {}};
-        const auto level = [&](float v) {
-            const float l = v * inverse + 8.5f;
-            return static_cast<unsigned>(l < 0.0f ? 0.0f : l > 15.0f ? 15.0f : l);
-        };
+        std::array<std::uint8_t, quant_block> levels;
+        levels.fill(8);
+        if (inverse != 0.0f)
+            for (std::size_t i = 0; i < quant_block; ++i) {
+                const int l = static_cast<int>(x[i] * inverse + 8.5f);
+                levels[i] = static_cast<std::uint8_t>(l > 15 ? 15 : l);
+            }
         for (std::size_t i = 0; i < quant_block / 2; ++i)
-            b.q[i] = static_cast<std::uint8_t>(level(x[i]) | (level(x[i + quant_block / 2]) << 4));
+            b.q[i] = static_cast<std::uint8_t>(levels[i] | (levels[i + quant_block / 2] << 4));
         return b;
     }
     [[nodiscard]] int level(std::size_t i) const {
@@ -75,6 +123,12 @@ struct QuantBlock<q4_0> {
     }
 };
 static_assert(sizeof(QuantBlock<q4_0>) == 18);
+
+/// What a file calls such blocks.
+template <>
+inline constexpr DType dtype_of<QuantBlock<q8_0>> = DType::q8_0;
+template <>
+inline constexpr DType dtype_of<QuantBlock<q4_0>> = DType::q4_0;
 
 /// Sixteen rows of `in` values. Quants are unsigned, the level plus `bias`, as dot product
 /// instructions want one operand; a vector of 64 bytes holds four consecutive values of each row.

@@ -5,6 +5,7 @@
 
 #include "carat/tensor/element.hpp"
 #include "carat/tensor/quantized.hpp"
+#include "carat/tensor/stored_blocks.hpp"
 
 #include <cstdint>
 
@@ -23,7 +24,7 @@ template <class Element>
 struct Uniform {
     using linear = Element;     ///< projections of attention and mlp
     using embedding = Element;  ///< embed_tokens, which is the output head too
-    using per_layer = Element;  ///< embed_tokens_per_layer, read a row a token
+    using per_layer = Element;  ///< embed_tokens_per_layer, read a row a token; or as_stored
     using experts = Element;    ///< routed experts
     using tower = Element;      ///< vision and audio towers
     using cache = float;        ///< keys and values
@@ -33,11 +34,11 @@ using f32 = Uniform<carat::f32>;
 using bf16 = Uniform<carat::bf16>;
 using f16 = Uniform<carat::f16>;
 
-/// Quantised, from whatever float type the checkpoint has. The per-layer table stays in its file as
-/// it is, and towers are bound by arithmetic, not by memory.
+/// Quantised, from whatever type the checkpoint has. The per-layer table stays in its file as it
+/// is, of whatever type that is, and towers are bound by arithmetic, not by memory.
 template <class Format>
 struct Quantized : Uniform<Format> {
-    using per_layer = carat::bf16;
+    using per_layer = as_stored;
     using tower = carat::bf16;
 };
 using q8_0 = Quantized<carat::q8_0>;

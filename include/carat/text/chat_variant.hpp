@@ -5,6 +5,7 @@
 #include "carat/json.hpp"
 #include "carat/result.hpp"
 #include "carat/text/chat_options.hpp"
+#include "carat/text/gguf_head.hpp"
 #include "carat/text/read_file.hpp"
 
 #include <cstddef>
@@ -36,7 +37,18 @@ namespace carat {
 /// small where the folder has no template. A folder that is not there, files that cannot be read
 /// and a broken tokenizer_config.json are errors that name the file. Source: spec/chat.md,
 /// section 1.
+/// A path that ends in ".gguf" is that of a file, whose metadata may hold a template.
 [[nodiscard]] inline Result<ChatVariant> chat_variant(const std::string& folder) {
+    if (folder.ends_with(".gguf")) {
+        ChatVariant found = ChatVariant::small;
+        const auto read = with_gguf_head(folder, [&](const Gguf& head) -> Result<void> {
+            if (const auto text = Gguf::string(head.find("tokenizer.chat_template")))
+                found = chat_variant_of_template(*text);
+            return {};
+        });
+        if (!read) return read.error();
+        return found;
+    }
     const std::string jinja = path_in(folder, "chat_template.jinja");
     if (file_exists(jinja)) {
         const auto text = read_file(jinja);

@@ -11,6 +11,7 @@
 #include "carat/text/read_file.hpp"
 #include "carat/text/sentencepiece_proto.hpp"
 #include "carat/text/tokenizer_config.hpp"
+#include "carat/text/tokenizer_gguf.hpp"
 #include "carat/text/tokenizer_json.hpp"
 #include "carat/text/vocabulary.hpp"
 
@@ -51,9 +52,14 @@ class Tokenizer {
     static constexpr std::size_t max_text_bytes = std::size_t{64} << 20;
 
     /// From a model's folder: `tokenizer.json`, or `tokenizer.model` where there is none, and
-    /// `tokenizer_config.json` where there is one. Errors name the file and what was expected of
-    /// it.
+    /// `tokenizer_config.json` where there is one; or from the metadata of a GGUF file, if the path
+    /// ends in ".gguf". Errors name the file and what was expected of it.
     [[nodiscard]] static Result<Tokenizer> open(const std::string& folder) {
+        if (folder.ends_with(".gguf")) {
+            auto v = read_tokenizer_gguf_file(folder);
+            if (!v) return std::move(v).error();
+            return build(*v, folder);
+        }
         const std::string json = path_in(folder, "tokenizer.json");
         const std::string model = path_in(folder, "tokenizer.model");
         const std::string config = path_in(folder, "tokenizer_config.json");

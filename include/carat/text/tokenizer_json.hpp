@@ -191,31 +191,13 @@ class TokenizerJsonReader {
                 return refuse(" (" + std::string(left) + " + " + std::string(right) +
                               ") names a piece that model.vocab does not have");
             }
-            const auto index = static_cast<std::size_t>(result);
-            if (v_.types[index] !=
-                PieceType::normal) {  // the first merge that makes a piece gives its rank
-                v_.types[index] = PieceType::normal;
-                v_.scores[index] = -static_cast<float>(v_.merges.size());
-            }
-            v_.merges.push_back(merge);
+            add_merge(v_, merge, static_cast<std::size_t>(result));
         }
         return {};
     }
 
-    /// What no merge makes is a single character, a byte, the unknown piece, or nothing that text
-    /// could produce.
     Result<void> set_types() {
-        const auto unknown = json::string(json::find(model_, "unk_token")).value_or("<unk>");
-        for (std::size_t id = 0; id < size_; ++id) {
-            const std::string& piece = v_.pieces[id];
-            if (piece == unknown) {
-                v_.types[id] = PieceType::unknown;
-            } else if (byte_of_piece(piece)) {
-                v_.types[id] = PieceType::byte;
-            } else if (!piece.empty() && unicode::first_code_point(piece).length == piece.size()) {
-                v_.types[id] = PieceType::normal;
-            }
-        }
+        set_piece_types(v_, json::string(json::find(model_, "unk_token")).value_or("<unk>"));
         return {};
     }
 

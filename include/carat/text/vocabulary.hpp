@@ -80,6 +80,31 @@ struct Vocabulary {
            (text[1] == '|' || text[text.size() - 2] == '|');
 }
 
+/// The next merge of a list, which makes the piece `result`: the first that does gives its rank.
+/// Scores and types must be there for all pieces, 0 and control.
+inline void add_merge(Vocabulary& v, Merge merge, std::size_t result) {
+    if (v.types[result] != PieceType::normal) {
+        v.types[result] = PieceType::normal;
+        v.scores[result] = -static_cast<float>(v.merges.size());
+    }
+    v.merges.push_back(merge);
+}
+
+/// What no merge makes is a single character, a byte, the unknown piece, or nothing that text could
+/// produce.
+inline void set_piece_types(Vocabulary& v, std::string_view unknown) {
+    for (std::size_t id = 0; id < v.pieces.size(); ++id) {
+        const std::string& piece = v.pieces[id];
+        if (piece == unknown) {
+            v.types[id] = PieceType::unknown;
+        } else if (byte_of_piece(piece)) {
+            v.types[id] = PieceType::byte;
+        } else if (!piece.empty() && unicode::first_code_point(piece).length == piece.size()) {
+            v.types[id] = PieceType::normal;
+        }
+    }
+}
+
 /// Longer pieces are taken for damage; sentencepiece refuses them from 8000 bytes on.
 inline constexpr std::size_t max_piece_bytes = 4096;
 

@@ -9,12 +9,10 @@
 #pragma once
 
 #include "carat/nn/clipped_linear.hpp"
+#include "carat/nn/softmax_attention.hpp"
 #include "carat/nn/vision/axial_rotary_embedding.hpp"
 #include "carat/simd/norm.hpp"
-#include "carat/simd/softmax.hpp"
-#include "carat/simd/weighted_sum.hpp"
 
-#include <algorithm>
 #include <cstddef>
 
 namespace carat::nn::vision {
@@ -37,12 +35,9 @@ struct Attention {
     using Output = ClippedLinear<hidden, q_size, clipped, Policy>;
     using Rotary = AxialRotaryEmbedding<head_dim>;
 
-    /// Query rows scored together: their scores at 2520 patches are 160 kB and stay in the
-    /// second-level cache.
-    static constexpr std::size_t block = 16;
-    /// Keys of a block that lie together: with a head of 64 their 16 kB stay in the first-level
-    /// cache while all rows of a query block pass, and so do as many values.
-    static constexpr std::size_t tile = 64;
+    using X = AttentionOperand<Policy::arithmetic>;
+    using Softmax = SoftmaxAttention<X, X, kv_heads, group, head_dim>;
+    using Cache = typename Softmax::Cache;
 
     struct Weights {
         typename Query::Weights q_proj;
@@ -53,24 +48,19 @@ struct Attention {
     struct Scratch {
         typename Query::Scratch input;
         typename Output::Scratch output;
-        Rows<float, q_size> q, mixed;
+        Rows<float, q_size> q;    ///< and what becomes of it
         Rows<float, kv_size> kv;  ///< keys, then values, as they are projected
-        /// As the two products of attention read them. Keys lie across in tiles, one row for each
-        /// of a head's dimensions, so that a row of scores is a sum of rows like the values' is.
-        View<float, dynamic> keys;             ///< [kv_heads, tiles, head_dim, tile]
-        View<float, dynamic> values;           ///< [kv_heads, patches, head_dim]
-        View<float, dynamic, dynamic> scores;  ///< [workers · block, patches]
+        Cache cache;              ///< of one picture
+        typename Softmax::Scratch softmax;
 
         template <class Space>
         static constexpr Scratch take(Space& space, std::size_t patches, std::size_t workers) {
             return {Query::Scratch::take(space, patches),
                     Output::Scratch::take(space, patches),
                     space.template take<float, dynamic, q_size>(patches),
-                    space.template take<float, dynamic, q_size>(patches),
                     space.template take<float, dynamic, kv_size>(patches),
-                    space.template take<float, dynamic>(kv_size * padded(patches)),
-                    space.template take<float, dynamic>(kv_size * patches),
-                    space.template take<float, dynamic, dynamic>(workers * block, patches)};
+                    Cache::take(space, patches),
+                    Softmax::Scratch::take(space, workers, patches)};
         }
     };
 
@@ -78,13 +68,15 @@ struct Attention {
     void forward(const Weights& w, const Rotary& rotary, Rows<const float, hidden> x,
                  Rows<float, hidden> out, const Scratch& s, ExecutorRef executor) const {
         const std::size_t n = x.rows();
-        const Rows<float, kv_size> kv = s.kv.rows(0, n);
-        Query{}.forward(w.q_proj, x, s.q.rows(0, n), s.input, executor);
+        const auto q = s.q.rows(0, n);
+        const auto kv = s.kv.rows(0, n);
+        const auto everything = [n](std::size_t) { return Visible{0, n}; };
+        Query{}.forward(w.q_proj, x, q, s.input, executor);
         for_rows(executor, n, [&](std::size_t i) {
             for (std::size_t h = 0; h < heads; ++h) {
-                float* q = s.q.row(i).data() + h * head_dim;
-                simd::rms_norm(q, w.q_norm.data(), head_dim, eps, q);
-                rotary.turn(i, q);
+                float* head = q.row(i).data() + h * head_dim;
+                simd::rms_norm(head, w.q_norm.data(), head_dim, eps, head);
+                rotary.turn(i, head);
             }
         });
         Key{}.forward(w.k_proj, x, kv, s.input, executor);
@@ -92,26 +84,20 @@ struct Attention {
             float* k = kv.row(i).data() + h * head_dim;
             simd::rms_norm(k, w.k_norm.data(), head_dim, eps, k);
             rotary.turn(i, k);
-            float* across = keys(s, h, i / tile * tile, n) + i % tile;
-            for (std::size_t d = 0; d < head_dim; ++d) across[d * tile] = k[d];
+            s.cache.put_key(h, i, k);
         });
         Key{}.forward(w.v_proj, x, kv, s.input, executor);
         for_heads(executor, n, [&](std::size_t i, std::size_t h) {
-            simd::rms_norm(kv.row(i).data() + h * head_dim, head_dim, eps,
-                           s.values.data() + (h * n + i) * head_dim);
+            float* v = kv.row(i).data() + h * head_dim;
+            simd::rms_norm(v, head_dim, eps, v);
+            s.cache.put_value(h, i, v);
         });
-        attend(n, s, executor);
-        Output{}.forward(w.o_proj, s.mixed.rows(0, n), out, s.output, executor);
+        Softmax{}.forward(q, everything, {}, s.cache, q, s.softmax, executor);
+        Output{}.forward(w.o_proj, q, out, s.output, executor);
     }
 
   private:
     static constexpr auto eps = static_cast<float>(C.rms_norm_eps);
-
-    static constexpr std::size_t padded(std::size_t n) { return (n + tile - 1) / tile * tile; }
-    /// The tile that begins with key `first`.
-    static float* keys(const Scratch& s, std::size_t kv, std::size_t first, std::size_t n) {
-        return s.keys.data() + (kv * padded(n) + first) * head_dim;
-    }
 
     /// f(patch, head), a thread taking whole heads: it writes memory that no other writes near.
     template <class F>
@@ -119,40 +105,6 @@ struct Attention {
         parallel_for(executor, kv_heads, 1, [&](std::size_t begin, std::size_t end) {
             for (std::size_t h = begin; h < end; ++h)
                 for (std::size_t i = 0; i < n; ++i) f(i, h);
-        });
-    }
-
-    /// Blocks of queries of one head are independent.
-    void attend(std::size_t n, const Scratch& s, ExecutorRef executor) const {
-        const std::size_t blocks = (n + block - 1) / block;
-        parallel_for(executor, blocks * heads, 1,
-                     [&](std::size_t begin, std::size_t end, std::size_t worker) {
-                         for (std::size_t i = begin; i < end; ++i) {
-                             const std::size_t first = i % blocks * block;
-                             attend_block(i / blocks, first, std::min(block, n - first), n, s,
-                                          worker);
-                         }
-                     });
-    }
-    void attend_block(std::size_t head, std::size_t first, std::size_t rows, std::size_t n,
-                      const Scratch& s, std::size_t worker) const {
-        const std::size_t kv = head / group;
-        const auto for_tiles = [n](auto&& f) {
-            for (std::size_t key = 0; key < n; key += tile) f(key, std::min(tile, n - key));
-        };
-        const float* q = s.q.row(first).data() + head * head_dim;
-        float* p = s.scores.row(worker * block).data();
-        std::fill_n(p, rows * n, 0.0f);
-        for_tiles([&](std::size_t key, std::size_t count) {
-            simd::weighted_sum(q, q_size, rows, keys(s, kv, key, n), tile, head_dim, count, p + key,
-                               n);
-        });
-        for (std::size_t i = 0; i < rows; ++i) simd::softmax(p + i * n, n);
-        float* mixed = s.mixed.row(first).data() + head * head_dim;
-        for (std::size_t i = 0; i < rows; ++i) std::fill_n(mixed + i * q_size, head_dim, 0.0f);
-        for_tiles([&](std::size_t key, std::size_t count) {
-            simd::weighted_sum(p + key, n, rows, s.values.data() + (kv * n + key) * head_dim,
-                               head_dim, count, head_dim, mixed, q_size);
         });
     }
 };

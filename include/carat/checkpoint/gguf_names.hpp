@@ -1,0 +1,180 @@
+/// \file
+/// Names of tensors in GGUF files and what carat calls them: the names of section 2 to 4 of
+/// spec/checkpoint.md. Source: sections 7.3 and 7.5.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace carat {
+namespace detail {
+
+using NamePair = std::pair<std::string_view, std::string_view>;
+
+inline constexpr NamePair gguf_text_names[] = {
+    {"token_embd.weight", "embed_tokens.weight"},
+    {"output_norm.weight", "norm.weight"},
+    {"per_layer_token_embd.weight", "embed_tokens_per_layer.weight"},
+    {"per_layer_model_proj.weight", "per_layer_model_projection.weight"},
+    {"per_layer_proj_norm.weight", "per_layer_projection_norm.weight"},
+};
+/// Behind "blk.N.". Experts' gate and up rows in two tensors are read as one (Binder).
+inline constexpr NamePair gguf_layer_names[] = {
+    {"attn_norm.weight", "input_layernorm.weight"},
+    {"attn_q.weight", "self_attn.q_proj.weight"},
+    {"attn_k.weight", "self_attn.k_proj.weight"},
+    {"attn_v.weight", "self_attn.v_proj.weight"},
+    {"attn_output.weight", "self_attn.o_proj.weight"},
+    {"attn_q_norm.weight", "self_attn.q_norm.weight"},
+    {"attn_k_norm.weight", "self_attn.k_norm.weight"},
+    {"post_attention_norm.weight", "post_attention_layernorm.weight"},
+    {"ffn_norm.weight", "pre_feedforward_layernorm.weight"},
+    {"post_ffw_norm.weight", "post_feedforward_layernorm.weight"},
+    {"ffn_gate.weight", "mlp.gate_proj.weight"},
+    {"ffn_up.weight", "mlp.up_proj.weight"},
+    {"ffn_down.weight", "mlp.down_proj.weight"},
+    {"layer_output_scale.weight", "layer_scalar"},
+    {"inp_gate.weight", "per_layer_input_gate.weight"},
+    {"proj.weight", "per_layer_projection.weight"},
+    {"post_norm.weight", "post_per_layer_input_norm.weight"},
+    {"ffn_gate_inp.weight", "router.proj.weight"},
+    {"ffn_gate_inp.scale", "router.scale"},
+    {"ffn_down_exps.scale", "router.per_expert_scale"},
+    {"ffn_gate_up_exps.weight", "experts.gate_up_proj"},
+    {"ffn_gate_exps.weight", "experts.gate_up_proj.gate"},
+    {"ffn_up_exps.weight", "experts.gate_up_proj.up"},
+    {"ffn_down_exps.weight", "experts.down_proj"},
+    {"pre_ffw_norm_2.weight", "pre_feedforward_layernorm_2.weight"},
+    {"post_ffw_norm_1.weight", "post_feedforward_layernorm_1.weight"},
+    {"post_ffw_norm_2.weight", "post_feedforward_layernorm_2.weight"},
+};
+inline constexpr NamePair gguf_vision_names[] = {
+    {"v.patch_embd.weight", "vision_tower.patch_embedder.input_proj.weight"},
+    {"v.position_embd.weight", "vision_tower.patch_embedder.position_embedding_table"},
+    {"v.std_bias", "vision_tower.std_bias"},
+    {"v.std_scale", "vision_tower.std_scale"},
+    {"mm.input_projection.weight", "embed_vision.embedding_projection.weight"},
+};
+/// Behind "v.blk.N.", without ".weight"; a linear layer is one that may have clip scalars.
+inline constexpr NamePair gguf_vision_norms[] = {
+    {"ln1", "input_layernorm"},           {"attn_post_norm", "post_attention_layernorm"},
+    {"ln2", "pre_feedforward_layernorm"}, {"ffn_post_norm", "post_feedforward_layernorm"},
+    {"attn_q_norm", "self_attn.q_norm"},  {"attn_k_norm", "self_attn.k_norm"},
+};
+inline constexpr NamePair gguf_vision_linears[] = {
+    {"attn_q", "self_attn.q_proj"}, {"attn_k", "self_attn.k_proj"},
+    {"attn_v", "self_attn.v_proj"}, {"attn_out", "self_attn.o_proj"},
+    {"ffn_gate", "mlp.gate_proj"},  {"ffn_up", "mlp.up_proj"},
+    {"ffn_down", "mlp.down_proj"},
+};
+inline constexpr NamePair gguf_audio_names[] = {
+    {"a.conv1d.0.weight", "audio_tower.subsample_conv_projection.layer0.conv.weight"},
+    {"a.conv1d.0.norm.weight", "audio_tower.subsample_conv_projection.layer0.norm.weight"},
+    {"a.conv1d.1.weight", "audio_tower.subsample_conv_projection.layer1.conv.weight"},
+    {"a.conv1d.1.norm.weight", "audio_tower.subsample_conv_projection.layer1.norm.weight"},
+    {"a.pre_encode.out.weight", "audio_tower.subsample_conv_projection.input_proj_linear.weight"},
+    {"mm.a.fc.weight", "audio_tower.output_proj.weight"},
+    {"mm.a.fc.bias", "audio_tower.output_proj.bias"},
+    {"mm.a.input_projection.weight", "embed_audio.embedding_projection.weight"},
+};
+/// Behind "a.blk.N."; the name of norm_out is not confirmed, so several are taken.
+inline constexpr NamePair gguf_audio_norms[] = {
+    {"ffn_norm", "feed_forward1.pre_layer_norm"},
+    {"ffn_post_norm", "feed_forward1.post_layer_norm"},
+    {"ffn_norm_1", "feed_forward2.pre_layer_norm"},
+    {"ffn_post_norm_1", "feed_forward2.post_layer_norm"},
+    {"ln1", "norm_pre_attn"},
+    {"ln2", "norm_post_attn"},
+    {"norm_out", "norm_out"},
+    {"layer_out_norm", "norm_out"},
+    {"out_norm", "norm_out"},
+    {"linear_pos", "self_attn.relative_k_proj"},
+    {"conv_norm", "lconv1d.pre_layer_norm"},
+    {"norm_conv", "lconv1d.conv_norm"},
+    {"conv_dw", "lconv1d.depthwise_conv1d"},
+};
+inline constexpr NamePair gguf_audio_linears[] = {
+    {"ffn_up", "feed_forward1.ffw_layer_1"},
+    {"ffn_down", "feed_forward1.ffw_layer_2"},
+    {"ffn_up_1", "feed_forward2.ffw_layer_1"},
+    {"ffn_down_1", "feed_forward2.ffw_layer_2"},
+    {"attn_q", "self_attn.q_proj"},
+    {"attn_k", "self_attn.k_proj"},
+    {"attn_v", "self_attn.v_proj"},
+    {"attn_out", "self_attn.post"},
+    {"conv_pw1", "lconv1d.linear_start"},
+    {"conv_pw2", "lconv1d.linear_end"},
+};
+
+template <std::size_t n>
+constexpr std::string_view second_of(const NamePair (&names)[n], std::string_view first) {
+    for (const NamePair& pair : names)
+        if (pair.first == first) return pair.second;
+    return {};
+}
+
+/// "12." in front of `rest`, or nothing.
+inline std::string_view take_layer(std::string_view& rest) {
+    const std::size_t dot = rest.find('.');
+    if (dot == std::string_view::npos || dot == 0 || dot > 4) return {};
+    const std::string_view number = rest.substr(0, dot);
+    if (number.find_first_not_of("0123456789") != std::string_view::npos) return {};
+    rest.remove_prefix(dot + 1);
+    return number;
+}
+
+/// A tower's tensor behind "v.blk.N." or "a.blk.N.": a norm, or a linear layer's weight or bound.
+template <std::size_t norms, std::size_t linears>
+std::string tower_name(std::string_view rest, const NamePair (&norm_names)[norms],
+                       const NamePair (&linear_names)[linears]) {
+    const std::size_t dot = rest.rfind('.');
+    if (dot == std::string_view::npos) return {};
+    const std::string_view module = rest.substr(0, dot), part = rest.substr(dot);
+    const std::string_view linear = second_of(linear_names, module);
+    if (!linear.empty())
+        return std::string(linear) + (part == ".weight" ? ".linear.weight" : std::string(part));
+    const std::string_view norm = second_of(norm_names, module);
+    return norm.empty() ? std::string() : std::string(norm) + std::string(part);
+}
+
+}  // namespace detail
+
+/// carat's name for a tensor of a GGUF file, with the prefix of published checkpoints; the file's
+/// own name where it has none (rope_freqs.weight, which carat has no use for).
+[[nodiscard]] inline std::string name_from_gguf(std::string_view name) {
+    using namespace detail;
+    const auto found = [](std::string_view prefix, std::string_view rest) {
+        return std::string(prefix) + std::string(rest);
+    };
+    if (const auto text = second_of(gguf_text_names, name); !text.empty())
+        return found("model.language_model.", text);
+    if (const auto part = second_of(gguf_vision_names, name); !part.empty())
+        return found("model.", part);
+    if (const auto part = second_of(gguf_audio_names, name); !part.empty())
+        return found("model.", part);
+    std::string_view rest = name;
+    const auto layer_of = [&](std::string_view prefix, std::string_view layers) {
+        rest = name.substr(prefix.size());
+        const std::string_view layer = take_layer(rest);
+        return layer.empty() ? std::string() : found(layers, layer) + '.';
+    };
+    std::string layer, part;
+    if (name.starts_with("blk.")) {
+        layer = layer_of("blk.", "model.language_model.layers.");
+        part = second_of(gguf_layer_names, rest);
+    } else if (name.starts_with("v.blk.")) {
+        layer = layer_of("v.blk.", "model.vision_tower.encoder.layers.");
+        part = tower_name(rest, gguf_vision_norms, gguf_vision_linears);
+    } else if (name.starts_with("a.blk.")) {
+        layer = layer_of("a.blk.", "model.audio_tower.layers.");
+        part = rest == "per_dim_scale" || rest == "per_dim_scale.weight"
+                   ? "self_attn.per_dim_scale"
+                   : tower_name(rest, gguf_audio_norms, gguf_audio_linears);
+    }
+    return layer.empty() || part.empty() ? std::string(name) : layer + part;
+}
+
+}  // namespace carat

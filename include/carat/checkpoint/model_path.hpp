@@ -1,0 +1,75 @@
+/// \file
+/// What a path to a model means: a folder as Hugging Face lays it out, or a GGUF file and the file
+/// of its towers beside it.
+#pragma once
+
+#include "carat/checkpoint/mapped_file.hpp"
+#include "carat/result.hpp"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <dirent.h>
+#endif
+
+namespace carat {
+namespace detail {
+
+/// Names in a folder that end in ".gguf", in order; none where it cannot be read.
+inline std::vector<std::string> gguf_names_in(const std::string& folder) {
+    std::vector<std::string> names;
+#if defined(__unix__) || defined(__APPLE__)
+    DIR* open = ::opendir(folder.empty() ? "." : folder.c_str());
+    if (open == nullptr) return names;
+    while (const dirent* entry = ::readdir(open)) {
+        const std::string_view name = entry->d_name;
+        if (name.ends_with(".gguf")) names.emplace_back(name);
+    }
+    ::closedir(open);
+    std::sort(names.begin(), names.end());
+#endif
+    return names;
+}
+inline bool is_projector(std::string_view name) { return name.starts_with("mmproj"); }
+
+}  // namespace detail
+
+[[nodiscard]] inline bool is_gguf_path(std::string_view path) { return path.ends_with(".gguf"); }
+
+/// The GGUF file of a text model in a folder, with the folder's path; empty where there is none.
+/// Bad input: several, of which none is meant more than the others.
+[[nodiscard]] inline Result<std::string> gguf_in(const std::string& folder) {
+    std::string found;
+    for (const std::string& name : detail::gguf_names_in(folder)) {
+        if (detail::is_projector(name)) continue;
+        if (!found.empty())
+            return Error{Errc::invalid_argument, folder + ": there are several .gguf files, " +
+                                                     found + " and " + name + ": name one"};
+        found = name;
+    }
+    if (found.empty()) return found;
+    return folder.empty() || folder.ends_with('/') ? folder + found : folder + '/' + found;
+}
+
+/// Whether a folder is that of a GGUF file alone, without what Hugging Face's have.
+[[nodiscard]] inline bool is_gguf_folder(const std::string& folder) {
+    if (!detail::is_missing(folder + "/config.json")) return false;
+    const Result<std::string> file = gguf_in(folder);
+    return !file || !file->empty();
+}
+
+/// The first file by name beside a GGUF file that holds towers ("mmproj-….gguf"); empty where there
+/// is none, or where `path` is one itself.
+[[nodiscard]] inline std::string projector_beside(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    const std::string folder = slash == std::string::npos ? "" : path.substr(0, slash + 1);
+    if (detail::is_projector(std::string_view(path).substr(folder.size()))) return {};
+    for (const std::string& name : detail::gguf_names_in(folder))
+        if (detail::is_projector(name)) return folder + name;
+    return {};
+}
+
+}  // namespace carat

@@ -1,0 +1,37 @@
+/// \file
+/// StoredTensor: a tensor as a file of weights holds it, whatever the format of the file.
+#pragma once
+
+#include "carat/tensor/element.hpp"
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace carat {
+
+/// A tensor in a file: row-major, little-endian, aligned to nothing.
+struct StoredTensor {
+    std::string name;              ///< as the tables of spec/checkpoint.md sections 2 to 5 have it
+    std::string stored_as;         ///< the name in the file, where that is another one (GGUF)
+    DType dtype = DType::unknown;  ///< unknown: a type carat cannot read, but whose place it knows
+    std::string dtype_name;        ///< as the file spells it
+    std::vector<std::size_t> shape;
+    const std::byte* data = nullptr;
+    std::size_t bytes = 0;
+
+    /// The name for people: the one that the file has.
+    [[nodiscard]] const std::string& spelling() const noexcept {
+        return stored_as.empty() ? name : stored_as;
+    }
+    /// Elements in all; 1 for shape []. Cannot overflow: the reader has checked.
+    [[nodiscard]] std::size_t count() const noexcept {
+        std::size_t n = 1;
+        for (const std::size_t extent : shape) n *= extent;
+        return n;
+    }
+    [[nodiscard]] std::span<const std::byte> span() const noexcept { return {data, bytes}; }
+};
+
+}  // namespace carat

@@ -1,0 +1,47 @@
+/// \file
+/// The head of a GGUF file, read without the weights behind it.
+#pragma once
+
+#include "carat/gguf.hpp"
+#include "carat/result.hpp"
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace carat {
+
+/// f(head), a Result<void>, of the GGUF file at `path`; what head shows is gone afterwards. Reads
+/// as much as the head needs, at most twice.
+/// Bad input: a file that cannot be read, and what Gguf::read() refuses; a head of more than 256
+/// MB.
+template <class F>
+Result<void> with_gguf_head(const std::string& path, F&& f) {
+    constexpr std::size_t most = std::size_t{1} << 28;
+    struct Close {
+        void operator()(std::FILE* file) const { std::fclose(file); }
+    };
+    const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rb"));
+    if (!file) return Error{Errc::io, path + ": " + std::strerror(errno)};
+    std::vector<std::byte> bytes;
+    for (std::size_t step = std::size_t{1} << 20;; step = bytes.size()) {
+        const std::size_t before = bytes.size();
+        bytes.resize(before + step);
+        const std::size_t got = std::fread(bytes.data() + before, 1, step, file.get());
+        if (std::ferror(file.get()) != 0)
+            return Error{Errc::io, path + ": " + std::strerror(errno)};
+        bytes.resize(before + got);
+        Result<Gguf> head = Gguf::read(bytes, path);
+        if (head) return f(*head);
+        const bool is_gguf = bytes.size() >= 4 && std::memcmp(bytes.data(), "GGUF", 4) == 0;
+        if (got < step || !is_gguf || bytes.size() >= most) return std::move(head).error();
+    }
+}
+
+}  // namespace carat
