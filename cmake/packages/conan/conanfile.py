@@ -34,7 +34,7 @@ class Carat(ConanFile):
             for package in ("sentencepiece/[>=0.1.97]", "utf8proc/[>=2.8]"):
                 self.requires(package, transitive_headers=True, transitive_libs=True)
         if self.options.media:
-            for package in ("eigen/[>=3.4]", "libsndfile/[>=1.2]", "soxr/[*]", "libpng/[>=1.6]",
+            for package in ("eigen/[>=3.4]", "libsndfile/[>=1.2]", "soxr/[*]", "mpg123/[*]", "libpng/[>=1.6]",
                             "libjpeg-turbo/[*]", "giflib/[>=5.2]", "libwebp/[>=1.2]"):
                 self.requires(package, transitive_headers=True, transitive_libs=True)
 
