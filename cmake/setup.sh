@@ -12,7 +12,7 @@ set -euo pipefail
 
 packages=(g++ cmake ninja-build libxsimd-dev rapidjson-dev libsentencepiece-dev libutf8proc-dev libcli11-dev
           libeigen3-dev libsndfile1-dev libmpg123-dev libsoxr-dev libpng-dev libjpeg-dev libgif-dev
-          libwebp-dev doctest-dev libbenchmark-dev)
+          libwebp-dev doctest-dev libbenchmark-dev pkg-config gdb)
 highway_floor=1.2
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

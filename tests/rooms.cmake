@@ -28,6 +28,7 @@ set(users_of_json_writer ${users_of_json})
 set(users_of_printable model generate checkpoint text media)
 set(users_of_gguf checkpoint text)
 set(users_of_progress model generate checkpoint media)
+set(users_of_gemma4 instantiate)  # the one room above a door
 set(below_root_version "")
 set(below_root_result "")
 set(below_root_json "")

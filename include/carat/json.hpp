@@ -34,29 +34,72 @@ namespace json {
 /// function which walks a tree recursively needs no check of its own.
 inline constexpr std::size_t max_depth = 256;
 
+/// What a JSON text says, piece by piece, under the names that RapidJSON's reader calls; false
+/// stops it. One virtual call a piece, so that a program compiles the reader once.
+class Events {
+  public:
+    virtual bool Null() = 0;
+    virtual bool Bool(bool v) = 0;
+    virtual bool Int64(std::int64_t v) = 0;
+    virtual bool Uint64(std::uint64_t v) = 0;
+    virtual bool Double(double v) = 0;
+    virtual bool String(const char* s, rapidjson::SizeType n, bool copy) = 0;
+    virtual bool Key(const char* s, rapidjson::SizeType n, bool copy) = 0;
+    virtual bool StartObject() = 0;
+    virtual bool EndObject(rapidjson::SizeType n) = 0;
+    virtual bool StartArray() = 0;
+    virtual bool EndArray(rapidjson::SizeType n) = 0;
+    bool Int(int v) { return Int64(v); }
+    bool Uint(unsigned v) { return Uint64(v); }
+    bool RawNumber(const char*, rapidjson::SizeType, bool) { return false; }
+
+  protected:
+    ~Events() = default;
+};
+
+/// Where the reading of a text ended: `error` is null where it is JSON to the end, or says why not.
+struct Ending {
+    const char* error;
+    std::size_t offset;  ///< of the error, or of what is not read
+};
+
+/// Strict JSON in UTF-8, full precision of floats. Takes no stack that grows with the input.
+[[nodiscard]] inline Ending read(std::string_view text, Events& events) {
+    constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseFullPrecisionFlag |
+                               rapidjson::kParseValidateEncodingFlag;
+    rapidjson::MemoryStream stream(text.data(), text.size());
+    rapidjson::Reader reader;
+    reader.Parse<flags>(stream, events);
+    if (reader.HasParseError())
+        return {rapidjson::GetParseError_En(reader.GetParseErrorCode()), reader.GetErrorOffset()};
+    // The reader takes a zero byte for the end of the text.
+    if (stream.Tell() < text.size()) return {"a zero byte", stream.Tell()};
+    return {nullptr, text.size()};
+}
+
 namespace detail {
 
 /// Hands the reader's events on to the tree, and stops at what nests too deep.
-struct DepthLimiter {
+struct DepthLimiter final : Events {
+    explicit DepthLimiter(Json& to) : tree(to) {}
     Json& tree;
     std::size_t depth = 0;
 
-    bool Null() { return tree.Null(); }
-    bool Bool(bool v) { return tree.Bool(v); }
-    bool Int(int v) { return tree.Int(v); }
-    bool Uint(unsigned v) { return tree.Uint(v); }
-    bool Int64(std::int64_t v) { return tree.Int64(v); }
-    bool Uint64(std::uint64_t v) { return tree.Uint64(v); }
-    bool Double(double v) { return tree.Double(v); }
-    bool RawNumber(const char* s, rapidjson::SizeType n, bool copy) {
-        return tree.RawNumber(s, n, copy);
+    bool Null() override { return tree.Null(); }
+    bool Bool(bool v) override { return tree.Bool(v); }
+    bool Int64(std::int64_t v) override { return tree.Int64(v); }
+    bool Uint64(std::uint64_t v) override { return tree.Uint64(v); }
+    bool Double(double v) override { return tree.Double(v); }
+    bool String(const char* s, rapidjson::SizeType n, bool copy) override {
+        return tree.String(s, n, copy);
     }
-    bool String(const char* s, rapidjson::SizeType n, bool copy) { return tree.String(s, n, copy); }
-    bool Key(const char* s, rapidjson::SizeType n, bool copy) { return tree.Key(s, n, copy); }
-    bool StartObject() { return ++depth <= max_depth && tree.StartObject(); }
-    bool EndObject(rapidjson::SizeType n) { return --depth, tree.EndObject(n); }
-    bool StartArray() { return ++depth <= max_depth && tree.StartArray(); }
-    bool EndArray(rapidjson::SizeType n) { return --depth, tree.EndArray(n); }
+    bool Key(const char* s, rapidjson::SizeType n, bool copy) override {
+        return tree.Key(s, n, copy);
+    }
+    bool StartObject() override { return ++depth <= max_depth && tree.StartObject(); }
+    bool EndObject(rapidjson::SizeType n) override { return --depth, tree.EndObject(n); }
+    bool StartArray() override { return ++depth <= max_depth && tree.StartArray(); }
+    bool EndArray(rapidjson::SizeType n) override { return --depth, tree.EndArray(n); }
 };
 
 /// "line 3, column 7" of a byte in a text, both counted from 1, columns in bytes.
@@ -185,33 +228,24 @@ inline std::string line_and_column(std::string_view text, std::size_t offset) {
 /// than json::max_depth) is an error that names line and column. Takes no stack that grows with the
 /// input.
 [[nodiscard]] inline Result<Json> parse_json(std::string_view text, std::string_view what) {
-    constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseFullPrecisionFlag |
-                               rapidjson::kParseValidateEncodingFlag;
     if (text.substr(0, 3) == "\xEF\xBB\xBF") text.remove_prefix(3);
     Json tree;
-    rapidjson::MemoryStream stream(text.data(), text.size());
-    rapidjson::Reader reader;
-    json::detail::DepthLimiter limiter{tree};
-    auto read = [&](Json&) { return !reader.Parse<flags>(stream, limiter).IsError(); };
+    json::detail::DepthLimiter limiter(tree);
+    json::Ending end{};
+    auto read = [&](Json&) {
+        end = json::read(text, limiter);
+        return end.error == nullptr;
+    };
     tree.Populate(read);
 
-    const auto error = [&](std::size_t offset, const std::string& why) {
-        return Error{
-            Errc::bad_format,
-            std::string(what) + ": " + json::detail::line_and_column(text, offset) + ": " + why};
-    };
-    if (limiter.depth > json::max_depth) {
-        return error(reader.GetErrorOffset(), "JSON nested deeper than " +
-                                                  std::to_string(json::max_depth) +
-                                                  " levels, which carat does not read");
+    if (end.error != nullptr) {
+        const bool deep = limiter.depth > json::max_depth;
+        return Error{Errc::bad_format,
+                     std::string(what) + ": " + json::detail::line_and_column(text, end.offset) +
+                         (deep ? ": JSON nested deeper than " + std::to_string(json::max_depth) +
+                                     " levels, which carat does not read"
+                               : std::string(": not JSON: ") + end.error)};
     }
-    if (reader.HasParseError()) {
-        return error(
-            reader.GetErrorOffset(),
-            std::string("not JSON: ") + rapidjson::GetParseError_En(reader.GetParseErrorCode()));
-    }
-    // The reader takes a zero byte for the end of the text.
-    if (stream.Tell() < text.size()) return error(stream.Tell(), "not JSON: a zero byte");
     return tree;
 }
 

@@ -17,3 +17,19 @@ run("${CMAKE_COMMAND}" -S "${SOURCE}/consumer" -B "${SCRATCH}/build" -G "${GENER
     "-DCARAT_HIGHWAY_DIR=${HIGHWAY}" "-DMODEL=${MODEL}" "-DTEXT=${TEXT}" "-DVERSION=${VERSION}")
 run("${CMAKE_COMMAND}" --build "${SCRATCH}/build")
 run("${SCRATCH}/build/consumer")
+
+# pkg-config finds the headers where they are now, and a compiler is all that it takes then.
+find_program(PKG_CONFIG pkg-config)
+if(PKG_CONFIG)
+    execute_process(COMMAND "${CMAKE_COMMAND}" -E env "PKG_CONFIG_PATH=${SCRATCH}/prefix/share/pkgconfig"
+        "${PKG_CONFIG}" --cflags --libs "carat = ${VERSION}"
+        RESULT_VARIABLE result OUTPUT_VARIABLE flags ERROR_VARIABLE flags)
+    if(NOT result EQUAL 0)
+        message(FATAL_ERROR "carat: pkg-config does not find carat ${VERSION}: ${flags}")
+    endif()
+    separate_arguments(flags NATIVE_COMMAND "${flags}")
+    run("${COMPILER}" -std=c++20 "${SOURCE}/consumer/by_pkg_config.cpp" ${flags} -o "${SCRATCH}/by_pkg_config")
+    run("${SCRATCH}/by_pkg_config")
+else()
+    message(STATUS "carat: not tested with pkg-config, which is not here")
+endif()

@@ -31,7 +31,7 @@ struct SafetensorsHeader {
 };
 
 /// Takes the events of RapidJSON's reader and stops at the first that has no place in a header.
-class HeaderEvents {
+class HeaderEvents final : public json::Events {
   public:
     static constexpr std::size_t most_axes = 32;
     static constexpr std::size_t most_metadata = 65536;
@@ -39,15 +39,13 @@ class HeaderEvents {
     SafetensorsHeader header;
     std::string fault;  ///< why the last event was refused
 
-    bool Null() { return refuse("null"); }
-    bool Bool(bool) { return refuse("a boolean"); }
-    bool Int(int v) { return Int64(v); }
-    bool Uint(unsigned v) { return Uint64(v); }
-    bool Int64(std::int64_t v) {
+    bool Null() override { return refuse("null"); }
+    bool Bool(bool) override { return refuse("a boolean"); }
+    bool Int64(std::int64_t v) override {
         return v < 0 ? refuse("the negative number " + std::to_string(v))
                      : Uint64(static_cast<std::uint64_t>(v));
     }
-    bool Uint64(std::uint64_t v) {
+    bool Uint64(std::uint64_t v) override {
         if (at_ == At::shape) {
             if (v > static_cast<std::size_t>(-1)) return refuse("more than memory can hold");
             if (tensor().shape.size() == most_axes)
@@ -62,9 +60,8 @@ class HeaderEvents {
         return refuse(at_ == At::offsets ? "longer than two numbers"
                                          : "the number " + std::to_string(v));
     }
-    bool Double(double) { return refuse("a number that is not whole"); }
-    bool RawNumber(const char*, rapidjson::SizeType, bool) { return refuse("a number"); }
-    bool String(const char* s, rapidjson::SizeType n, bool) {
+    bool Double(double) override { return refuse("a number that is not whole"); }
+    bool String(const char* s, rapidjson::SizeType n, bool) override {
         if (at_ == At::dtype) {
             tensor().dtype.assign(s, n);
             at_ = At::tensor;
@@ -77,7 +74,7 @@ class HeaderEvents {
         }
         return refuse("a string");
     }
-    bool Key(const char* s, rapidjson::SizeType n, bool) {
+    bool Key(const char* s, rapidjson::SizeType n, bool) override {
         const std::string_view key(s, n);
         if (at_ == At::top) {
             if (key == "__metadata__") {
@@ -104,7 +101,7 @@ class HeaderEvents {
         at_ = bit == 1u ? At::dtype : bit == 2u ? At::before_shape : At::before_offsets;
         return true;
     }
-    bool StartObject() {
+    bool StartObject() override {
         if (at_ == At::start) {
             at_ = At::top;
         } else if (at_ == At::before_metadata) {
@@ -119,7 +116,7 @@ class HeaderEvents {
         }
         return true;
     }
-    bool EndObject(rapidjson::SizeType) {
+    bool EndObject(rapidjson::SizeType) override {
         if (at_ == At::tensor && seen_ != 7u) {
             fault = "tensor " + printable(tensor().name) + " has no " +
                     ((seen_ & 1u) == 0   ? "dtype"
@@ -130,7 +127,7 @@ class HeaderEvents {
         at_ = at_ == At::top ? At::end : At::top;
         return true;
     }
-    bool StartArray() {
+    bool StartArray() override {
         if (at_ == At::before_shape) {
             at_ = At::shape;
         } else if (at_ == At::before_offsets) {
@@ -141,7 +138,7 @@ class HeaderEvents {
         }
         return true;
     }
-    bool EndArray(rapidjson::SizeType) {
+    bool EndArray(rapidjson::SizeType) override {
         if (at_ == At::offsets && offsets_ != 2) return refuse("shorter than two numbers");
         at_ = At::tensor;
         return true;
@@ -219,18 +216,12 @@ inline Result<SafetensorsHeader> read_safetensors_header(std::string_view text,
     };
     if (text.empty() || text.front() != '{')
         return bad("the header does not begin with '{': not a safetensors file");
-    constexpr unsigned flags =
-        rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
-    rapidjson::MemoryStream stream(text.data(), text.size());
-    rapidjson::Reader reader;
     HeaderEvents events;
-    reader.Parse<flags>(stream, events);
+    const json::Ending end = json::read(text, events);
     if (!events.fault.empty()) return bad(events.fault);
-    if (reader.HasParseError())
-        return bad("byte " + std::to_string(8 + reader.GetErrorOffset()) + ": the header is not " +
-                   "JSON: " + rapidjson::GetParseError_En(reader.GetParseErrorCode()));
-    // The reader takes a zero byte for the end of the text.
-    if (stream.Tell() < text.size()) return bad("the header has a zero byte in it");
+    if (end.error != nullptr)
+        return bad("byte " + std::to_string(8 + end.offset) +
+                   ": the header is not JSON: " + end.error);
     return std::move(events.header);
 }
 

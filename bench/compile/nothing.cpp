@@ -1,0 +1,2 @@
+// The floor: what the compiler takes for no program at all.
+int main() {}

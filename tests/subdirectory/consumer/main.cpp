@@ -1,0 +1,11 @@
+#include <carat/config/parameters.hpp>
+#include <carat/models/pocket.hpp>
+#include <carat/result.hpp>
+#include <carat/version.hpp>
+
+int main() {
+    constexpr auto& model = carat::models::pocket;
+    static_assert(carat::parameters(model) > 0);
+    const carat::Result<carat::Version> version = carat::version;
+    return version && *version == carat::version ? 0 : 1;
+}
