@@ -25,8 +25,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 constexpr std::size_t chains = 12;  // independent sums: more than latency times units
 constexpr std::size_t steps = 1 << 21;
 
-/// Multiply-adds of one call. The sums stay in registers; `keep` makes the compiler believe that
-/// the operands change and the results are used.
+/// Makes the compiler believe that a vector is used and changed.
 template <class V>
 void keep(V& v) {
 #if defined(__x86_64__)
@@ -36,6 +35,7 @@ void keep(V& v) {
 #endif
 }
 
+/// Runs independent sums in registers; returns how many multiply-adds that were.
 template <class V, class F>
 std::size_t spin(V zero, std::size_t per_step, F&& multiply_add) {
     V sum[chains];
@@ -59,12 +59,14 @@ std::size_t bf16() {
     const hn::Repartition<std::uint16_t, decltype(d)> bits;
     const hn::RepartitionToWide<decltype(d)> wide;
     auto x = hn::Set(bits, 0x3f80);
-    return spin(hn::Zero(wide), hn::Lanes(d), [&](auto sum) {
+    auto other = hn::Zero(wide);  // stays as it is where one instruction takes both halves
+    const std::size_t count = spin(hn::Zero(wide), hn::Lanes(d), [&](auto sum) {
         keep(x);
-        auto other = hn::Zero(wide);  // unused where one instruction takes both halves
-        sum = hn::ReorderWidenMulAccumulate(wide, hn::BitCast(d, x), hn::BitCast(d, x), sum, other);
-        return hn::Add(sum, other);
+        return hn::ReorderWidenMulAccumulate(wide, hn::BitCast(d, x), hn::BitCast(d, x), sum,
+                                             other);
     });
+    keep(other);
+    return count;
 }
 std::size_t int8() {
     const hn::ScalableTag<std::int8_t> d;

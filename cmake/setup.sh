@@ -3,6 +3,7 @@
 #
 #   cmake/setup.sh               compiler, CMake, Ninja and the libraries
 #   cmake/setup.sh --with clang  the second compiler as well (preset `clang`)
+#   cmake/setup.sh --with bench  what bench/compare needs as well: NumPy, and npm for its peer
 #
 # Works as root or through sudo. Debian 12 has Highway 1.0 and carat needs 1.2: there the headers come from Debian 13's
 # package, fetched by name with apt from the mirror this machine uses already, checked against the same archive key,
@@ -25,8 +26,11 @@ die() { say "$*"; exit 1; }
 while (($#)); do
     case $1 in
         --with)
-            [[ ${2:-} == clang ]] || die "--with knows one group, clang; found '${2:-}'"
-            packages+=(clang)
+            case ${2:-} in
+                clang) packages+=(clang) ;;
+                bench) packages+=(python3-numpy npm) ;;
+                *) die "--with knows two groups, clang and bench; found '${2:-}'" ;;
+            esac
             shift 2 ;;
         -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
         *) die "unknown argument '$1'; see cmake/setup.sh --help" ;;
@@ -83,7 +87,7 @@ installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}"
 for package in "${packages[@]}"; do
     [[ $'\n'$installed$'\n' == *$'\n'"installed $package"$'\n'* ]] && continue
     case $package in  # a tool from elsewhere will do
-        g++ | cmake) command -v "$package" >/dev/null && continue ;;
+        g++ | cmake | npm) command -v "$package" >/dev/null && continue ;;
         ninja-build) command -v ninja >/dev/null && continue ;;
         clang) command -v clang++ >/dev/null && continue ;;
     esac
