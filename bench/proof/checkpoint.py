@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """Writes a checkpoint of random weights with the sizes of a published Gemma 4: text only, the same weights in any format.
 
-  checkpoint.py --preset e2b|e4b|31b|26b-a4b [--tiny] [--hf DIR] [--gguf TYPE FILE]... [--seed N]
+  checkpoint.py [--preset e2b|e4b|31b|26b-a4b] [--tiny] [--hf DIR] [--config DIR] [--gguf TYPE FILE]... [--seed N]
 
---hf writes config.json, model.safetensors (bf16) and tokenizer.json; --gguf takes bf16, q8_0 or q4_0 as TYPE. The numbers
-follow from the seed and the sizes alone, so that files of different calls belong together. --tiny: two attention periods
-of hidden 256 and 1024 tokens, a few MB.
+--hf writes config.json, model.safetensors (bf16) and tokenizer.json; --config the first of them; --gguf takes bf16, q8_0
+or q4_0 as TYPE. The numbers follow from the seed and the sizes alone, so that files of different calls belong together.
+--tiny: two attention periods of hidden 256 and 1024 tokens, a few MB.
 
 Weights are N(0, 0.02). Norm scales are near 1, but those of queries and keys near head_dim**-0.25, so that attention
 scores spread by about 1, and the router's near 2 sqrt(hidden), so that its choices are no ties. A pool of random blocks is
@@ -460,13 +460,19 @@ def main():
     p.add_argument("--preset", choices=sorted(PRESETS), default="e2b")
     p.add_argument("--tiny", action="store_true")
     p.add_argument("--hf")
+    p.add_argument("--config")
     p.add_argument("--gguf", nargs=2, action="append", default=[])
     p.add_argument("--seed", type=int, default=1)
     args = p.parse_args()
-    if args.help or not (args.hf or args.gguf) or any(kind not in FILE_TYPES for kind, _ in args.gguf):
+    if args.help or not (args.hf or args.gguf or args.config) or any(kind not in FILE_TYPES for kind, _ in args.gguf):
         print(__doc__.strip())
         return 0 if args.help else 2
-    sizes, numbers = Sizes(args.preset, args.tiny), Numbers(args.seed)
+    sizes = Sizes(args.preset, args.tiny)
+    if args.config:
+        write_config(args.config, sizes)
+    if not (args.hf or args.gguf):
+        return 0
+    numbers = Numbers(args.seed)
     if args.hf:
         write_hf(args.hf, sizes, numbers)
     for kind, path in args.gguf:
