@@ -36,35 +36,36 @@ void keep(V& v) {
 }
 
 /// Runs independent sums in registers; returns how many multiply-adds that were.
-template <class V, class F>
-std::size_t spin(V zero, std::size_t per_step, F&& multiply_add) {
+template <class V, class X, class F>
+std::size_t spin(V zero, X x, std::size_t per_step, F&& multiply_add) {
     V sum[chains];
-    for (V& s : sum) s = zero;
-    for (std::size_t step = 0; step < steps; ++step)
+    for (V& s : sum) {
+        s = zero;
+        keep(s);  // or equal sums would be computed once
+    }
+    for (std::size_t step = 0; step < steps; ++step) {
+        keep(x);
 #pragma GCC unroll 16
-        for (std::size_t i = 0; i < chains; ++i) sum[i] = multiply_add(sum[i]);
+        for (std::size_t i = 0; i < chains; ++i) sum[i] = multiply_add(sum[i], x);
+    }
     for (V& s : sum) keep(s);
     return steps * chains * per_step;
 }
 std::size_t f32() {
     const hn::ScalableTag<float> d;
-    auto x = hn::Set(d, 0.999f);
-    return spin(hn::Zero(d), hn::Lanes(d), [&](auto sum) {
-        keep(x);
-        return hn::MulAdd(sum, x, x);
-    });
+    return spin(hn::Zero(d), hn::Set(d, 0.999f), hn::Lanes(d),
+                [](auto sum, auto x) { return hn::MulAdd(sum, x, x); });
 }
 std::size_t bf16() {
     const hn::ScalableTag<hwy::bfloat16_t> d;
     const hn::Repartition<std::uint16_t, decltype(d)> bits;
     const hn::RepartitionToWide<decltype(d)> wide;
-    auto x = hn::Set(bits, 0x3f80);
     auto other = hn::Zero(wide);  // stays as it is where one instruction takes both halves
-    const std::size_t count = spin(hn::Zero(wide), hn::Lanes(d), [&](auto sum) {
-        keep(x);
-        return hn::ReorderWidenMulAccumulate(wide, hn::BitCast(d, x), hn::BitCast(d, x), sum,
-                                             other);
-    });
+    const auto count =
+        spin(hn::Zero(wide), hn::Set(bits, 0x3f80), hn::Lanes(d), [&](auto sum, auto x) {
+            const auto ones = hn::BitCast(d, x);
+            return hn::ReorderWidenMulAccumulate(wide, ones, ones, sum, other);
+        });
     keep(other);
     return count;
 }
@@ -72,9 +73,7 @@ std::size_t int8() {
     const hn::ScalableTag<std::int8_t> d;
     const hn::RebindToUnsigned<decltype(d)> u;
     const hn::Repartition<std::int32_t, decltype(d)> wide;
-    auto x = hn::Set(d, 1);
-    return spin(hn::Zero(wide), hn::Lanes(d), [&](auto sum) {
-        keep(x);
+    return spin(hn::Zero(wide), hn::Set(d, 1), hn::Lanes(d), [&](auto sum, auto x) {
         return hn::SumOfMulQuadAccumulate(wide, hn::BitCast(u, x), x, sum);
     });
 }
@@ -125,7 +124,7 @@ int main(int argc, char** argv) {
     app.add_option("--threads", threads)->check(CLI::Range(1, 1024));
     CLI11_PARSE(app, argc, argv);
 
-    const auto total = static_cast<std::size_t>(gib * (1 << 30));
+    const auto total = (static_cast<std::size_t>(gib * 16384) + 1) * 65536;
     carat::Arena arena(total);
     if (!arena) {
         std::fprintf(stderr, "machine_limits: the system refused %zu bytes\n", total);
