@@ -96,12 +96,13 @@ def write_readme(result, root):
         readme = f.read()
     if BEGIN not in readme or END not in readme:
         raise SystemExit(f"compare: README.md has no lines {BEGIN} and {END}")
-    words = text(result) + "\n![roofline](bench/roofline.svg)\n"
+    words = text(result) + ("\n![roofline](bench/roofline.svg)\n" if result["limits"] else "")
     readme = re.sub(re.escape(BEGIN) + ".*" + re.escape(END), lambda _: f"{BEGIN}\n{words}\n{END}", readme, flags=re.S)
     with open(path, "w", encoding="utf-8") as f:
         f.write(readme)
     with open(os.path.join(root, "bench", "results.json"), "w") as f:
         json.dump(result, f, indent=1)
         f.write("\n")
-    with open(os.path.join(root, "bench", "roofline.svg"), "w") as f:
-        f.write(roofline.svg(result))
+    if result["limits"]:
+        with open(os.path.join(root, "bench", "roofline.svg"), "w") as f:
+            f.write(roofline.svg(result))
