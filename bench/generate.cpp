@@ -1,17 +1,26 @@
 // Times prompt and generation of a whole model on made-up tokens; prints one JSON line.
 //
 //   generate --model DIR --prompt 512 --gen 64 --depth 0 --threads 2
-//   generate --model DIR --serve        obeys "pp N" and "tg N [DEPTH]" on standard input, one JSON
-//   line each
+//   generate --model DIR --serve        obeys lines on standard input, with one JSON line each:
+//       pp N            a prompt of N tokens
+//       tg N [DEPTH]    N tokens one by one, after DEPTH tokens of context
+//       threads N       threads from now on
+//   generate --model DIR --tokens FILE --logits FILE
+//       what the model says after each token of some sequences, one a line, as safetensors:
+//       `prompt` where a sequence is read at once, `steps` where it is read token by token
 #include "carat/generate/generate.hpp"
 
 #include "../examples/program.hpp"
+#include "carat/checkpoint/safetensors_writer.hpp"
 #include "carat/parallel/thread_pool.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
 #include <iostream>
+#include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <sys/resource.h>
@@ -20,7 +29,7 @@
 namespace {
 
 struct Arguments {
-    std::string model;
+    std::string model, tokens, logits;
     std::size_t prompt = 512, gen = 64, depth = 0, threads = all_threads(), context = 0;
     bool serve = false;
 };
@@ -32,25 +41,37 @@ double seconds() {
 
 class Bench {
   public:
-    Bench(Model::Session& session) : session_(session) {}
+    Bench(const Model& model, std::size_t context_tokens)
+        : model_(model), context_tokens_(context_tokens) {}
+
+    /// Starts over, with so many threads.
+    carat::Result<void> start(std::size_t threads) {
+        session_.reset();
+        pool_ = std::make_unique<carat::ThreadPool>(threads);
+        auto session = model_.session(*pool_, {.context_tokens = context_tokens_});
+        if (!session) return session.error();
+        session_.emplace(std::move(*session));
+        return {};
+    }
+    Model::Session& session() { return *session_; }
 
     /// Tokens a second of a prompt of n tokens into an empty context.
     carat::Result<double> prompt(std::size_t n) {
-        session_.clear();
+        session_->clear();
         const double start = seconds();
-        if (auto done = session_.append(tokens(n)); !done) return done.error();
+        if (auto done = session_->append(tokens(n)); !done) return done.error();
         return static_cast<double>(n) / (seconds() - start);
     }
     /// Tokens a second of n tokens one by one, after `depth` tokens of context.
     carat::Result<double> generate(std::size_t n, std::size_t depth) {
-        if (session_.size() > depth && !session_.rewind(depth)) session_.clear();
-        if (session_.size() < depth)
-            if (auto done = session_.append(tokens(depth - session_.size())); !done)
+        if (session_->size() > depth && !session_->rewind(depth)) session_->clear();
+        if (session_->size() < depth)
+            if (auto done = session_->append(tokens(depth - session_->size())); !done)
                 return done.error();
         const double start = seconds();
         std::int32_t id = 2;
         for (std::size_t i = 0; i < n; ++i) {
-            const auto logits = session_.append(std::span(&id, 1));
+            const auto logits = session_->append(std::span(&id, 1));
             if (!logits) return logits.error();
             id = static_cast<std::int32_t>(std::max_element(logits->begin(), logits->end()) -
                                            logits->begin());
@@ -68,7 +89,10 @@ class Bench {
         }
         return ids_;
     }
-    Model::Session& session_;
+    const Model& model_;
+    std::size_t context_tokens_;
+    std::unique_ptr<carat::ThreadPool> pool_;
+    std::optional<Model::Session> session_;
     std::vector<std::int32_t> ids_;
 };
 
@@ -78,15 +102,70 @@ carat::Result<void> serve(Bench& bench) {
         std::string what;
         std::size_t n = 0, depth = 0;
         words >> what >> n >> depth;
-        if ((what != "pp" && what != "tg") || n == 0)
-            return carat::Error{carat::Errc::invalid_argument,
-                                "expected \"pp N\" or \"tg N [DEPTH]\", not \"" + line + '"'};
-        const auto rate = what == "pp" ? bench.prompt(n) : bench.generate(n, depth);
-        if (!rate) return rate.error();
-        std::printf("{\"tok_s\": %.3f}\n", *rate);
+        if ((what != "pp" && what != "tg" && what != "threads") || n == 0 || n > (1u << 20))
+            return carat::Error{
+                carat::Errc::invalid_argument,
+                "expected \"pp N\", \"tg N [DEPTH]\" or \"threads N\", not \"" + line + '"'};
+        if (what == "threads") {
+            if (auto started = bench.start(n); !started) return started;
+            std::printf("{\"threads\": %zu}\n", n);
+        } else {
+            const auto rate = what == "pp" ? bench.prompt(n) : bench.generate(n, depth);
+            if (!rate) return rate.error();
+            std::printf("{\"tok_s\": %.3f}\n", *rate);
+        }
         std::fflush(stdout);
     }
     return {};
+}
+
+/// Token ids, one sequence a line.
+carat::Result<std::vector<std::vector<std::int32_t>>> read_sequences(const std::string& path) {
+    std::ifstream file(path);
+    if (!file) return carat::Error{carat::Errc::io, path + ": cannot be opened"};
+    std::vector<std::vector<std::int32_t>> all;
+    for (std::string line; std::getline(file, line);) {
+        std::istringstream words(line);
+        std::vector<std::int32_t> ids;
+        for (std::int32_t id; words >> id;) ids.push_back(id);
+        if (ids.empty() || !words.eof())
+            return carat::Error{carat::Errc::bad_format,
+                                path + ": expected token ids, not \"" + line + '"'};
+        all.push_back(std::move(ids));
+    }
+    return all;
+}
+
+carat::Result<void> write_logits(const Arguments& a, const Model& model) {
+    const auto sequences = read_sequences(a.tokens);
+    if (!sequences) return sequences.error();
+    std::size_t longest = 1;
+    for (const auto& ids : *sequences) longest = std::max(longest, ids.size());
+    Bench bench(model, longest);
+    if (auto started = bench.start(a.threads); !started) return started;
+    std::vector<float> prompt, steps;
+    for (const auto& ids : *sequences) {
+        const auto keep = [](std::vector<float>& all) {
+            return [&](std::size_t, std::span<const float> z) {
+                all.insert(all.end(), z.begin(), z.end());
+            };
+        };
+        bench.session().clear();
+        auto done = bench.session().append({.ids = ids, .logits_to_keep = 0}, keep(prompt));
+        if (!done) return done;
+        bench.session().clear();
+        for (const std::int32_t& id : ids) {
+            done = bench.session().append({.ids = std::span(&id, 1)}, keep(steps));
+            if (!done) return done;
+        }
+    }
+    carat::SafetensorsWriter file;
+    const std::size_t rows = prompt.size() / Model::Text::vocab;
+    if (auto added = file.add("prompt", {rows, Model::Text::vocab}, std::move(prompt)); !added)
+        return added;
+    if (auto added = file.add("steps", {rows, Model::Text::vocab}, std::move(steps)); !added)
+        return added;
+    return file.write(a.logits);
 }
 
 carat::Result<void> run(const Arguments& a) {
@@ -95,15 +174,18 @@ carat::Result<void> run(const Arguments& a) {
     const auto model = Model::open(a.model, {}, {.executor = pool});
     if (!model) return model.error();
     const double load_ms = 1000 * (seconds() - start);
+    if (!a.logits.empty()) return write_logits(a, *model);
+
     const std::size_t needed = std::max({a.prompt, a.depth + a.gen, std::size_t{1}});
-    auto session = model->session(pool, {.context_tokens = a.context > 0 ? a.context
-                                                           : a.serve     ? 4608
-                                                                         : needed});
-    if (!session) return session.error();
-    Bench bench(*session);
-    const std::size_t planned = model->memory_bytes() + session->memory_bytes();
+    Bench bench(*model, a.context > 0 ? a.context : a.serve ? 4608 : needed);
+    if (auto started = bench.start(a.threads); !started) return started;
+    const auto first = bench.generate(1, 0);
+    if (!first) return first.error();
+    const double first_token_ms = 1000 * (seconds() - start);
+    const std::size_t planned = model->memory_bytes() + bench.session().memory_bytes();
     if (a.serve) {
-        std::printf("{\"load_ms\": %.1f, \"planned_bytes\": %zu}\n", load_ms, planned);
+        std::printf("{\"load_ms\": %.1f, \"first_token_ms\": %.1f, \"planned_bytes\": %zu}\n",
+                    load_ms, first_token_ms, planned);
         std::fflush(stdout);
         return serve(bench);
     }
@@ -121,10 +203,10 @@ carat::Result<void> run(const Arguments& a) {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     std::printf(
-        "{\"load_ms\": %.1f, \"prefill_tok_s\": %.2f, \"decode_tok_s\": %.2f, \"planned_bytes\": "
-        "%zu, "
-        "\"peak_bytes\": %zu}\n",
-        load_ms, prompt, gen, planned, static_cast<std::size_t>(usage.ru_maxrss) * 1024);
+        "{\"load_ms\": %.1f, \"first_token_ms\": %.1f, \"prefill_tok_s\": %.2f, "
+        "\"decode_tok_s\": %.2f, \"planned_bytes\": %zu, \"peak_bytes\": %zu}\n",
+        load_ms, first_token_ms, prompt, gen, planned,
+        static_cast<std::size_t>(usage.ru_maxrss) * 1024);
     return {};
 }
 
@@ -143,5 +225,10 @@ int main(int argc, char** argv) {
     app.add_option("--context", a.context,
                    "longest sequence; default: what is needed, 4608 with --serve");
     app.add_flag("--serve", a.serve, "obey commands on standard input");
+    auto* tokens =
+        app.add_option("--tokens", a.tokens, "sequences of ids, one a line")->type_name("FILE");
+    app.add_option("--logits", a.logits, "where their logits go, a safetensors file")
+        ->type_name("FILE")
+        ->needs(tokens);
     return run_program(app, argc, argv, "generate", [&] { return run(a); });
 }

@@ -4,6 +4,7 @@
 #   cmake/setup.sh               compiler, CMake, Ninja and the libraries
 #   cmake/setup.sh --with clang  the second compiler as well (preset `clang`)
 #   cmake/setup.sh --with video  FFmpeg's libraries as well, for video files (120 MB, half a minute)
+#   cmake/setup.sh --with bench  what bench/compare needs as well: NumPy, and npm for its peer
 #
 # Works as root or through sudo. Debian 12 has Highway 1.0 and carat needs 1.2: there the headers come from Debian 13's
 # package, fetched by name with apt from the mirror this machine uses already, checked against the same archive key,
@@ -29,7 +30,8 @@ while (($#)); do
             case ${2:-} in
                 clang) packages+=(clang) ;;
                 video) packages+=(libavformat-dev libavcodec-dev libswscale-dev) ;;
-                *) die "--with knows the groups clang and video; found '${2:-}'" ;;
+                bench) packages+=(python3-numpy npm) ;;
+                *) die "--with knows the groups clang, video and bench; found '${2:-}'" ;;
             esac
             shift 2 ;;
         -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
@@ -87,7 +89,7 @@ installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}"
 for package in "${packages[@]}"; do
     [[ $'\n'$installed$'\n' == *$'\n'"installed $package"$'\n'* ]] && continue
     case $package in  # a tool from elsewhere will do
-        g++ | cmake) command -v "$package" >/dev/null && continue ;;
+        g++ | cmake | npm) command -v "$package" >/dev/null && continue ;;
         ninja-build) command -v ninja >/dev/null && continue ;;
         clang) command -v clang++ >/dev/null && continue ;;
     esac

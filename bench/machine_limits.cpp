@@ -1,0 +1,147 @@
+// What this machine can do at most: read bandwidth of memory, and multiply-adds of f32, of bf16 and
+// of int8 with the instructions that the compiler's flags allow; for one thread and for all of
+// them.
+//
+//   machine_limits [--gib 2] [--runs 5] [--threads N]      prints one JSON line a figure
+#include "carat/parallel/thread_pool.hpp"
+#include "carat/simd/target.hpp"
+#include "carat/tensor/arena.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <set>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+constexpr std::size_t chains = 12;  // independent sums: more than latency times units
+constexpr std::size_t steps = 1 << 21;
+
+/// Makes the compiler believe that a vector is used and changed.
+template <class V>
+void keep(V& v) {
+#if defined(__x86_64__)
+    asm volatile("" : "+v"(v.raw));
+#else
+    asm volatile("" : "+w"(v.raw));
+#endif
+}
+
+/// Runs independent sums in registers; returns how many multiply-adds that were.
+template <class V, class X, class F>
+std::size_t spin(V zero, X x, std::size_t per_step, F&& multiply_add) {
+    V sum[chains];
+    for (V& s : sum) {
+        s = zero;
+        keep(s);  // or equal sums would be computed once
+    }
+    for (std::size_t step = 0; step < steps; ++step) {
+        keep(x);
+#pragma GCC unroll 16
+        for (std::size_t i = 0; i < chains; ++i) sum[i] = multiply_add(sum[i], x);
+    }
+    for (V& s : sum) keep(s);
+    return steps * chains * per_step;
+}
+std::size_t f32() {
+    const hn::ScalableTag<float> d;
+    return spin(hn::Zero(d), hn::Set(d, 0.999f), hn::Lanes(d),
+                [](auto sum, auto x) { return hn::MulAdd(sum, x, x); });
+}
+std::size_t bf16() {
+    const hn::ScalableTag<hwy::bfloat16_t> d;
+    const hn::Repartition<std::uint16_t, decltype(d)> bits;
+    const hn::RepartitionToWide<decltype(d)> wide;
+    auto other = hn::Zero(wide);  // stays as it is where one instruction takes both halves
+    const auto count =
+        spin(hn::Zero(wide), hn::Set(bits, 0x3f80), hn::Lanes(d), [&](auto sum, auto x) {
+            const auto ones = hn::BitCast(d, x);
+            return hn::ReorderWidenMulAccumulate(wide, ones, ones, sum, other);
+        });
+    keep(other);
+    return count;
+}
+std::size_t int8() {
+    const hn::ScalableTag<std::int8_t> d;
+    const hn::RebindToUnsigned<decltype(d)> u;
+    const hn::Repartition<std::int32_t, decltype(d)> wide;
+    return spin(hn::Zero(wide), hn::Set(d, 1), hn::Lanes(d), [&](auto sum, auto x) {
+        return hn::SumOfMulQuadAccumulate(wide, hn::BitCast(u, x), x, sum);
+    });
+}
+
+/// Eight streams at once, as a matrix-vector product reads that takes a few rows together.
+void read(const std::byte* data, std::size_t bytes) {
+    const hn::ScalableTag<std::uint64_t> d;
+    constexpr std::size_t rows = 8, row = 4096;
+    hn::Vec<decltype(d)> sum[rows];
+    for (auto& s : sum) s = hn::Zero(d);
+    for (const std::byte* group = data; group + rows * row <= data + bytes; group += rows * row)
+        for (std::size_t c = 0; c < row; c += 8 * hn::Lanes(d))
+#pragma GCC unroll 8
+            for (std::size_t r = 0; r < rows; ++r)
+                sum[r] = hn::Add(
+                    sum[r],
+                    hn::Load(d, reinterpret_cast<const std::uint64_t*>(group + r * row + c)));
+    for (auto& s : sum) keep(s);
+}
+
+/// Prints the median of the runs, in 1e9 of what work(thread) counts, a second.
+template <class Work>
+void report(const char* what, carat::ThreadPool& pool, std::size_t runs, Work&& work) {
+    std::vector<std::size_t> counts(pool.concurrency());
+    std::vector<double> rates;
+    for (std::size_t run = 0; run <= runs; ++run) {
+        const auto start = std::chrono::steady_clock::now();
+        pool.run([&](std::size_t thread) { counts[thread] = work(thread); });
+        const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+        double sum = 0;
+        for (const std::size_t n : counts) sum += static_cast<double>(n);
+        if (run > 0) rates.push_back(sum / time.count() / 1e9);  // the first one wakes the machine
+    }
+    std::sort(rates.begin(), rates.end());
+    std::printf("{\"what\": \"%s\", \"threads\": %zu, \"giga_per_s\": %.2f}\n", what,
+                pool.concurrency(), rates[rates.size() / 2]);
+    std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    double gib = 2;
+    std::size_t runs = 5, threads = std::max(1u, std::thread::hardware_concurrency());
+    CLI::App app("Read bandwidth and multiply-adds a second of this machine.");
+    app.add_option("--gib", gib, "memory to read")->check(CLI::Range(0.01, 1024.0));
+    app.add_option("--runs", runs, "the median of so many")->check(CLI::Range(1, 1000));
+    app.add_option("--threads", threads)->check(CLI::Range(1, 1024));
+    CLI11_PARSE(app, argc, argv);
+
+    const auto total = (static_cast<std::size_t>(gib * 16384) + 1) * 65536;
+    carat::Arena arena(total);
+    if (!arena) {
+        std::fprintf(stderr, "machine_limits: the system refused %zu bytes\n", total);
+        return 1;
+    }
+    std::byte* memory = arena.take<std::byte, carat::dynamic>(total).data();
+    std::memset(memory, 1, total);
+    for (const std::size_t n : std::set<std::size_t>{1, threads}) {
+        carat::ThreadPool pool(n);
+        report("f32", pool, runs, [](std::size_t) { return f32(); });
+        report("bf16", pool, runs, [](std::size_t) { return bf16(); });
+        report("int8", pool, runs, [](std::size_t) { return int8(); });
+        const std::size_t part = total / n / 65536 * 65536;
+        report("read", pool, runs, [&](std::size_t thread) {
+            read(memory + thread * part, part);
+            return part;
+        });
+    }
+    return 0;
+}
