@@ -11,7 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!test::good(files)) return 0;
     unsigned sum = 0;
     for (const auto& file : files->files())
-        for (const StoredTensor& t : file.tensors.tensors()) {
+        for (const StoredTensor& t : file.tensors) {
             test::hold(files->find(t.name).tensor == &t, "a tensor is found by its name");
             test::hold(t.bytes <= size, "a tensor lies in the file");
             for (const std::byte b : t.span()) sum += static_cast<unsigned>(b);

@@ -128,9 +128,11 @@ TEST_CASE("model A: per-layer inputs") {
     Serial serial;
     A::PerLayerEmbedding{}.forward(
         a.weights.per_layer, Rows<float, 8>(x_values, 1u), 0, 6, 1e-6f, Rows<float, 24>(ple, 1u),
-        none, serial, true, [&](std::size_t, std::size_t layer, float* out) {
+        none, serial, true,
+        [&](std::size_t, std::size_t layer, float* out) {
             A::PerLayerEmbedding::add_token_part(a.weights.per_layer, ids[0], layer, out);
-        });
+        },
+        [](std::size_t) {});
     check(std::span(ple).first(4), {0.559401, -0.568290, -0.043182, -0.551944});
     check(std::span(ple).last(4), {0.822346, -0.868408, 0.424763, -0.791167});
 }
