@@ -209,7 +209,8 @@ TEST_CASE("progress reaches the plan, and false cancels") {
             return true;
         });
         REQUIRE(arena);
-        CHECK(calls == 4);
+        constexpr std::size_t piece = std::size_t{1} << 18;  // as the binder cuts
+        CHECK(calls == (n + piece - 1) / piece + 1);
         CHECK(last == total);
         CHECK(total == 4 * n + 8);
         std::size_t wrong = 0;

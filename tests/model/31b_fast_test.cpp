@@ -5,7 +5,7 @@
 namespace carat::test {
 namespace {
 
-TEST_CASE("31b: fast arithmetic is as near as bf16 gets, with any threads and chunks") {
+TEST_CASE("31b: fast arithmetic is as near as bf16 gets, with any threads, whole and in chunks") {
     check_fast<models::gemma4_31b_mini>("31b-mini", 0.5);
 }
 

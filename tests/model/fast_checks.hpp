@@ -37,23 +37,29 @@ void check_fast(const std::string& model, double bound) {
                                 }));
         return all;
     };
-    const auto actual = logits(1, 80);
-    REQUIRE(actual.size() == expected.size());
-    double squares = 0.0;
-    for (std::size_t i = 0; i < actual.size(); ++i) {
-        const double d = static_cast<double>(actual[i]) - static_cast<double>(expected[i]);
-        squares += d * d;
-    }
-    const double rms = std::sqrt(squares / static_cast<double>(actual.size()));
-    MESSAGE(model << ": rms of the difference in fast arithmetic " << rms);
-    CHECK(rms <= bound);
-    CHECK(rms > 1e-3);  // it is another arithmetic
-    for (const std::size_t threads : {2u, 3u})
-        for (const std::size_t chunk : {80u, 17u, 1u}) {
+    const auto distance = [&](const std::vector<float>& actual) {
+        double squares = 0.0;
+        for (std::size_t i = 0; i < actual.size(); ++i) {
+            const double d = static_cast<double>(actual[i]) - static_cast<double>(expected[i]);
+            squares += d * d;
+        }
+        return std::sqrt(squares / static_cast<double>(actual.size()));
+    };
+    // Prompts and single tokens have products of their own: sums of the same rounded values, in
+    // another order. So a chunk's length may move the last bits; the number of threads may not.
+    for (const std::size_t chunk : {80u, 17u, 1u}) {
+        CAPTURE(chunk);
+        const auto actual = logits(1, chunk);
+        REQUIRE(actual.size() == expected.size());
+        const double rms = distance(actual);
+        MESSAGE(model << ", chunks of " << chunk << ": rms of the difference " << rms);
+        CHECK(rms <= bound);
+        CHECK(rms > 1e-3);  // it is another arithmetic
+        for (const std::size_t threads : {2u, 3u}) {
             CAPTURE(threads);
-            CAPTURE(chunk);
             CHECK(logits(threads, chunk) == actual);
         }
+    }
 }
 
 }  // namespace carat::test
