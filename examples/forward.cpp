@@ -129,8 +129,10 @@ carat::Result<void> forward(const Arguments& a) {
         const auto on_logits = [&](std::size_t row, std::span<const float> z) {
             if (row + keep >= in->tokens)
                 out.write(out.logits, (b * keep + row + keep - in->tokens) * Text::vocab, z);
-            if (!in->labels.empty() && row + 1 < in->tokens)
-                out.loss.add(z, in->labels[b * in->tokens + row + 1]);
+            const std::size_t at = b * in->tokens + row;
+            const bool padding = !in->attention_mask.empty() && in->attention_mask[at] == 0;
+            if (!in->labels.empty() && row + 1 < in->tokens && !padding)  // it predicts nothing
+                out.loss.add(z, in->labels[at + 1]);
         };
         Recorder recorder(out, b);
         const bool record = a.hidden_states || a.attentions || a.router_logits;

@@ -99,16 +99,29 @@ HWY_INLINE hn::Vec<PanelF32> block_product(const P& p, std::size_t block, std::s
     return hn::Add(even, odd);
 }
 
-template <class Format, std::size_t out, std::size_t in, class X, std::size_t columns>
-HWY_INLINE void panel_tile(const PanelView<Format, out, in>& w, std::size_t panel, const X* x,
-                           std::size_t x_stride, float* y, std::size_t y_stride, std::size_t rows) {
+/// How far ahead of a single token's products the weights are asked for, in bytes: prefetchers stop
+/// at the end of a page, and a thread reads one stream.
+inline constexpr std::size_t panel_prefetch = 4096;
+
+/// Asks for a block of a panel that will be read soon; the end of a panel runs into the next.
+template <class P>
+HWY_INLINE void prefetch_block(const P& p, std::size_t block) {
+    constexpr std::size_t bytes = sizeof p.q / (sizeof p.scale / sizeof p.scale[0]);
+    const auto* q = reinterpret_cast<const std::uint8_t*>(p.q) + block * bytes + panel_prefetch;
+    unroll<bytes / 64>([&](auto line)
+                           __attribute__((always_inline)) { __builtin_prefetch(q + line * 64); });
+}
+
+template <std::size_t columns, class P, class X>
+HWY_INLINE void panel_tile(const P& p, std::size_t blocks, const X* x, std::size_t x_stride,
+                           float* y, std::size_t y_stride, std::size_t rows) {
     const PanelF32 d;
-    const auto& p = w.data()[panel];
     for (std::size_t part = 0; part < panel_parts; ++part) {
         if (part * panel_lanes >= rows) break;
         hn::Vec<PanelF32> sums[columns];
         unroll<columns>([&](auto c) __attribute__((always_inline)) { sums[c] = hn::Zero(d); });
-        for (std::size_t block = 0; block < in / quant_block; ++block) {
+        for (std::size_t block = 0; block < blocks; ++block) {
+            if (columns == 1 && part == 0) prefetch_block(p, block);
             const auto scale = load_scales(p, block, part);
             unroll<columns>([&](auto c) __attribute__((always_inline)) {
                 const X& block_x = x[c * x_stride + block * (quant_block / values_in<X>)];
@@ -137,11 +150,12 @@ inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::
         float* yr = y + (r - begin);
         std::size_t c = 0;
         for (; c + tile <= x.rows(); c += tile)
-            detail::panel_tile<Format, out, in, X, tile>(w, r / panel_rows, x.data() + c * width,
-                                                         width, yr + c * y_stride, y_stride, rows);
+            detail::panel_tile<tile>(w.data()[r / panel_rows], in / quant_block,
+                                     x.data() + c * width, width, yr + c * y_stride, y_stride,
+                                     rows);
         for (; c < x.rows(); ++c)
-            detail::panel_tile<Format, out, in, X, 1>(w, r / panel_rows, x.data() + c * width,
-                                                      width, yr + c * y_stride, y_stride, rows);
+            detail::panel_tile<1>(w.data()[r / panel_rows], in / quant_block, x.data() + c * width,
+                                  width, yr + c * y_stride, y_stride, rows);
     }
 }
 
