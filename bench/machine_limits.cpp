@@ -5,6 +5,7 @@
 //   machine_limits [--gib 2] [--runs 5] [--threads N]      prints one JSON line a figure
 #include "carat/parallel/thread_pool.hpp"
 #include "carat/simd/target.hpp"
+#include "carat/simd/unroll.hpp"
 #include "carat/tensor/arena.hpp"
 
 #include <CLI/CLI.hpp>
@@ -38,17 +39,18 @@ void keep(V& v) {
 /// Runs independent sums in registers; returns how many multiply-adds that were.
 template <class V, class X, class F>
 std::size_t spin(V zero, X x, std::size_t per_step, F&& multiply_add) {
-    V sum[chains];
-    for (V& s : sum) {
-        s = zero;
-        keep(s);  // or equal sums would be computed once
-    }
+    V sum[chains];  // in registers, as long as every loop over it is unrolled
+    carat::simd::unroll<chains>([&](auto i) __attribute__((always_inline)) {
+        sum[i] = zero;
+        keep(sum[i]);  // or equal sums would be computed once
+    });
     for (std::size_t step = 0; step < steps; ++step) {
         keep(x);
-#pragma GCC unroll 16
-        for (std::size_t i = 0; i < chains; ++i) sum[i] = multiply_add(sum[i], x);
+        carat::simd::unroll<chains>([&](auto i) __attribute__((always_inline)) {
+            sum[i] = multiply_add(sum[i], x);
+        });
     }
-    for (V& s : sum) keep(s);
+    carat::simd::unroll<chains>([&](auto i) __attribute__((always_inline)) { keep(sum[i]); });
     return steps * chains * per_step;
 }
 std::size_t f32() {
@@ -81,17 +83,18 @@ std::size_t int8() {
 /// Eight streams at once, as a matrix-vector product reads that takes a few rows together.
 void read(const std::byte* data, std::size_t bytes) {
     const hn::ScalableTag<std::uint64_t> d;
-    constexpr std::size_t rows = 8, row = 4096;
+    constexpr std::size_t rows = 8;
+    const std::size_t row = bytes / rows;
     hn::Vec<decltype(d)> sum[rows];
-    for (auto& s : sum) s = hn::Zero(d);
-    for (const std::byte* group = data; group + rows * row <= data + bytes; group += rows * row)
-        for (std::size_t c = 0; c < row; c += 8 * hn::Lanes(d))
 #pragma GCC unroll 8
-            for (std::size_t r = 0; r < rows; ++r)
-                sum[r] = hn::Add(
-                    sum[r],
-                    hn::Load(d, reinterpret_cast<const std::uint64_t*>(group + r * row + c)));
-    for (auto& s : sum) keep(s);
+    for (std::size_t r = 0; r < rows; ++r) sum[r] = hn::Zero(d);
+    for (std::size_t c = 0; c < row; c += 8 * hn::Lanes(d))
+#pragma GCC unroll 8
+        for (std::size_t r = 0; r < rows; ++r)
+            sum[r] = hn::Add(
+                sum[r], hn::Load(d, reinterpret_cast<const std::uint64_t*>(data + r * row + c)));
+#pragma GCC unroll 8
+    for (std::size_t r = 0; r < rows; ++r) keep(sum[r]);
 }
 
 /// Prints the median of the runs, in 1e9 of what work(thread) counts, a second.
