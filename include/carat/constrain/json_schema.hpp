@@ -23,6 +23,7 @@
 #include "carat/constrain/char_automaton.hpp"
 #include "carat/constrain/grammar.hpp"
 #include "carat/constrain/regex.hpp"
+#include "carat/constrain/schema_document.hpp"
 #include "carat/json.hpp"
 #include "carat/json_writer.hpp"
 #include "carat/result.hpp"
@@ -54,50 +55,16 @@ enum class ValueSyntax : std::uint8_t {
 
 namespace detail {
 
-/// Regular expressions of numbers.
-namespace number {
-
-/// Numbers of equally many digits, from lo to hi.
-inline std::string between(std::string_view lo, std::string_view hi) {
-    if (lo.empty()) return "";
-    if (lo.find_first_not_of('0') == std::string_view::npos &&
-        hi.find_first_not_of('9') == std::string_view::npos)
-        return "[0-9]{" + std::to_string(lo.size()) + "}";
-    const std::string first = lo.substr(0, 1) == hi.substr(0, 1) ? "" : "(";
-    const std::string_view lo_rest = lo.substr(1), hi_rest = hi.substr(1);
-    if (first.empty()) return std::string(1, lo[0]) + between(lo_rest, hi_rest);
-    const std::string rest(lo_rest.size(), '9'), zeros(lo_rest.size(), '0');
-    std::string out = "(" + std::string(1, lo[0]) + between(lo_rest, rest) + "|" +
-                      std::string(1, hi[0]) + between(zeros, hi_rest);
-    if (lo[0] + 1 < hi[0])
-        out += std::string("|[") + static_cast<char>(lo[0] + 1) + "-" +
-               static_cast<char>(hi[0] - 1) + "]" +
-               (rest.empty() ? "" : "[0-9]{" + std::to_string(rest.size()) + "}");
-    return out + ")";
-}
-/// Numbers from lo to hi.
-inline std::string from_to(std::uint64_t lo, std::uint64_t hi) {
-    const std::string last = std::to_string(hi);
-    std::string first = std::to_string(lo), out;
-    while (first.size() < last.size()) {
-        out += between(first, std::string(first.size(), '9')) + "|";
-        first = "1" + std::string(first.size(), '0');
-    }
-    return "(" + out + between(first, last) + ")";
-}
-
-}  // namespace number
-
-class SchemaReader {
+class SchemaReader : private SchemaDocument {
   public:
-    SchemaReader(Grammar& grammar, const JsonValue& root, ValueSyntax syntax, std::string where)
-        : g_(grammar), root_(root), syntax_(syntax), where_(std::move(where)) {}
+    SchemaReader(Grammar& grammar, const JsonValue& root, ValueSyntax syntax, std::string name)
+        : SchemaDocument(root, std::move(name)), g_(grammar), syntax_(syntax) {}
 
     /// A rule for a schema, once for each. `where` leads to it from the root.
     Result<std::uint32_t> rule(const JsonValue& schema, const std::string& where) {
         if (const auto known = rules_.find(&schema); known != rules_.end()) return known->second;
         if (g_.states.size() > Grammar::max_states)
-            return Error{Errc::unsupported, where_ + ": it is too large"};
+            return Error{Errc::unsupported, name() + ": it is too large"};
         const std::uint32_t r = g_.add_rule();
         rules_.emplace(&schema, r);
         if (auto done = fill(r, schema, where); !done) return done.error();
@@ -121,48 +88,6 @@ class SchemaReader {
     static constexpr std::string_view quote = "<|\"|>";
     static constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
 
-    Error refuse(const std::string& where, std::string_view keyword, const std::string& why) const {
-        return Error{Errc::unsupported,
-                     where_ + ": " + where + "/" + std::string(keyword) + ": " + why};
-    }
-
-    // ---- which keywords there are
-
-    static bool is_in(std::string_view word, std::initializer_list<std::string_view> list) {
-        return std::find(list.begin(), list.end(), word) != list.end();
-    }
-    /// Words that say nothing about what is valid.
-    static bool describes(std::string_view word) {
-        return is_in(word,
-                     {"$schema", "$id", "$comment", "$anchor", "$defs", "definitions", "title",
-                      "description", "default", "examples", "example", "deprecated", "readOnly",
-                      "writeOnly", "nullable", "contentMediaType", "contentEncoding"}) ||
-               word.starts_with("x-");
-    }
-    /// The type whose values a keyword is about, empty where carat does not know it.
-    static std::string_view type_of(std::string_view word) {
-        if (is_in(word, {"properties", "required", "additionalProperties"})) return "object";
-        if (is_in(word, {"items", "prefixItems", "minItems", "maxItems"})) return "array";
-        if (is_in(word, {"minLength", "maxLength", "pattern", "format"})) return "string";
-        if (is_in(word, {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}))
-            return "number";
-        return {};
-    }
-    /// Refuses keywords that are neither about `types` nor among `also`.
-    Result<void> check_keywords(const JsonValue& schema, const std::string& where,
-                                const std::vector<std::string>& types,
-                                std::initializer_list<std::string_view> also) const {
-        for (const auto& m : json::members(schema)) {
-            const std::string_view word = json::key(m);
-            if (word == "type" || describes(word) || is_in(word, also)) continue;
-            if (word == "uniqueItems" && json::boolean(m.value) == false) continue;
-            if (type_of(word).empty()) return refuse(where, word, "this keyword is not supported");
-            if (types.empty())
-                return refuse(where, word, "not supported beside the keyword that decides here");
-        }
-        return {};
-    }
-
     // ---- values
 
     Result<void> fill(std::uint32_t r, const JsonValue& schema, const std::string& where) {
@@ -172,7 +97,7 @@ class SchemaReader {
             return anything(start);
         }
         if (!schema.IsObject())
-            return Error{Errc::bad_format, where_ + ": " + where + " is " +
+            return Error{Errc::bad_format, name() + ": " + where + " is " +
                                                json::type_name(&schema) +
                                                ", expected a schema: an object, true or false"};
         auto types = types_of(schema, where);
@@ -215,30 +140,6 @@ class SchemaReader {
         for (const std::string& type : *types)
             if (auto done = value(type, schema, where, start); !done) return done;
         return {};
-    }
-
-    Result<std::vector<std::string>> types_of(const JsonValue& schema,
-                                              const std::string& where) const {
-        std::vector<std::string> out;
-        const JsonValue* type = json::find(schema, "type");
-        if (type == nullptr) return out;
-        std::vector<const JsonValue*> list{type};
-        if (type->IsArray()) {
-            list.clear();
-            for (const JsonValue& t : json::elements(type)) list.push_back(&t);
-        }
-        for (const JsonValue* t : list) {
-            const auto name = json::string(t);
-            if (!name || !is_in(*name, {"object", "array", "string", "number", "integer", "boolean",
-                                        "null"}))
-                return refuse(where, "type",
-                              "expected object, array, string, number, integer, boolean or null");
-            out.emplace_back(*name);
-        }
-        if (out.empty()) return refuse(where, "type", "expected a type");
-        if (std::find(out.begin(), out.end(), "number") != out.end()) std::erase(out, "integer");
-        if (json::boolean(json::find(schema, "nullable")) == true) out.emplace_back("null");
-        return out;
     }
 
     /// Values of one type, from the start of a rule to ends of it.
@@ -305,39 +206,6 @@ class SchemaReader {
         g_.call(start, *target, end());
         return {};
     }
-    /// What a reference refers to.
-    Result<const JsonValue*> resolved(const JsonValue& ref, const std::string& where) const {
-        const auto text = json::string(ref);
-        const auto bad = [&] {
-            return refuse(where, "$ref", "expected a path within the document, as in #/$defs/name");
-        };
-        if (!text || !text->starts_with('#') || text->find('%') != std::string_view::npos)
-            return bad();
-        const JsonValue* at = &root_;
-        std::string_view rest = text->substr(1);
-        while (!rest.empty()) {
-            if (rest[0] != '/') return bad();
-            const std::size_t next = std::min(rest.find('/', 1), rest.size());
-            std::string key;
-            for (std::size_t i = 1; i < next; ++i) {
-                const bool escape = rest[i] == '~' && i + 1 < next;
-                key += escape ? (rest[++i] == '1' ? '/' : '~') : rest[i];
-            }
-            rest.remove_prefix(next);
-            if (at->IsArray()) {
-                std::size_t i = 0;
-                const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), i);
-                const bool is_index = error == std::errc{} && end == key.data() + key.size();
-                at = is_index && i < at->Size() ? &json::elements(at)[i] : nullptr;
-            } else {
-                at = json::find(at, key);
-            }
-            if (at == nullptr)
-                return refuse(where, "$ref", "there is no " + unicode::repaired(*text));
-        }
-        return at;
-    }
-
     Result<void> alternatives(const JsonValue& list, const std::string& where,
                               std::string_view word, std::uint32_t start) {
         const auto schemas = json::elements(list);
@@ -360,67 +228,6 @@ class SchemaReader {
         }
         return {};
     }
-    /// Whether it is certain that no value satisfies both.
-    bool exclude(const JsonValue& a, const JsonValue& b, std::size_t depth) const {
-        for (const bool first : {true, false}) {
-            const JsonValue* ref = json::find(first ? a : b, "$ref");
-            if (ref == nullptr) continue;
-            const auto target = resolved(*ref, "");
-            if (!target || depth > 8) return false;
-            return first ? exclude(**target, b, depth + 1) : exclude(a, **target, depth + 1);
-        }
-        const auto constants = [](const JsonValue& s) {
-            std::vector<const JsonValue*> out;
-            if (const JsonValue* v = json::find(s, "const")) out.push_back(v);
-            for (const JsonValue& v : json::elements(json::find(s, "enum"))) out.push_back(&v);
-            return out;
-        };
-        const auto in_a = constants(a), in_b = constants(b);
-        if (!in_a.empty() && !in_b.empty())
-            return std::none_of(in_a.begin(), in_a.end(), [&](const JsonValue* v) {
-                return std::any_of(in_b.begin(), in_b.end(),
-                                   [&](const JsonValue* w) { return *v == *w; });
-            });
-        const auto kinds = [&](const JsonValue& s, const std::vector<const JsonValue*>& values) {
-            std::vector<std::string> out;
-            for (const JsonValue* v : values) out.emplace_back(kind_of(*v));
-            if (!out.empty()) return out;
-            const auto types = types_of(s, "");
-            if (types) out = *types;
-            for (std::string& t : out)
-                if (t == "integer") t = "number";
-            return out;
-        };
-        const auto types_a = kinds(a, in_a), types_b = kinds(b, in_b);
-        if (types_a.empty() || types_b.empty()) return false;
-        const bool share = std::any_of(types_a.begin(), types_a.end(), [&](const auto& t) {
-            return std::find(types_b.begin(), types_b.end(), t) != types_b.end();
-        });
-        if (!share) return true;
-        if (types_a != std::vector<std::string>{"object"} || types_b != types_a || depth > 8)
-            return false;
-        for (const auto& m : json::members(json::find(a, "properties"))) {
-            const JsonValue* other = json::find(json::find(b, "properties"), json::key(m));
-            if (other != nullptr && requires_key(a, json::key(m)) &&
-                requires_key(b, json::key(m)) && exclude(m.value, *other, depth + 1))
-                return true;
-        }
-        return false;
-    }
-    static bool requires_key(const JsonValue& schema, std::string_view key) {
-        for (const JsonValue& r : json::elements(json::find(schema, "required")))
-            if (json::string(r) == key) return true;
-        return false;
-    }
-    static std::string_view kind_of(const JsonValue& v) {
-        return v.IsNull()     ? "null"
-               : v.IsBool()   ? "boolean"
-               : v.IsNumber() ? "number"
-               : v.IsString() ? "string"
-               : v.IsArray()  ? "array"
-                              : "object";
-    }
-
     Result<void> one_of(const std::vector<const JsonValue*>& values,
                         const std::vector<std::string>& types, const std::string& where,
                         std::uint32_t start) {
@@ -443,7 +250,7 @@ class SchemaReader {
                 g_.text(start, texts[i], end(), {quote});
                 continue;
             }
-            return Error{Errc::unsupported, where_ + ": " + where + ": a value that has " +
+            return Error{Errc::unsupported, name() + ": " + where + ": a value that has " +
                                                 std::string(quote) + " in it"};
         }
         return {};
@@ -460,18 +267,6 @@ class SchemaReader {
     }
 
     // ---- strings
-
-    Result<std::size_t> count(const JsonValue& schema, const std::string& where,
-                              std::string_view word, std::size_t otherwise) const {
-        const JsonValue* v = json::find(schema, word);
-        if (v == nullptr) return otherwise;
-        if (v->IsDouble() && v->GetDouble() >= 0 && v->GetDouble() < 1e9 &&
-            std::floor(v->GetDouble()) == v->GetDouble())
-            return static_cast<std::size_t>(v->GetDouble());
-        const auto n = json::unsigned_integer(v);
-        if (!n) return refuse(where, word, "expected an integer that is not negative");
-        return static_cast<std::size_t>(*n);
-    }
 
     Result<void> string(const JsonValue& schema, const std::string& where, std::uint32_t start) {
         const auto least = count(schema, where, "minLength", 0);
@@ -534,56 +329,7 @@ class SchemaReader {
             });
         return {};
     }
-    /// Of dates, the days that every month has.
-    static std::string_view pattern_of(std::string_view format) {
-        if (format == "date") return "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])";
-        if (format == "time") return "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z";
-        if (format == "date-time")
-            return "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:"
-                   "[0-5][0-9]Z";
-        if (format == "uuid") return "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
-        if (format == "email")
-            return "[a-z0-9_]{1,20}([.+-][a-z0-9_]{1,20}){0,3}@[a-z0-9]{1,20}(-[a-z0-9]{1,20}){0,2}"
-                   "\\.[a-z]{2,10}";
-        if (format == "ipv4")
-            return "((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-"
-                   "9]"
-                   "[0-9]|[1-9]?[0-9])";
-        return {};
-    }
-
     // ---- numbers
-
-    /// A bound that is an integer, and whether it is itself excluded.
-    struct Bound {
-        std::int64_t value = 0;
-        bool given = false, exclusive = false;
-    };
-    Result<Bound> bound(const JsonValue& schema, const std::string& where, std::string_view word,
-                        std::string_view exclusive, bool integer, bool upper) const {
-        Bound out;
-        for (const std::string_view w : {word, exclusive}) {
-            const JsonValue* v = json::find(schema, w);
-            if (v == nullptr) continue;
-            if (!v->IsNumber()) return refuse(where, w, "expected a number");
-            constexpr double largest = 1e15;
-            double d = v->GetDouble();
-            bool excluded = w == exclusive;
-            if (std::floor(d) != d) {
-                if (!integer) return refuse(where, w, "of a number, only integers are supported");
-                d = upper ? std::floor(d) : std::ceil(d);
-                excluded = false;
-            }
-            if (upper ? d < -largest : d > largest)
-                return refuse(where, w, "expected a number of at most 15 digits");
-            if (std::abs(d) > largest) continue;  // further than numbers are written
-            const auto n = static_cast<std::int64_t>(d);
-            const bool stricter = !out.given || (upper ? n < out.value : n > out.value) ||
-                                  (n == out.value && excluded);
-            if (stricter) out = {n, true, excluded};
-        }
-        return out;
-    }
 
     Result<void> number(bool integer, const JsonValue& schema, const std::string& where,
                         std::uint32_t start) {
@@ -591,19 +337,8 @@ class SchemaReader {
         if (!lo) return lo.error();
         auto hi = bound(schema, where, "maximum", "exclusiveMaximum", integer, true);
         if (!hi) return hi.error();
-        std::string text = "-?(0|[1-9][0-9]{0,14})(\\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?";
-        if (integer) text = "0|-?[1-9][0-9]{0,14}";
-        if (lo->given || hi->given) {
-            constexpr std::int64_t most = 999'999'999'999'999;
-            if (!lo->given) lo->value = -most;
-            if (!hi->given) hi->value = most;
-            text.clear();
-            // What is not negative, then what is, which is the same in a mirror.
-            magnitudes(text, "", *lo, *hi, integer);
-            magnitudes(text, "-", {-hi->value, true, hi->exclusive},
-                       {-lo->value, true, lo->exclusive}, integer);
-            if (text.empty()) return {};  // nothing lies between
-        }
+        const std::string text = number_pattern(integer, *lo, *hi);
+        if (text.empty()) return {};  // nothing lies between
         const auto chars = regex(text);
         if (!chars) return chars.error();
         CharWriter(g_, Spelling::plain).write(*chars, start, [&](std::uint32_t at) {
@@ -611,34 +346,6 @@ class SchemaReader {
         });
         return {};
     }
-    /// Appends alternatives for numbers of one sign whose magnitudes lie between two bounds.
-    static void magnitudes(std::string& out, const std::string& sign, Bound lo, Bound hi,
-                           bool integer) {
-        if (lo.value < 0) lo = {0, true, false};
-        const bool negative = !sign.empty();
-        const auto add = [&](const std::string& text) {
-            out += (out.empty() ? "" : "|") + sign + text;
-        };
-        if (integer) {
-            std::int64_t first = lo.value + (lo.exclusive ? 1 : 0);
-            const std::int64_t last = hi.value - (hi.exclusive ? 1 : 0);
-            if (negative && first == 0) first = 1;  // there is no -0
-            if (first <= last)
-                add(number::from_to(static_cast<std::uint64_t>(first),
-                                    static_cast<std::uint64_t>(last)));
-            return;
-        }
-        if (hi.value < lo.value || (hi.value == lo.value && (hi.exclusive || lo.exclusive))) return;
-        if (negative && lo.value == 0) lo.exclusive = true;
-        const auto u = [](std::int64_t v) { return static_cast<std::uint64_t>(v); };
-        if (!hi.exclusive && !(negative && hi.value == 0)) add(std::to_string(hi.value));
-        if (hi.value == lo.value) return;
-        if (!lo.exclusive) add(std::to_string(lo.value) + "(\\.[0-9]{1,15})?");
-        if (lo.exclusive) add(std::to_string(lo.value) + "\\.0{0,14}[1-9]");
-        if (lo.value + 1 < hi.value)
-            add(number::from_to(u(lo.value + 1), u(hi.value - 1)) + "(\\.[0-9]{1,15})?");
-    }
-
     // ---- arrays and objects
 
     Result<void> array(const JsonValue& schema, const std::string& where, std::uint32_t start) {
@@ -841,9 +548,7 @@ class SchemaReader {
     }
 
     Grammar& g_;
-    const JsonValue& root_;
     ValueSyntax syntax_;
-    std::string where_;
     std::map<const JsonValue*, std::uint32_t> rules_;
     std::optional<std::uint32_t> any_, string_;
 };
