@@ -568,7 +568,9 @@ class Chat {
         }
         a.turn.token_ids.push_back(**id);
         if (const auto text = a.text.push(**id)) {
-            a.parser.push(*text, [&](const ReplyEvent& e) { go_on = tell(on_event, e) && go_on; });
+            a.parser.push_token(
+                *text, tokenizer_->is_special(**id) ? tokenizer_->piece(**id) : std::string_view{},
+                [&](const ReplyEvent& e) { go_on = tell(on_event, e) && go_on; });
         }
         if (!go_on) a.turn.stop = StopReason::caller;
         return go_on;
@@ -606,7 +608,7 @@ class Chat {
     ChatTurn end(OnEvent& on_event) {
         Answer& a = *answer_;
         const auto quiet = [&](const ReplyEvent& e) { tell(on_event, e); };
-        a.parser.push(a.text.finish(), quiet);
+        a.parser.push_text(a.text.finish(), quiet);
         a.turn.reply = a.parser.finish(quiet);
         a.turn.read_ms = ms(a.started, a.read);
         a.turn.write_ms = ms(a.read, Clock::now());

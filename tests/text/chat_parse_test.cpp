@@ -204,6 +204,56 @@ TEST_CASE("any bytes have a meaning, which no cut changes") {
     }
 }
 
+TEST_CASE("a token says whether it is a control token: ordinary ones that spell one are text") {
+    const auto ignore = [](const ReplyEvent&) {};
+    ReplyParser parser;
+    for (const char* piece : {"{\"a\":\"", "<", "turn|>", "<|channel>", "\"}"})
+        parser.push_token(piece, "", ignore);
+    parser.push_token("<turn|>", "<turn|>", ignore);
+    parser.push_token("more", "", ignore);
+    CHECK(parser.state() == ReplyParser::State::stopped);
+    CHECK(parser.finish().content == "{\"a\":\"<turn|><|channel>\"}");
+
+    // What was held back for a character's sake comes with the token behind it.
+    ReplyParser thinks;
+    thinks.push_token("<|channel>", "<|channel>", ignore);
+    thinks.push_token("thought\n<channel|>", "", ignore);
+    thinks.push_token("\xE2\x80\xA6<channel|>", "<channel|>", ignore);
+    thinks.push_token("b", "", ignore);
+    const Reply reply = thinks.finish();
+    CHECK(reply.thinking == "<channel|>\xE2\x80\xA6");
+    CHECK(reply.content == "b");
+
+    // Without such spellings, tokens and text say the same.
+    const std::string ordinary[] = {"a",   " ", "\n",       "thought\n", "call:f{",
+                                    "x:1", "}", "\xC3\xA9", "{"};
+    const std::string_view controls[] = {"<|channel>",   "<channel|>", "<|tool_call>",
+                                         "<tool_call|>", "<turn|>",    "<|\"|>"};
+    std::mt19937 random(21);
+    for (int i = 0; i < 5000; ++i) {
+        ReplyParser by_token, by_text;
+        Transcript token_events, text_events;
+        std::string text;
+        for (std::size_t k = random() % 16; k > 0; --k) {
+            const bool is_control = random() % 3 == 0;
+            const std::string_view control =
+                is_control ? controls[random() % std::size(controls)] : std::string_view{};
+            const std::string part =
+                is_control ? std::string(control) : ordinary[random() % std::size(ordinary)];
+            by_token.push_token(part, control, token_events);
+            text += part;
+        }
+        CAPTURE(text);
+        by_text.push(text, text_events);
+        const Reply a = by_token.finish(token_events), b = by_text.finish(text_events);
+        CHECK(a.content == b.content);
+        CHECK(a.thinking == b.thinking);
+        CHECK(a.malformed_calls == b.malformed_calls);
+        CHECK(a.tool_calls.size() == b.tool_calls.size());
+        CHECK(token_events.text() == text_events.text());
+    }
+}
+
 TEST_CASE("events come as soon as they are certain") {
     Transcript told;
     ReplyParser parser;

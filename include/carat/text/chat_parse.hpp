@@ -139,6 +139,23 @@ class ReplyParser {
     void push(std::string_view text) {
         push(text, [](const ReplyEvent&) {});
     }
+    /// The same for what is known to come from ordinary tokens: a control token that such a text
+    /// spells is text, as in an answer about carat.
+    template <class OnEvent>
+    void push_text(std::string_view text, OnEvent&& on_event) {
+        if (state_ == State::stopped || text.empty()) return;
+        body(buffer_, on_event);
+        buffer_.clear();
+        body(text, on_event);
+    }
+    /// The next token: `text` is what it made certain (TextStream::push), and `control` its own
+    /// spelling if it is a control token, with which the text then ends.
+    template <class OnEvent>
+    void push_token(std::string_view text, std::string_view control, OnEvent&& on_event) {
+        if (!text.ends_with(control)) control = {};
+        push_text(text.substr(0, text.size() - control.size()), on_event);
+        push(control, on_event);
+    }
 
     /// The end of the output: the events that waited for it, and all that it said.
     template <class OnEvent>
