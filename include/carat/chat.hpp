@@ -323,7 +323,7 @@ class Chat {
 
   private:
     static constexpr std::string_view magic = "carat chat ";
-    static constexpr int version = 1;
+    static constexpr int version = 2;
     using Clock = std::chrono::steady_clock;
 
     /// Tokens in the session. Of two media with the same ids the contents differ; text has 0.

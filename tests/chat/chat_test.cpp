@@ -124,7 +124,7 @@ TEST_CASE("a file that cannot be gone on with is refused in a line") {
         return loaded.error().text.substr(file.path.size() + 2);
     };
     CHECK(refusal("hello") == "not a conversation that carat saved");
-    CHECK(refusal("carat chat 7\n{}\n12345678") == "saved in version 7 of the format, expected 1");
+    CHECK(refusal("carat chat 7\n{}\n12345678") == "saved in version 7 of the format, expected 2");
     std::string damaged = whole;
     damaged[damaged.size() / 2] ^= 1;
     CHECK(refusal(damaged) == "damaged: its checksum is wrong");

@@ -215,7 +215,7 @@ class Session {
     /// stored as they are, so that a session which loads them goes on bit by bit as this one would.
     template <class Write>
     requires can_save void save(Write&& write) const {
-        const StateHeader header{seen_, oldest_, masked_ ? 1u : 0u, token_bytes()};
+        const StateHeader header{seen_, oldest_, masked_ ? 1u : 0u, token_bytes(), cache_type()};
         write(std::as_bytes(std::span(&header, 1)));
         if (masked_) write(std::as_bytes(std::span(memory_.mask.data(), seen_)));
         for_each_part(seen_, oldest_, [&](const auto& ring, std::size_t head, std::size_t index) {
@@ -237,6 +237,11 @@ class Session {
         };
         StateHeader header{};
         if (!read(std::as_writable_bytes(std::span(&header, 1)))) return cut_off();
+        if (header.cache_type != cache_type())
+            return Error{
+                Errc::mismatch,
+                "the saved state has keys and values of another type than this session's " +
+                    std::string(name_of(static_cast<DType>(cache_type())))};
         if (header.token_bytes != token_bytes() || header.oldest > header.seen)
             return Error{Errc::mismatch, "the saved state is of another model: it has " +
                                              std::to_string(header.token_bytes) +
@@ -284,8 +289,13 @@ class Session {
 
   private:
     struct StateHeader {
-        std::uint64_t seen, oldest, masked, token_bytes;
+        std::uint64_t seen, oldest, masked, token_bytes, cache_type;
     };
+    /// Which type keys and values have: bf16 and f16 take the same bytes.
+    static constexpr std::uint64_t cache_type() requires can_save {
+        using Ring = typename decltype(Model::Cache::full)::value_type;
+        return static_cast<std::uint64_t>(dtype_of<typename Ring::element_type>);
+    }
     /// Bytes of keys and values of one token in all layers that own some.
     static constexpr std::size_t token_bytes() requires can_save {
         std::size_t bytes = 0;
