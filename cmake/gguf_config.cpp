@@ -1,5 +1,6 @@
-// Prints the config.json that a GGUF file stands for, with one key of its own: carat_weights, the weight format that
-// takes its matrices as they are, or nearest. CaratAddModel.cmake builds and runs it while it configures.
+// Prints the config.json that a GGUF file stands for, with one key of its own: carat_weights, the
+// weight format that takes its matrices as they are, or nearest. CaratAddModel.cmake builds and
+// runs it while it configures.
 #include "carat/checkpoint/gguf_config.hpp"
 
 #include <charconv>
@@ -10,11 +11,15 @@ namespace {
 
 std::string text;
 
-void key(std::string_view name) { text.append(text.empty() ? "{" : ",\n ").append("\"").append(name).append("\": "); }
+void key(std::string_view name) {
+    text.append(text.empty() ? "{" : ",\n ").append("\"").append(name).append("\": ");
+}
 void put(std::string_view name, std::size_t n) { key(name), text += std::to_string(n); }
 void put(std::string_view name, std::int32_t n) { key(name), text += std::to_string(n); }
 void put(std::string_view name, bool b) { key(name), text += b ? "true" : "false"; }
-void put(std::string_view name, std::string_view s) { key(name), text.append("\"").append(s).append("\""); }
+void put(std::string_view name, std::string_view s) {
+    key(name), text.append("\"").append(s).append("\"");
+}
 std::string number(double x) {
     char digits[40];
     return {digits, std::to_chars(digits, digits + sizeof digits, x).ptr};
@@ -62,8 +67,10 @@ int main(int argc, char** argv) {
         put("use_bidirectional_attention", std::string_view("vision"));
     key("layer_types");
     for (std::size_t l = 0; l < c.num_hidden_layers; ++l)
-        text += (l == 0 ? "[\"" : ", \"") +
-                std::string(c.attention_type(l) == carat::AttentionType::full ? "full" : "sliding") + "_attention\"";
+        text +=
+            (l == 0 ? "[\"" : ", \"") +
+            std::string(c.attention_type(l) == carat::AttentionType::full ? "full" : "sliding") +
+            "_attention\"";
     text += "]";
     key("rope_parameters");
     text += "{\"full_attention\": " + rope(c.full_rope, "proportional") +

@@ -3,6 +3,7 @@
 #
 #   cmake/setup.sh               compiler, CMake, Ninja and the libraries
 #   cmake/setup.sh --with clang  the second compiler as well (preset `clang`)
+#   cmake/setup.sh --with tests  what only the tests of packages and debuggers need as well
 #   cmake/setup.sh --with video  FFmpeg's libraries as well, for video files (120 MB, half a minute)
 #   cmake/setup.sh --with bench  what bench/compare needs as well: NumPy, and npm for its peer
 #
@@ -13,7 +14,7 @@ set -euo pipefail
 
 packages=(g++ cmake ninja-build libxsimd-dev rapidjson-dev libsentencepiece-dev libutf8proc-dev libcli11-dev
           libeigen3-dev libsndfile1-dev libmpg123-dev libsoxr-dev libpng-dev libjpeg-dev libgif-dev
-          libwebp-dev doctest-dev libbenchmark-dev pkg-config gdb)
+          libwebp-dev doctest-dev libbenchmark-dev)
 highway_floor=1.2
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -29,9 +30,10 @@ while (($#)); do
         --with)
             case ${2:-} in
                 clang) packages+=(clang) ;;
+                tests) packages+=(gdb pkg-config) ;;
                 video) packages+=(libavformat-dev libavcodec-dev libswscale-dev) ;;
                 bench) packages+=(python3-numpy npm) ;;
-                *) die "--with knows the groups clang, video and bench; found '${2:-}'" ;;
+                *) die "--with knows the groups clang, tests, video and bench; found '${2:-}'" ;;
             esac
             shift 2 ;;
         -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;

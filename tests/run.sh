@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-cmake/setup.sh --with video
+cmake/setup.sh --with tests --with video
 for preset in "${@:-dev}"; do
     if [[ $preset == clang ]]; then cmake/setup.sh --with clang; fi
     cmake --workflow --preset "$preset"

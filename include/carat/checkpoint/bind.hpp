@@ -354,8 +354,8 @@ class Binder {
         return order;
     }
 
-    /// Pieces of half a megabyte or one of a file, in its order, so that memory peaks at the plan: each lets go
-    /// of its source behind itself.
+    /// Pieces of half a megabyte or one of a file, in its order, so that memory peaks at the plan:
+    /// each lets go of its source behind itself.
     [[nodiscard]] std::vector<Job> cut_into_jobs() const {
         constexpr std::size_t piece = std::size_t{1} << 18;  // values; a whole number of any blocks
         std::vector<Job> jobs;

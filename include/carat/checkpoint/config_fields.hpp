@@ -3,6 +3,8 @@
 /// share. Source: spec/text.md section 1, spec/variants.md sections 1 to 3.
 #pragma once
 
+#include "carat/checkpoint/faults.hpp"
+#include "carat/config/check.hpp"
 #include "carat/config/model_config.hpp"
 
 #include <cstddef>
@@ -136,6 +138,15 @@ constexpr std::string_view name_in(const std::pair<std::string_view, T> (&names)
     for (const auto& [name, meaning] : names)
         if (meaning == value) return name;
     return "null";
+}
+
+/// What a config that was read without faults has wrong as a whole, in the words of
+/// config/check.hpp.
+inline void check_config(const ModelConfig& c, Faults& faults) {
+    if (!faults.none()) return;
+    std::string_view sentence = fault(c) != nullptr ? fault(c) : "";
+    if (sentence.starts_with("carat: ")) sentence.remove_prefix(7);
+    if (!sentence.empty()) faults.add(Errc::unsupported, sentence);
 }
 
 }  // namespace carat::detail

@@ -115,11 +115,7 @@ inline Result<ModelConfig> read_config(std::string_view json_text, std::string_v
         else if (audio != nullptr)
             top.wrong("audio_config", audio, "an object or null");
     }
-    if (faults.none()) {
-        std::string_view sentence = fault(c) != nullptr ? fault(c) : "";
-        if (sentence.starts_with("carat: ")) sentence.remove_prefix(7);
-        if (!sentence.empty()) faults.add(Errc::unsupported, sentence);
-    }
+    detail::check_config(c, faults);
     if (!faults.none()) return faults.error();
     return c;
 }

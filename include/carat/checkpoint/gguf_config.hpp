@@ -257,11 +257,7 @@ inline Result<ModelConfig> read_gguf_config(const CheckpointFiles& files) {
     for (const auto& [text, member] : tokens)
         c.tokens.*member = detail::token_id(*head, text, c.tokens.*member);
     c.multimodal = detail::token_id(*head, "<|image|>", -1) >= 0;
-    if (faults.none()) {
-        std::string_view sentence = fault(c) != nullptr ? fault(c) : "";
-        if (sentence.starts_with("carat: ")) sentence.remove_prefix(7);
-        if (!sentence.empty()) faults.add(Errc::unsupported, sentence);
-    }
+    detail::check_config(c, faults);
     if (!faults.none()) return faults.error();
     return c;
 }
