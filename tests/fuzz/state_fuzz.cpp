@@ -18,7 +18,6 @@ namespace {
 struct TinyModel {
     using Text = TextModel<test::tiny::a, weights::f32>;
     using Session = carat::Session<Text>;
-    static constexpr ModelConfig config{};
 
     test::MadeUp<Text> made;
     GenerationConfig generation_config;
