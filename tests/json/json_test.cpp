@@ -34,6 +34,46 @@ TEST_CASE("integers, floats, strings and order survive") {
     CHECK(json::string(json::find(v, "s")) == std::string_view("\xC3\xA9\0x", 4));
 }
 
+TEST_CASE("numbers are what they say, at the ends of their types too") {
+    const auto number = [](const std::string& text) -> JsonValue {
+        auto tree = parse_json("[" + text + "]", "x");
+        REQUIRE(tree);
+        static Json kept;  // owns the value that is returned
+        kept = std::move(*tree);
+        return std::move(kept[0]);
+    };
+    CHECK(json::unsigned_integer(number("18446744073709551615")) == UINT64_MAX);
+    CHECK(json::integer(number("-9223372036854775808")) == INT64_MIN);
+    CHECK(json::unsigned_integer(number("-0")) == 0);
+    CHECK_FALSE(json::unsigned_integer(number("18446744073709551616")));
+    const std::pair<const char*, double> reals[] = {
+        {"18446744073709551616", 18446744073709551616.0},
+        {"18446744073709551615551615", 18446744073709551615551615.0},
+        {"0e299", 0.0},
+        {"0e-90", 0.0},
+        {"0.0e5", 0.0},
+        {"1e-400", 0.0},
+        {"-0.000001e-99999999999999999999", 0.0},
+        {"1e-9223372036854775808", 0.0},
+        {"4.9e-324", 4.9e-324},
+        {"1.7976931348623157e308", 1.7976931348623157e308},
+        {"0.1e309", 1e308},
+        {"0.30000000000000004", 0.30000000000000004},
+        {"2.2250738585072011e-308", 2.2250738585072011e-308},
+        {"-1.5E+2", -150.0},
+    };
+    for (const auto& [text, expected] : reals) {
+        CAPTURE(text);
+        const JsonValue v = number(text);
+        CHECK(v.IsDouble());
+        CHECK(json::number(v) == expected);
+    }
+    for (const char* text : {"9e308", "-9e308", "0.99e309", "1e999", "1e99999999999999999999"}) {
+        CAPTURE(text);
+        CHECK(error_of(text).find("too big") != std::string::npos);
+    }
+}
+
 TEST_CASE("asking for the wrong type or a missing thing answers nothing") {
     const auto r = parse_json(R"([1, "a", {"k": []}, {}, true])", "x");
     REQUIRE(r);
