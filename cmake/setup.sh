@@ -5,7 +5,7 @@
 #   cmake/setup.sh --with clang  the second compiler as well (preset `clang`)
 #   cmake/setup.sh --with tests  what only the tests of packages and debuggers need as well
 #   cmake/setup.sh --with video  FFmpeg's libraries as well, for video files (120 MB, half a minute)
-#   cmake/setup.sh --with bench  what bench/compare needs as well: NumPy, and npm for its peer
+#   cmake/setup.sh --with bench  what bench/compare needs as well: NumPy, npm for its peer, oneDNN for its products
 #
 # Works as root or through sudo. Debian 12 has Highway 1.0 and carat needs 1.2: there the headers come from Debian 13's
 # package, fetched by name with apt from the mirror this machine uses already, checked against the same archive key,
@@ -32,7 +32,7 @@ while (($#)); do
                 clang) packages+=(clang) ;;
                 tests) packages+=(gdb pkg-config) ;;
                 video) packages+=(libavformat-dev libavcodec-dev libswscale-dev) ;;
-                bench) packages+=(python3-numpy npm) ;;
+                bench) packages+=(python3-numpy npm libdnnl-dev) ;;
                 *) die "--with knows the groups clang, tests, video and bench; found '${2:-}'" ;;
             esac
             shift 2 ;;

@@ -62,7 +62,7 @@ void product(benchmark::State& state) {
 }
 
 void tokens_and_threads(benchmark::internal::Benchmark* b) {
-    for (const int tokens : {1, 4, 8, 16, 512})
+    for (const int tokens : {1, 4, 8, 16, 512, 2520})
         for (const int threads : {1, 2}) b->Args({tokens, threads});
     b->MeasureProcessCPUTime()->UseRealTime();
 }
@@ -73,7 +73,9 @@ CARAT_PRODUCT(bf16, exact, 6144, 1536);  // gate_proj
 CARAT_PRODUCT(bf16, fast, 6144, 1536);
 CARAT_PRODUCT(bf16, fast, 1536, 6144);  // down_proj
 CARAT_PRODUCT(bf16, fast, 1536, 2048);  // o_proj
-CARAT_PRODUCT(bf16, fast, 3072, 768);   // the vision tower's up_proj
+CARAT_PRODUCT(bf16, fast, 3072, 768);   // the vision tower's gate_proj, down_proj and q_proj
+CARAT_PRODUCT(bf16, fast, 768, 3072);
+CARAT_PRODUCT(bf16, fast, 768, 768);
 CARAT_PRODUCT(q8_0, exact, 6144, 1536);
 CARAT_PRODUCT(q8_0, fast, 6144, 1536);
 CARAT_PRODUCT(q4_0, exact, 6144, 1536);
