@@ -4,7 +4,7 @@
 ///
 /// A full layer's ring is as long as the context and never wraps. A sliding layer's holds window -
 /// 1 tokens and those of one call, so that no key is overwritten that a query of the call still
-/// needs. Slots come in tiles of 128, whole panels of simd/lane_panels.hpp: a key to a lane, and
+/// needs. Slots come in tiles, whole panels of simd/lane_panels.hpp: a key to a lane, and
 /// of the values a dimension to a lane. Source: spec/text.md section 13.
 #pragma once
 
@@ -20,16 +20,19 @@
 namespace carat::nn {
 inline namespace HWY_NAMESPACE {
 
-template <class Element, std::size_t kv_heads, std::size_t head_dim>
+/// Keys scored together, of a model that writes text. A tile of keys with a head of 256 is 64 kB in
+/// bf16 and stays in the second-level cache while the queries of a block pass; shorter ones would
+/// split short contexts more evenly, but are merged more often.
+inline constexpr std::size_t default_tile = 128;
+
+template <class Element, std::size_t kv_heads, std::size_t head_dim,
+          std::size_t tile_keys = default_tile>
 struct KvCache {
     static_assert(head_dim % simd::panel_pair<Element> == 0,
                   "carat: head_dim must be even with a cache of bf16, whose kernels take pairs");
     using element_type = Element;
     static constexpr std::size_t heads = kv_heads, row = head_dim;
-    /// Keys scored together. A tile of keys with a head of 256 is 64 kB in bf16 and stays in the
-    /// second-level cache while the queries of a block pass; shorter ones would split short
-    /// contexts more evenly, but are merged more often.
-    static constexpr std::size_t tile = 128;
+    static constexpr std::size_t tile = tile_keys;
     /// A value's lanes: whole panels.
     static constexpr std::size_t lanes =
         (head_dim + simd::panel_width - 1) / simd::panel_width * simd::panel_width;

@@ -40,9 +40,10 @@ struct PlainScores {
 };
 
 /// Element is what keys and values are stored as, X what is multiplied.
-template <class Element, class X, std::size_t kv_heads, std::size_t group, std::size_t head_dim>
+template <class Element, class X, std::size_t kv_heads, std::size_t group, std::size_t head_dim,
+          std::size_t tile_keys = default_tile>
 struct SoftmaxAttention {
-    using Cache = KvCache<Element, kv_heads, head_dim>;
+    using Cache = KvCache<Element, kv_heads, head_dim, tile_keys>;
     static_assert(head_dim % simd::panel_pair<X> == 0,
                   "carat: head_dim must be even in fast arithmetic, whose products take pairs");
     static constexpr std::size_t heads = kv_heads * group, q_size = heads * head_dim;

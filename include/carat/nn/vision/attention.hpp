@@ -36,7 +36,8 @@ struct Attention {
     using Rotary = AxialRotaryEmbedding<head_dim>;
 
     using X = AttentionOperand<Policy::arithmetic>;
-    using Softmax = SoftmaxAttention<X, X, kv_heads, group, head_dim>;
+    // No patch is hidden from another, and heads are short: longer tiles are merged less often.
+    using Softmax = SoftmaxAttention<X, X, kv_heads, group, head_dim, 512>;
     using Cache = typename Softmax::Cache;
 
     struct Weights {
