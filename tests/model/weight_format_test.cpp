@@ -33,7 +33,9 @@ struct Floats {
     void dequantize(float* to) const { std::copy(x.begin(), x.end(), to); }
 };
 template <bool rounds>
-using Policy = weights::Quantized<Floats<rounds>>;
+struct Policy : weights::Quantized<Floats<rounds>> {
+    using tower = f32;
+};
 
 template <ModelConfig C, class P>
 std::vector<float> logits(const char* name) {

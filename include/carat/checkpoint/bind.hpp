@@ -34,7 +34,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// The shape in which a file holds a tensor whose view has another one of as many elements.
 template <std::size_t... Extents>
@@ -466,4 +466,4 @@ class Binder {
     std::vector<Want> wants_;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -2,12 +2,14 @@
 /// Cross entropy of logits and labels. Source: spec/text.md section 15.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Mean negative log likelihood of the labels that count. The caller shifts: the logits of position
 /// t go with label t + 1.
@@ -37,4 +39,4 @@ class Loss {
     std::size_t count_ = 0;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

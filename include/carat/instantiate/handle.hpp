@@ -17,7 +17,7 @@
 #include <span>
 #include <string>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// A Session behind an interface: one virtual call a token. Its members are those of Session.
 class SessionHandle {
@@ -60,4 +60,4 @@ class ModelHandle {
 template <class Name>
 [[nodiscard]] Result<std::unique_ptr<ModelHandle>> open(const std::string& folder);
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Where a layer's weights lie: the number of its kind, and how many layers of that kind come
 /// before it.
@@ -79,4 +79,4 @@ constexpr bool for_each_layer(F&& f) {
     (std::make_index_sequence<C.num_hidden_layers>{});
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -16,7 +16,7 @@
 #include <tuple>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 inline namespace HWY_NAMESPACE {
 
 /// Told how many rows of a table have been read, by whom the table belongs to: it may lie in a file
@@ -315,4 +315,4 @@ struct TextModel {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -22,7 +22,7 @@
 #include <span>
 #include <type_traits>
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 /// What a call's tokens mean to attention, the same for all layers of a type.
@@ -168,4 +168,4 @@ struct Attention {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

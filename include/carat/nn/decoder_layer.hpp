@@ -19,7 +19,7 @@
 #include <cstddef>
 #include <type_traits>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// The modules of a decoder layer. A researcher inherits this, replaces one name and passes the
 /// result to TextModel.
@@ -37,9 +37,9 @@ struct Gemma4Modules {
     using PerLayerInput = nn::PerLayerInput<K, Policy>;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 namespace detail {
@@ -211,4 +211,4 @@ struct DecoderLayer {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

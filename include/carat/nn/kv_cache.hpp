@@ -17,7 +17,7 @@
 #include <cstring>
 #include <type_traits>
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 template <class Element, std::size_t kv_heads, std::size_t head_dim>
@@ -107,4 +107,4 @@ struct KvCache {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

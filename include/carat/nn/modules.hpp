@@ -12,7 +12,7 @@
 #include <concepts>
 #include <cstddef>
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 /// Weights, and Scratch planned by take(space, sizes...).
@@ -60,4 +60,4 @@ concept ExpertsModule = Module<M, std::size_t, std::size_t> &&
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

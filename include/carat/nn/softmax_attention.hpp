@@ -26,7 +26,7 @@
 #include <span>
 #include <type_traits>
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 /// What attention's products multiply.
@@ -296,4 +296,4 @@ struct SoftmaxAttention {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

@@ -12,7 +12,7 @@
 #include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
 namespace detail {
@@ -112,5 +112,5 @@ inline void matmul(View<const W, out, blocks> w, std::size_t begin, std::size_t 
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd
 HWY_AFTER_NAMESPACE();

@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <type_traits>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 template <class W>
 inline constexpr bool is_quantized = std::is_same_v<W, q8_0> || std::is_same_v<W, q4_0>;
@@ -20,8 +20,8 @@ inline constexpr bool is_quantized = std::is_same_v<W, q8_0> || std::is_same_v<W
 /// from so many floats while a checkpoint is read, dequantize() writes them back; products are made
 /// in f32. It may be the linear, embedding and experts of a policy.
 template <class W>
-concept WeightFormat = std::is_trivially_copyable_v<W> &&
-    requires(const W w, const float* from, float* to) {
+concept WeightFormat = !is_quantized<W> && std::is_trivially_copyable_v<W> &&
+                       requires(const W w, const float* from, float* to) {
     { W::values } -> std::convertible_to<std::size_t>;
     { W::quantize(from) } -> std::same_as<W>;
     w.dequantize(to);
@@ -122,4 +122,4 @@ inline constexpr std::size_t values_in =
 template <class A, std::size_t width>
 using ActivationRows = Rows<A, width / values_in<A>>;
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI
