@@ -31,7 +31,7 @@ while (($#)); do
         --with)
             case ${2:-} in
                 clang) packages+=(clang) ;;
-                tests) packages+=(gdb pkg-config) ;;
+                tests) packages+=(gdb pkg-config doxygen libxml2-utils) ;;
                 video) packages+=(libavformat-dev libavcodec-dev libswscale-dev) ;;
                 aarch64) packages+=(g++-aarch64-linux-gnu qemu-user) ;;
                 bench) packages+=(python3-numpy npm) ;;

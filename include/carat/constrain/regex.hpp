@@ -9,7 +9,7 @@
 ///                                                                 of an alternative outside of
 ///                                                                 groups
 ///
-/// Everything else (\b, \p, back references, look-around, named groups) is refused.
+/// Everything else (`\b`, `\p`, back references, look-around, named groups) is refused.
 #pragma once
 
 #include "carat/constrain/char_automaton.hpp"

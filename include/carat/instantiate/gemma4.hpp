@@ -68,7 +68,7 @@ Result<std::unique_ptr<ModelHandle>> open_held(const std::string& folder) {
 
 }  // namespace carat::inline CARAT_ABI::detail
 
-/// In one unit of a program, outside of any namespace: what follows Name is a Gemma4<…>.
+/// In one unit of a program, outside of any namespace: what follows Name is a type, `Gemma4<…>`.
 #define CARAT_INSTANTIATE(Name, ...)                                      \
     template <>                                                           \
     carat::Result<std::unique_ptr<carat::ModelHandle>> carat::open<Name>( \

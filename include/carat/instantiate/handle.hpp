@@ -1,6 +1,6 @@
 /// \file
 /// A model whose code is compiled in another unit: what the units that only use it include. It
-/// knows nothing of configs, weights or vectors, and costs what <string> and <memory> cost.
+/// knows nothing of configs, weights or vectors, and costs what `<string>` and `<memory>` cost.
 ///
 ///     // assistant.hpp                       // assistant.cpp, the one unit that compiles a model
 ///     struct Assistant;                      #include <carat/instantiate/gemma4.hpp>

@@ -68,8 +68,8 @@ struct LayerKinds {
     }();
 };
 
-/// f.operator()<kind>(layer, ordinal) for every layer in order, until one returns false; `kind` is
-/// an index into LayerKinds<C>::kinds. True if all went through.
+/// `f.operator()<kind>(layer, ordinal)` for every layer in order, until one returns false; `kind`
+/// is an index into `LayerKinds<C>::kinds`. True if all went through.
 template <TextConfig C, class F>
 constexpr bool for_each_layer(F&& f) {
     return [&]<std::size_t... layer>(std::index_sequence<layer...>) {

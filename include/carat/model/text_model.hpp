@@ -174,7 +174,7 @@ struct TextModel {
         }
     };
 
-    /// f.operator()<kind>(layer, ordinal) for every layer in order, until one returns false.
+    /// `f.operator()<kind>(layer, ordinal)` for every layer in order, until one returns false.
     template <class F>
     static constexpr bool for_each_layer(F&& f) {
         return carat::for_each_layer<C>(f);
