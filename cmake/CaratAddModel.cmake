@@ -39,13 +39,13 @@ function(carat_add_model target)
 #include <carat/config/check.hpp>
 #include <carat/config/model_config.hpp>
 
-namespace carat::models {
+namespace carat::inline CARAT_ABI::models {
 
 inline constexpr ModelConfig @arg_NAME@{
 @config@};
 static_assert(well_formed<@arg_NAME@.text>());
 
-}  // namespace carat::models
+}  // namespace carat::inline CARAT_ABI::models
 ")
     get_target_property(type ${target} TYPE)
     if(type STREQUAL "INTERFACE_LIBRARY")

@@ -5,6 +5,7 @@
 #   cmake/setup.sh --with clang  the second compiler as well (preset `clang`)
 #   cmake/setup.sh --with tests  what only the tests of packages and debuggers need as well
 #   cmake/setup.sh --with video  FFmpeg's libraries as well, for video files (120 MB, half a minute)
+#   cmake/setup.sh --with aarch64  the cross compiler and the emulator of presets `aarch64…` as well
 #   cmake/setup.sh --with bench  what bench/compare needs as well: NumPy, npm for its peer, oneDNN for its products
 #
 # Works as root or through sudo. Debian 12 has Highway 1.0 and carat needs 1.2: there the headers come from Debian 13's
@@ -30,10 +31,11 @@ while (($#)); do
         --with)
             case ${2:-} in
                 clang) packages+=(clang) ;;
-                tests) packages+=(gdb pkg-config) ;;
+                tests) packages+=(gdb pkg-config doxygen libxml2-utils) ;;
                 video) packages+=(libavformat-dev libavcodec-dev libswscale-dev) ;;
+                aarch64) packages+=(g++-aarch64-linux-gnu qemu-user) ;;
                 bench) packages+=(python3-numpy npm libdnnl-dev) ;;
-                *) die "--with knows the groups clang, tests, video and bench; found '${2:-}'" ;;
+                *) die "--with knows the groups clang, tests, video, aarch64 and bench; found '${2:-}'" ;;
             esac
             shift 2 ;;
         -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;

@@ -9,13 +9,19 @@ import gdb
 import gdb.printing
 import gdb.types
 
+ABI = r"carat::(?:v\d\w*::)?"  # the inline namespace of version and instruction set
 DYNAMIC = 2**64 - 1
 SHOWN = 64
 
 
+def plain(type_):
+    """A type's name without the inline namespace."""
+    return re.sub(ABI, "carat::", str(type_))
+
+
 def half(value):
     """bf16 and f16 as numbers; anything else as it is."""
-    name = str(gdb.types.get_basic_type(value.type))
+    name = plain(gdb.types.get_basic_type(value.type))
     if name == "carat::bf16":
         return struct.unpack("<f", struct.pack("<I", int(value["bits"]) << 16))[0]
     if name == "carat::f16":
@@ -48,7 +54,7 @@ class View:
         return shape
 
     def to_string(self):
-        element = self.type.template_argument(0)
+        element = plain(self.type.template_argument(0))
         shape = ", ".join(str(n) for n in self.shape())
         where = "nowhere" if int(self.value["data_"]) == 0 else "%#x" % int(self.value["data_"])
         return "View<%s> [%s] at %s" % (element, shape, where)
@@ -79,9 +85,9 @@ class LayerSet:
 
 def register(objfile=None):
     printers = gdb.printing.RegexpCollectionPrettyPrinter("carat")
-    printers.add_printer("View", "^carat::View<.*>$", View)
-    printers.add_printer("half", "^carat::(bf16|f16)$", Half)
-    printers.add_printer("LayerSet", "^carat::LayerSet$", LayerSet)
+    printers.add_printer("View", "^" + ABI + "View<.*>$", View)
+    printers.add_printer("half", "^" + ABI + "(bf16|f16)$", Half)
+    printers.add_printer("LayerSet", "^" + ABI + "LayerSet$", LayerSet)
     gdb.printing.register_pretty_printer(objfile, printers, replace=True)
 
 

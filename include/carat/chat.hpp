@@ -39,7 +39,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// What happens when a conversation no longer fits into the context.
 enum class FullContext : std::uint8_t {
@@ -718,4 +718,4 @@ class Chat<M>::Stream {
     bool over_ = false;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

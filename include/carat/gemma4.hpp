@@ -38,7 +38,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// A model's weights and the files they come from. Moves; sessions refer to it, and must not
 /// outlive it.
@@ -450,4 +450,4 @@ class Gemma4 {
     std::unique_ptr<State> state_;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

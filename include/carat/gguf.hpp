@@ -22,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 class Gguf {
     static_assert(std::endian::native == std::endian::little,
@@ -379,4 +379,4 @@ class Gguf {
     std::size_t data_start_ = 0, alignment_ = 32;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

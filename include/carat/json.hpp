@@ -23,7 +23,7 @@
 #include <string_view>
 #include <system_error>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// A JSON value. Integers (up to 64 bits, signed or not) and floats are different things, members
 /// keep their order.
@@ -297,4 +297,4 @@ inline std::string line_and_column(std::string_view text, std::size_t offset) {
     return tree;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

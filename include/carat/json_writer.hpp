@@ -13,7 +13,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Builds one JSON text. Calls come in the order of the text: begin_object, key, value, …,
 /// end_object; the caller keeps them balanced. Strings are taken for UTF-8 and written as they are,
@@ -72,4 +72,4 @@ using JsonWriter = BasicJsonWriter<rapidjson::Writer<rapidjson::StringBuffer>>;
 /// Indented, for people.
 using PrettyJsonWriter = BasicJsonWriter<rapidjson::PrettyWriter<rapidjson::StringBuffer>>;
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

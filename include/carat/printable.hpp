@@ -2,11 +2,13 @@
 /// Strangers' names made fit to be printed.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <cstddef>
 #include <string>
 #include <string_view>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// A name out of a file as it may stand in the text of an error: control characters become `\x0a`,
 /// and no more than `limit` bytes are shown.
@@ -27,4 +29,4 @@ namespace carat {
     return text;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

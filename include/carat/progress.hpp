@@ -2,11 +2,13 @@
 /// Progress: how long work tells its caller how far it is, and is told to stop.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <cstddef>
 #include <memory>
 #include <type_traits>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// A reference to `bool f(std::size_t done, std::size_t total)`, or to nothing. f returns false to
 /// cancel. It is called on the thread that does the work, at least once a layer. The function must
@@ -33,4 +35,4 @@ class Progress {
     bool (*call_)(void*, std::size_t, std::size_t) = nullptr;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -5,13 +5,15 @@
 /// exists only where exceptions do; everything else works without them.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <variant>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// What kind of thing went wrong, for programs; the text of an Error is for people.
 enum class Errc {
@@ -126,4 +128,4 @@ auto memory_errors(F&& f) -> decltype(f()) {
 #endif
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

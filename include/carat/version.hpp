@@ -2,7 +2,9 @@
 /// The version of carat. The one place where it is written: CMake reads it from here.
 #pragma once
 
-namespace carat {
+#include "carat/abi.hpp"
+
+namespace carat::inline CARAT_ABI {
 
 struct Version {
     int major, minor, patch;
@@ -11,4 +13,4 @@ struct Version {
 
 inline constexpr Version version{0, 1, 0};
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

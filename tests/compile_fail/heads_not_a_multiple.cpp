@@ -1,4 +1,5 @@
-// says: carat: num_attention_heads must be a multiple of num_key_value_heads, because each key/value head serves one whole group of query heads
+// says: carat: num_attention_heads must be a multiple of num_key_value_heads, because each
+// key/value head serves one whole group of query heads
 #include "carat/config/check.hpp"
 #include "carat/config/presets.hpp"
 

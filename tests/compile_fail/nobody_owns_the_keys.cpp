@@ -1,4 +1,5 @@
-// says: carat: num_kv_shared_layers must be less than num_hidden_layers, because somebody must own the keys
+// says: carat: num_kv_shared_layers must be less than num_hidden_layers, because somebody must own
+// the keys
 #include "carat/config/check.hpp"
 #include "carat/config/presets.hpp"
 

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -98,6 +99,25 @@ struct Alibi {
     struct Modules : carat::Gemma4Modules<Policy> {
         template <LayerKind K>
         using Attention = AlibiAttention<K, Policy, factor>;
+    };
+};
+
+// ---- a mask that hides all keys but the query's own and the `keep` before it
+
+template <std::size_t keep>
+struct Window {
+    void operator()(std::size_t query, std::size_t, std::size_t first_key,
+                    std::span<float> scores) const {
+        for (std::size_t i = 0; i < scores.size(); ++i)
+            if (first_key + i + keep < query) scores[i] = -std::numeric_limits<float>::infinity();
+    }
+};
+template <std::size_t keep>
+struct Masked {
+    template <class Policy>
+    struct Modules : carat::Gemma4Modules<Policy> {
+        template <LayerKind K>
+        using Attention = carat::nn::Attention<K, Policy, Window<keep>>;
     };
 };
 
@@ -198,6 +218,13 @@ TEST_CASE("an attention of one's own with slopes of zero gives the stock logits,
     CHECK(logits<tiny::a, lab::Alibi<0>::Modules>() == stock_a);
     CHECK(logits<tiny::a, lab::Alibi<1>::Modules>() != stock_a);
     CHECK(logits<tiny::b, lab::Alibi<0>::Modules>() == logits<tiny::b, Gemma4Modules>());
+}
+
+TEST_CASE("a mask of one's own that hides nothing gives the stock logits, bit for bit") {
+    const auto stock = logits<tiny::a, Gemma4Modules>();
+    CHECK(logits<tiny::a, lab::Masked<7>::Modules>() == stock);
+    CHECK(logits<tiny::a, lab::Masked<1>::Modules>() != stock);
+    CHECK(logits<tiny::b, lab::Masked<7>::Modules>() == logits<tiny::b, Gemma4Modules>());
 }
 
 TEST_CASE("an activation of one's own equal to the stock one gives the stock logits, bit for bit") {

@@ -8,7 +8,7 @@
 
 #include <cstddef>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// One conformer layer, names below `prefix` ("audio_tower.layers.0.").
 template <class Bind, class Weights>
@@ -56,4 +56,4 @@ constexpr void bind_audio_tower(Bind& bind, typename Tower::Weights& w) {
     bind(Name("embed_audio.embedding_projection.weight"), w.embed_audio.embedding_projection);
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

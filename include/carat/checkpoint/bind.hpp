@@ -34,7 +34,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// The shape in which a file holds a tensor whose view has another one of as many elements.
 template <std::size_t... Extents>
@@ -106,6 +106,20 @@ class Binder {
     void operator()(std::string_view name, View<const T, E...>& slot, FileShape<Extents...>) {
         want(name, slot, Residence::resident, false);
         wants_.back().shape = FileShape<Extents...>::extents;
+    }
+    /// A matrix, or a stack, in a format of somebody's own: rows of floats become its blocks while
+    /// they are read.
+    template <WeightFormat W, std::size_t out, std::size_t blocks>
+    void operator()(std::string_view name, View<const W, out, blocks>& slot,
+                    Residence = Residence::resident) {
+        static constexpr std::array<std::size_t, 2> shape{out, blocks * W::values};
+        want_blocks<W, out, blocks>(name, slot, shape);
+    }
+    template <WeightFormat W, std::size_t n, std::size_t out, std::size_t blocks,
+              std::size_t... Extents>
+    void operator()(std::string_view name, View<const W, n, out, blocks>& slot,
+                    FileShape<Extents...>) {
+        want_blocks<W, n * out, blocks>(name, slot, FileShape<Extents...>::extents);
     }
     /// For the names that follow.
     void set_prefix(std::string prefix) { prefix_ = std::move(prefix); }
@@ -263,6 +277,29 @@ class Binder {
                      std::memcpy(&block, blocks + b * sizeof(Block), sizeof(Block));
                      return block;
                  });
+             }});
+    }
+
+    template <class W, std::size_t rows, std::size_t blocks, class Slot>
+    void want_blocks(std::string_view name, Slot& slot, std::span<const std::size_t> shape) {
+        wants_.push_back(
+            {prefix_ + std::string(name), shape, DType::f32, Residence::resident, false, &slot,
+             [](void* to, const std::byte* data, DType) {
+                 *static_cast<Slot*>(to) = Slot(reinterpret_cast<const W*>(data));
+             },
+             rows * blocks * sizeof(W), blocks * W::values,
+             [](std::byte* base, std::size_t row, const float* values) {
+                 W* to = reinterpret_cast<W*>(base) + row * blocks;
+                 for (std::size_t b = 0; b < blocks; ++b)
+                     to[b] = W::quantize(values + b * W::values);
+             },
+             [](std::byte* base, std::size_t row, const std::byte* floats) {
+                 W* to = reinterpret_cast<W*>(base) + row * blocks;
+                 std::array<float, W::values> values;  // a file aligns nothing
+                 for (std::size_t b = 0; b < blocks; ++b) {
+                     std::memcpy(values.data(), floats + b * sizeof(values), sizeof(values));
+                     to[b] = W::quantize(values.data());
+                 }
              }});
     }
 
@@ -429,4 +466,4 @@ class Binder {
     std::vector<Want> wants_;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -25,7 +25,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 class CheckpointFiles {
   public:
@@ -255,4 +255,4 @@ inline Result<std::string> text_prefix(const CheckpointFiles& files) {
     return none;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 namespace detail {
 
 /// Lines of "KEY is 2560 in config.json, but this program was compiled for 1536".
@@ -132,4 +132,4 @@ inline void level_idle_fields(TextConfig& a, TextConfig& b) {
     return describe_difference(compiled.text, file.text);
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

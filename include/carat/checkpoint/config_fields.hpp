@@ -12,7 +12,7 @@
 #include <string_view>
 #include <utility>
 
-namespace carat::detail {
+namespace carat::inline CARAT_ABI::detail {
 
 template <class Config, class T>
 struct ConfigField {
@@ -149,4 +149,4 @@ inline void check_config(const ModelConfig& c, Faults& faults) {
     if (!sentence.empty()) faults.add(Errc::unsupported, sentence);
 }
 
-}  // namespace carat::detail
+}  // namespace carat::inline CARAT_ABI::detail

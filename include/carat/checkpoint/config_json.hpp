@@ -20,7 +20,7 @@
 #include <string_view>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 namespace detail {
 
 inline VisionConfig read_vision_config(const JsonValue& object, Faults& faults) {
@@ -130,4 +130,4 @@ inline Result<ModelConfig> read_config_file(const std::string& folder) {
     return read_config(file->text(), file->path());
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <cstring>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 namespace detail {
 
@@ -47,4 +47,4 @@ inline void convert_elements(std::byte* to, DType to_type, const std::byte* from
     }
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Collects what is wrong, one line each, up to a number that a person still reads. The code of the
 /// Error is that of the first fault.
@@ -69,4 +69,4 @@ template <class Sizes>
     return text + "]";
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -2,11 +2,13 @@
 /// A checksum that finds damage, not malice: FNV-1a over 64 bits.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 class Fnv1a {
   public:
@@ -20,4 +22,4 @@ class Fnv1a {
     std::uint64_t value_ = 0xcbf29ce484222325u;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

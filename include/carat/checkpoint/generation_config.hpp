@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Fields carry the names of generation_config.json. As it is: what the base models say.
 struct GenerationConfig {
@@ -82,4 +82,4 @@ inline Result<GenerationConfig> read_generation_config_file(const std::string& f
     return read_generation_config(file->text(), path);
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

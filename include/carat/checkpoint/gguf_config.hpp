@@ -24,7 +24,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 namespace detail {
 
 /// The double that is meant by a float of a file: 1e-6, not 9.999999974752427e-07.
@@ -276,4 +276,4 @@ inline GenerationConfig read_gguf_generation_config(const Gguf& head) {
     return c;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

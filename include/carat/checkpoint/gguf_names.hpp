@@ -3,13 +3,15 @@
 /// spec/checkpoint.md. Source: sections 7.3 and 7.5.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 namespace detail {
 
 using NamePair = std::pair<std::string_view, std::string_view>;
@@ -177,4 +179,4 @@ std::string tower_name(std::string_view rest, const NamePair (&norm_names)[norms
     return layer.empty() || part.empty() ? std::string(name) : layer + part;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 namespace detail {
 
 struct GgufType {
@@ -122,4 +122,4 @@ inline Result<std::vector<StoredTensor>> read_gguf_tensors(const Gguf& head,
     return all;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 class FieldReader {
   public:
@@ -172,4 +172,4 @@ class FieldReader {
     Faults* faults_;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -5,7 +5,7 @@
 
 #include "carat/checkpoint/bind.hpp"
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// `name` ("self_attn.q_proj") is followed by ".linear.weight", ".input_min" and so on. A file
 /// without a bound has a layer that is not bounded there.
@@ -20,4 +20,4 @@ constexpr void bind_linear(Bind& bind, const typename Bind::Name& name, Weights&
     }
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -27,7 +27,7 @@
 #include <unistd.h>
 #endif
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 namespace detail {
 
 inline Error io_error(std::string_view path, std::string_view doing, int code) {
@@ -184,4 +184,4 @@ class MappedFile {
     std::vector<std::byte> owned_;  ///< only where there is no mmap
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

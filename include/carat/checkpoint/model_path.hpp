@@ -15,11 +15,11 @@
 #include <dirent.h>
 #endif
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 namespace detail {
 
 /// Names in a folder that end in ".gguf", in order; none where it cannot be read.
-inline std::vector<std::string> gguf_names_in(const std::string& folder) {
+inline std::vector<std::string> gguf_names_in([[maybe_unused]] const std::string& folder) {
     std::vector<std::string> names;
 #if defined(__unix__) || defined(__APPLE__)
     DIR* open = ::opendir(folder.empty() ? "." : folder.c_str());
@@ -72,4 +72,4 @@ inline bool is_projector(std::string_view name) { return name.starts_with("mmpro
     return {};
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 class Safetensors {
     static_assert(std::endian::native == std::endian::little,
@@ -168,4 +168,4 @@ class Safetensors {
     std::vector<std::pair<std::string, std::string>> metadata_;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat::detail {
+namespace carat::inline CARAT_ABI::detail {
 
 /// One tensor as the header describes it; nothing here is checked against anything.
 struct HeaderEntry {
@@ -225,4 +225,4 @@ inline Result<SafetensorsHeader> read_safetensors_header(std::string_view text,
     return std::move(events.header);
 }
 
-}  // namespace carat::detail
+}  // namespace carat::inline CARAT_ABI::detail

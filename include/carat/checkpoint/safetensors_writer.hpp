@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 namespace detail {
 
 /// Whether `text` is well-formed UTF-8 (no overlong forms, no surrogates), which JSON has to be.
@@ -196,4 +196,4 @@ class SafetensorsWriter {
     std::size_t bytes_ = 0;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// A tensor in a file: row-major, little-endian, aligned to nothing.
 struct StoredTensor {
@@ -34,4 +34,4 @@ struct StoredTensor {
     [[nodiscard]] std::span<const std::byte> span() const noexcept { return {data, bytes}; }
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

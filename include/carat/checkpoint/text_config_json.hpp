@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat::detail {
+namespace carat::inline CARAT_ABI::detail {
 
 /// The fields that tables list.
 template <class Config, std::size_t sizes, std::size_t flags, std::size_t reals>
@@ -192,4 +192,4 @@ inline TextConfig read_text_config(const JsonValue& object, std::string path, Fa
     return c;
 }
 
-}  // namespace carat::detail
+}  // namespace carat::inline CARAT_ABI::detail

@@ -15,7 +15,7 @@
 #include <string>
 #include <tuple>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// What `bind` is for the weights of a module: names below `prefix` to views.
 template <class Module, class Bind, class Weights>
@@ -163,4 +163,4 @@ constexpr WeightBytes weight_bytes(DType stored) {
     return count;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -14,7 +14,7 @@
 #include <unistd.h>
 #endif
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Bytes go to a new file beside `path`; finish() renames it to `path`, replacing what was there.
 /// Until then, and after any error, nothing at `path` has changed and the other file is removed.
@@ -85,4 +85,4 @@ class UnfinishedFile {
     int code_ = 0;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -8,7 +8,7 @@
 
 #include <cstddef>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// All weights of a VisionTower, names below bind's own prefix. The position table stays in the
 /// file: a picture reads a row for each of its columns and rows.
@@ -43,4 +43,4 @@ constexpr void bind_vision_tower(Bind& bind, typename Tower::Weights& w) {
     bind(Name("embed_vision.embedding_projection.weight"), w.embed_vision.embedding_projection);
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -7,7 +7,7 @@
 #include <array>
 #include <cstddef>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Fields carry the names of `audio_config`. num_hidden_layers 0 means that the model has no audio
 /// tower.
@@ -40,4 +40,4 @@ struct AudioConfig {
     }
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -49,7 +49,7 @@
          "carat: a dimension is beyond 2^24 (heads and experts: 2^16), so that sizes could overflow")
 // clang-format on
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 namespace detail {
 
 constexpr bool every_layer_has_a_producer(const TextConfig& c) {
@@ -98,6 +98,6 @@ constexpr bool well_formed() {
     return true;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI
 
 #undef CARAT_TEXT_RULES

@@ -2,11 +2,13 @@
 /// A set of layer numbers as a bit mask: small enough to be part of a template argument.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 struct LayerSet {
     static constexpr std::size_t capacity = 256;
@@ -32,4 +34,4 @@ constexpr LayerSet every_nth(std::size_t period, std::size_t layers) {
     return set;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Ids of the tokens that stand for media, from the top level of config.json.
 struct MediaTokens {
@@ -35,4 +35,4 @@ struct ModelConfig {
     friend constexpr bool operator==(const ModelConfig&, const ModelConfig&) = default;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

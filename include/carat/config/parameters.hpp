@@ -8,7 +8,7 @@
 
 #include <cstddef>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 namespace detail {
 
 /// A sum over the layers of `c`, of what `count(kind, layer)` says about each.
@@ -212,4 +212,4 @@ constexpr std::size_t attention_flops_per_token(const TextConfig& c, std::size_t
     });
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -4,7 +4,7 @@
 
 #include "carat/config/model_config.hpp"
 
-namespace carat::presets {
+namespace carat::inline CARAT_ABI::presets {
 
 inline constexpr VisionConfig small_vision{.num_hidden_layers = 16, .use_clipped_linears = true};
 inline constexpr VisionConfig large_vision{.hidden_size = 1152,
@@ -81,4 +81,4 @@ inline constexpr ModelConfig gemma4_26b_a4b{
              .final_logit_softcapping = 30.0},
     .vision = large_vision};
 
-}  // namespace carat::presets
+}  // namespace carat::inline CARAT_ABI::presets

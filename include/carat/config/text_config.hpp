@@ -12,7 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 enum class AttentionType : std::uint8_t { sliding, full };
 
@@ -179,4 +179,4 @@ struct TextConfig {
     }
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

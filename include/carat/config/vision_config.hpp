@@ -7,7 +7,7 @@
 
 #include <cstddef>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Fields carry the names of `vision_config`. num_hidden_layers 0 means that the model has no
 /// vision tower.
@@ -32,4 +32,4 @@ struct VisionConfig {
     [[nodiscard]] constexpr bool present() const { return num_hidden_layers > 0; }
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

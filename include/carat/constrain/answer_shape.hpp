@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// The form of an answer.
 ///
@@ -191,4 +191,4 @@ class ShapeBuilder {
     return built;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat::constrain {
+namespace carat::inline CARAT_ABI::constrain {
 
 /// The characters from lo to hi, both included.
 struct CharRange {
@@ -308,4 +308,4 @@ class CharNfa {
     std::vector<State> states_;
 };
 
-}  // namespace carat::constrain
+}  // namespace carat::inline CARAT_ABI::constrain

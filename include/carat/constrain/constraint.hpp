@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Where an output begins.
 enum class OutputStart : std::uint8_t {
@@ -321,4 +321,4 @@ class Constraint {
     std::array<Matcher::Id, constrain::TokenTrie::max_token_bytes + 1> path_{};
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat::constrain {
+namespace carat::inline CARAT_ABI::constrain {
 
 /// A byte, or from 256 on a control token: 256 + i is Grammar::controls[i].
 using Symbol = std::uint16_t;
@@ -388,4 +388,4 @@ class CharWriter {
     std::map<std::tuple<std::uint32_t, int, char32_t, char32_t>, std::uint32_t> middles_;
 };
 
-}  // namespace carat::constrain
+}  // namespace carat::inline CARAT_ABI::constrain

@@ -45,7 +45,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat::constrain {
+namespace carat::inline CARAT_ABI::constrain {
 
 /// How values are written.
 enum class ValueSyntax : std::uint8_t {
@@ -575,4 +575,4 @@ class SchemaReader : private SchemaDocument {
         .arguments(parameters, "#", from, to);
 }
 
-}  // namespace carat::constrain
+}  // namespace carat::inline CARAT_ABI::constrain

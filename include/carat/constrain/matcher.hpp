@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat::constrain {
+namespace carat::inline CARAT_ABI::constrain {
 
 /// Goes through a grammar symbol by symbol, in all ways at once. Calls of one rule from one place
 /// in the output share a frame, so that ambiguity does not multiply; every set and frame has a
@@ -264,4 +264,4 @@ class Matcher {
     std::vector<std::unique_ptr<Row>> rows_;  // by set
 };
 
-}  // namespace carat::constrain
+}  // namespace carat::inline CARAT_ABI::constrain

@@ -3,11 +3,13 @@
 /// point.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
 
-namespace carat::constrain::detail {
+namespace carat::inline CARAT_ABI::constrain::detail {
 
 /// Numbers of equally many digits, from lo to hi.
 inline std::string between(std::string_view lo, std::string_view hi) {
@@ -85,4 +87,4 @@ inline std::string number_pattern(bool integer, NumberBound lo, NumberBound hi) 
     return out;
 }
 
-}  // namespace carat::constrain::detail
+}  // namespace carat::inline CARAT_ABI::constrain::detail

@@ -9,7 +9,7 @@
 ///                                                                 of an alternative outside of
 ///                                                                 groups
 ///
-/// Everything else (\b, \p, back references, look-around, named groups) is refused.
+/// Everything else (`\b`, `\p`, back references, look-around, named groups) is refused.
 #pragma once
 
 #include "carat/constrain/char_automaton.hpp"
@@ -23,7 +23,7 @@
 #include <string_view>
 #include <utility>
 
-namespace carat::constrain {
+namespace carat::inline CARAT_ABI::constrain {
 
 /// Where an expression matches.
 enum class RegexMatch : std::uint8_t {
@@ -347,4 +347,4 @@ class RegexReader {
     return automaton;
 }
 
-}  // namespace carat::constrain
+}  // namespace carat::inline CARAT_ABI::constrain

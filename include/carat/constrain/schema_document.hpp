@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat::constrain::detail {
+namespace carat::inline CARAT_ABI::constrain::detail {
 
 /// `where` leads to a schema from the root, in errors.
 class SchemaDocument {
@@ -251,4 +251,4 @@ inline std::string_view pattern_of(std::string_view format) {
     return {};
 }
 
-}  // namespace carat::constrain::detail
+}  // namespace carat::inline CARAT_ABI::constrain::detail

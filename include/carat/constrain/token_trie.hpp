@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat::constrain {
+namespace carat::inline CARAT_ABI::constrain {
 
 /// A tree of tokens: tokens that begin alike share nodes. Built once for a tokenizer, and shared.
 class TokenTrie {
@@ -149,4 +149,4 @@ class TokenTrie {
     std::size_t longest_ = 0, single_bytes_ = 0;
 };
 
-}  // namespace carat::constrain
+}  // namespace carat::inline CARAT_ABI::constrain

@@ -14,7 +14,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 enum class StopReason : std::uint8_t {
     stop_token,    ///< one of stop_ids was chosen
@@ -128,4 +128,4 @@ Result<StopReason> generate(Session<Model>& session, SessionInput<Model> prompt,
     }
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

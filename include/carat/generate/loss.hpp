@@ -2,12 +2,14 @@
 /// Cross entropy of logits and labels. Source: spec/text.md section 15.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Mean negative log likelihood of the labels that count. The caller shifts: the logits of position
 /// t go with label t + 1.
@@ -19,8 +21,10 @@ class Loss {
     /// or outside the vocabulary, which does not count.
     double add(std::span<const float> logits, std::int32_t label) {
         if (label < 0 || static_cast<std::size_t>(label) >= logits.size()) return 0.0;
-        double top = -HUGE_VAL, sum = 0.0;
-        for (const float z : logits) top = std::fmax(top, static_cast<double>(z));
+        float largest = -HUGE_VALF;  // f32: GCC 12 for Arm does not survive this loop in double
+        for (const float z : logits) largest = std::fmax(largest, z);
+        const double top = largest;
+        double sum = 0.0;
         for (const float z : logits) sum += std::exp(static_cast<double>(z) - top);
         const double nll =
             top + std::log(sum) - static_cast<double>(logits[static_cast<std::size_t>(label)]);
@@ -37,4 +41,4 @@ class Loss {
     std::size_t count_ = 0;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <string>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// The most bytes that a model and one session of it may take.
 struct MemoryCeiling {
@@ -93,4 +93,4 @@ Result<void> check_ceiling(const MemoryCeiling& c, std::size_t weights, const st
     return error;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

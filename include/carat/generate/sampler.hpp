@@ -20,7 +20,7 @@
 #include <string>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 inline namespace HWY_NAMESPACE {
 
 struct SamplerOptions {
@@ -269,4 +269,4 @@ class Sampler {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -21,7 +21,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 struct SessionOptions {
     std::size_t context_tokens = 4096;  ///< longest sequence, prompt and output together
@@ -507,4 +507,4 @@ class Session {
     [[no_unique_address]] Model model_{};
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -2,6 +2,8 @@
 /// Which tokens may come next: a mask over the vocabulary, and what gives one for every step.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -9,7 +11,7 @@
 #include <span>
 #include <type_traits>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// A bit for each token, 1: allowed. Token id is bit id % 64 of word id / 64; tokens beyond the
 /// words are not allowed. A mask without words allows every token. Refers to the words, and does
@@ -71,4 +73,4 @@ class TokenFilter {
     void (*accept_)(void*, std::int32_t) = nullptr;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

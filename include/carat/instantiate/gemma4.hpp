@@ -13,7 +13,7 @@
 #include <string>
 #include <utility>
 
-namespace carat::detail {
+namespace carat::inline CARAT_ABI::detail {
 
 template <class Session>
 class HeldSession final : public SessionHandle {
@@ -66,9 +66,9 @@ Result<std::unique_ptr<ModelHandle>> open_held(const std::string& folder) {
     return std::unique_ptr<ModelHandle>(std::make_unique<HeldModel<Model>>(std::move(*model)));
 }
 
-}  // namespace carat::detail
+}  // namespace carat::inline CARAT_ABI::detail
 
-/// In one unit of a program, outside of any namespace: what follows Name is a Gemma4<…>.
+/// In one unit of a program, outside of any namespace: what follows Name is a type, `Gemma4<…>`.
 #define CARAT_INSTANTIATE(Name, ...)                                      \
     template <>                                                           \
     carat::Result<std::unique_ptr<carat::ModelHandle>> carat::open<Name>( \

@@ -1,6 +1,6 @@
 /// \file
 /// A model whose code is compiled in another unit: what the units that only use it include. It
-/// knows nothing of configs, weights or vectors, and costs what <string> and <memory> cost.
+/// knows nothing of configs, weights or vectors, and costs what `<string>` and `<memory>` cost.
 ///
 ///     // assistant.hpp                       // assistant.cpp, the one unit that compiles a model
 ///     struct Assistant;                      #include <carat/instantiate/gemma4.hpp>
@@ -17,7 +17,7 @@
 #include <span>
 #include <string>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// A Session behind an interface: one virtual call a token. Its members are those of Session.
 class SessionHandle {
@@ -60,4 +60,4 @@ class ModelHandle {
 template <class Name>
 [[nodiscard]] Result<std::unique_ptr<ModelHandle>> open(const std::string& folder);
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 namespace detail {
 
@@ -121,4 +121,4 @@ inline Result<Waveform> decode(SoundFile file, const SF_INFO& info, const std::s
     return detail::decode(std::move(file), info, path, options);
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

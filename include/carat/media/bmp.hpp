@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <string>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 namespace detail {
 
 inline Result<Image> decode_bmp(Bytes bytes, const std::string& what, const ImageLimits& limits) {
@@ -94,4 +94,4 @@ inline Result<Image> decode_bmp(Bytes bytes, const std::string& what, const Imag
 }
 
 }  // namespace detail
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

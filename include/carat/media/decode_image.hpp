@@ -16,7 +16,7 @@
 #include <string>
 #include <string_view>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 enum class ImageFormat { unknown, png, jpeg, gif, webp, bmp };
 
@@ -67,4 +67,4 @@ enum class ImageFormat { unknown, png, jpeg, gif, webp, bmp };
     return decode_image(*bytes, path, limits);
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

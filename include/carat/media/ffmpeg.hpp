@@ -19,7 +19,7 @@ extern "C" {
 #include <libswscale/swscale.h>
 }
 
-namespace carat::detail {
+namespace carat::inline CARAT_ABI::detail {
 
 // The functions in use, each with its library.
 #define CARAT_FFMPEG_FUNCTIONS(F)           \
@@ -224,6 +224,6 @@ class AvStream {
     AVStream* stream_ = nullptr;
 };
 
-}  // namespace carat::detail
+}  // namespace carat::inline CARAT_ABI::detail
 
 #endif

@@ -3,6 +3,8 @@
 /// place that knows it, so that another can take its place.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <complex>
@@ -11,7 +13,7 @@
 #include <unsupported/Eigen/FFT>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Transforms frames of one length. Not to be used by two threads at once.
 class RealFft {
@@ -40,4 +42,4 @@ class RealFft {
     std::vector<std::complex<double>> spectrum_;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

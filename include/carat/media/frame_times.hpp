@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// The frames taken of a clip.
 struct FrameTimes {
@@ -41,4 +41,4 @@ struct FrameTimes {
     return out;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

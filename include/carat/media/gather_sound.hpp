@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 struct AudioFileOptions {
     std::size_t sample_rate_hz = 16000;  ///< of the result
@@ -84,4 +84,4 @@ class SoundGatherer {
 };
 
 }  // namespace detail
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// The frames of an animation, each as it is seen, and how long they stay.
 struct Animation {
@@ -178,4 +178,4 @@ inline Result<Image> decode_gif(Bytes bytes, const std::string& what, const Imag
     return detail::GifReader(bytes, what, limits).read(static_cast<std::size_t>(-1), 255);
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

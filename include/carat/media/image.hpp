@@ -2,13 +2,15 @@
 /// Image: decoded pixels, 8-bit RGB.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Rows from top to bottom, R, G, B in turn: `[height, width, 3]`.
 struct Image {
@@ -29,4 +31,4 @@ struct Image {
     friend bool operator==(const Image&, const Image&) = default;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

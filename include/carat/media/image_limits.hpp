@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 struct ImageLimits {
     /// A picture's header that promises more pixels than this is refused before memory is taken
@@ -38,4 +38,4 @@ inline Result<void> check_size(std::size_t width, std::size_t height, std::size_
 }
 
 }  // namespace detail
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

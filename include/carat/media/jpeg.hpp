@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 namespace detail {
 
 /// Everything a read needs, so that the function which libjpeg may leave by a jump has no variable
@@ -118,4 +118,4 @@ inline Result<Image> decode_jpeg(Bytes bytes, const std::string& what, const Ima
 }
 
 }  // namespace detail
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

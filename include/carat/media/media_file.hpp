@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 namespace detail {
 
@@ -54,4 +54,4 @@ using OpenFile = std::unique_ptr<std::FILE, CloseFile>;
     return bytes;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

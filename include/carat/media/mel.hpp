@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Triangles on the HTK mel scale over the bins of a spectrum, not normalised to equal area.
 class MelBank {
@@ -205,4 +205,4 @@ inline Result<MelBatch> mel_features(std::span<const float> clip, const MelConfi
     return mel_features(std::span<const std::span<const float>>(&clip, 1), config);
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

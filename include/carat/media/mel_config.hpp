@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Fields carry the names of processor_config.json. As it is: what every published Gemma 4 says.
 struct MelConfig {
@@ -165,4 +165,4 @@ inline Result<MelConfig> read_mel_config(std::string_view json_text, std::string
     return c;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

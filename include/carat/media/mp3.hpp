@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat::detail {
+namespace carat::inline CARAT_ABI::detail {
 
 /// An MPEG frame's first bytes, or an ID3 tag with one behind it. (FLAC too may have such a tag.)
 inline bool is_mp3(std::span<const std::byte> bytes) {
@@ -97,4 +97,4 @@ inline Result<Waveform> decode_mp3(std::span<const std::byte> bytes, const std::
     }
 }
 
-}  // namespace carat::detail
+}  // namespace carat::inline CARAT_ABI::detail

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <span>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// The orientation, 1 to 8, that an EXIF block states ("Exif\0\0" in front or not); 1, upright, if
 /// it states none or makes no sense.
@@ -59,4 +59,4 @@ namespace carat {
     return out;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

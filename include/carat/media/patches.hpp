@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// The patches of one picture, row-major, without padding.
 struct Patches {
@@ -65,4 +65,4 @@ inline std::array<float, 256> rescale_table(Rescale how) {
     return out;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// How a byte becomes a value from 0 to 1: three ways of the reference, which differ in the last
 /// bit.
@@ -128,4 +128,4 @@ inline Result<VisionProcessorConfig> read_vision_processor_config(std::string_vi
     return c;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <string>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 struct PictureSize {
     std::size_t width = 0, height = 0;  ///< pixels
@@ -63,4 +63,4 @@ struct PictureSize {
     return out;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

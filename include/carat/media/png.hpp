@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 namespace detail {
 
 /// Everything a read needs, so that the function which libpng may leave by a jump has no variable
@@ -98,4 +98,4 @@ inline Result<Image> decode_png(Bytes bytes, const std::string& what, const Imag
 }
 
 }  // namespace detail
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

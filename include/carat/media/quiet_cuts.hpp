@@ -2,12 +2,14 @@
 /// Long sound in pieces that a model can hear, cut where it is quiet.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <span>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 struct CutOptions {
     std::size_t max_samples = 480000;  ///< longest piece: what a Gemma 4 hears at once
@@ -51,4 +53,4 @@ inline std::vector<Piece> cut_at_quiet(std::span<const float> samples, CutOption
     return pieces;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

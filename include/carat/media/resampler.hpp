@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Not to be used by two threads at once.
 class Resampler {
@@ -107,4 +107,4 @@ inline Result<Waveform> resampled(Waveform w, std::size_t sample_rate_hz) {
     return out;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Whose fixed point the weights are rounded to. They differ by a grey level or two in less than 1
 /// % of the values.
@@ -124,4 +124,4 @@ class ResizeAxis {
     return image;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Frames taken from a clip, all of the same size, and their places in it.
 struct Video {
@@ -166,4 +166,4 @@ template <class See>
     return out;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

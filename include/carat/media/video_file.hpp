@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 #if defined(CARAT_FFMPEG)
 
@@ -263,4 +263,4 @@ template <class See>
 
 #endif
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

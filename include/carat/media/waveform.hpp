@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 struct Waveform {
     std::vector<float> samples;  ///< nominally -1 to 1
@@ -76,4 +76,4 @@ Result<Waveform> make_waveform(std::span<const T> interleaved, std::size_t sampl
     return w;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -13,7 +13,7 @@
 #include <webp/decode.h>
 #include <webp/demux.h>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 namespace detail {
 
 struct DeleteWebp {
@@ -62,4 +62,4 @@ inline Result<Image> decode_webp(Bytes bytes, const std::string& what, const Ima
 }
 
 }  // namespace detail
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -13,7 +13,7 @@
 #include <array>
 #include <cstddef>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 inline namespace HWY_NAMESPACE {
 
 template <AudioConfig C, std::size_t text_hidden, class Policy = weights::bf16>
@@ -118,4 +118,4 @@ struct AudioTower {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Where a layer's weights lie: the number of its kind, and how many layers of that kind come
 /// before it.
@@ -68,8 +68,8 @@ struct LayerKinds {
     }();
 };
 
-/// f.operator()<kind>(layer, ordinal) for every layer in order, until one returns false; `kind` is
-/// an index into LayerKinds<C>::kinds. True if all went through.
+/// `f.operator()<kind>(layer, ordinal)` for every layer in order, until one returns false; `kind`
+/// is an index into `LayerKinds<C>::kinds`. True if all went through.
 template <TextConfig C, class F>
 constexpr bool for_each_layer(F&& f) {
     return [&]<std::size_t... layer>(std::index_sequence<layer...>) {
@@ -79,4 +79,4 @@ constexpr bool for_each_layer(F&& f) {
     (std::make_index_sequence<C.num_hidden_layers>{});
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -14,7 +14,7 @@
 #include <tuple>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Owns its rows; a prompt's media append to it in the order of their placeholders, and a session
 /// takes it as soft_tokens.
@@ -89,4 +89,4 @@ struct MediaSoftTokens {
     }
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -16,7 +16,7 @@
 #include <tuple>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 inline namespace HWY_NAMESPACE {
 
 /// Told how many rows of a table have been read, by whom the table belongs to: it may lie in a file
@@ -174,7 +174,7 @@ struct TextModel {
         }
     };
 
-    /// f.operator()<kind>(layer, ordinal) for every layer in order, until one returns false.
+    /// `f.operator()<kind>(layer, ordinal)` for every layer in order, until one returns false.
     template <class F>
     static constexpr bool for_each_layer(F&& f) {
         return carat::for_each_layer<C>(f);
@@ -315,4 +315,4 @@ struct TextModel {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

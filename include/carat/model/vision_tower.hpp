@@ -21,7 +21,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 inline namespace HWY_NAMESPACE {
 
 /// One picture as the tower takes it. Patches are in any order; padding is left out.
@@ -165,4 +165,4 @@ struct VisionTower {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -22,7 +22,7 @@
 #include <span>
 #include <type_traits>
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 /// What a call's tokens mean to attention, the same for all layers of a type.
@@ -56,8 +56,13 @@ struct KeyValueWeights : KeyWeights<K, W> {
 
 }  // namespace detail
 
-template <LayerKind K, class Policy>
+/// Scores may change the scores, or hide keys that the model would see; its queries and keys are
+/// cache indices.
+template <LayerKind K, class Policy, class Scores = PlainScores>
 struct Attention {
+    static_assert(ScoreFunction<Scores>,
+                  "carat: the Scores of an Attention must be an nn::ScoreFunction, callable with "
+                  "(query, head, first_key, std::span<float> scores)");
     using W = typename Policy::linear;
     using A = Activation<W, Policy::arithmetic>;
     using E = typename Policy::cache;
@@ -96,6 +101,8 @@ struct Attention {
         }
     };
 
+    [[no_unique_address]] Scores scores{};
+
     /// x, out [tokens, hidden]; the cache gains the tokens' keys and values if the kind owns them.
     template <Tap T>
     void forward(const Weights& w, const Call& call, Rows<const float, hidden> x,
@@ -104,8 +111,10 @@ struct Attention {
         project_heads(w, call, s.input(x, executor), cache, s, executor);
         const auto q = s.q.rows(0, x.rows());
         const auto visible = [&](std::size_t t) { return call.visible[t]; };
-        if constexpr (T::attentions) show(call, q, visible, cache, s, tap);
-        Softmax{}.forward(q, visible, call.key_mask, cache, q, s.softmax, executor);
+        const auto adjust = [&](std::size_t t, std::size_t head, std::size_t first_key,
+                                std::span<float> z) { scores(call.first + t, head, first_key, z); };
+        if constexpr (T::attentions) show(call, q, visible, cache, s, tap, adjust);
+        Softmax{}.forward(q, visible, call.key_mask, cache, q, s.softmax, executor, adjust);
         project(executor, s.output(q, executor), Product{w.o_proj, out});
     }
 
@@ -144,18 +153,19 @@ struct Attention {
     }
 
     /// Probabilities, which the output is not made of: it never has a whole row of them.
-    template <class Seen, Tap T>
+    template <class Seen, Tap T, class Adjust>
     void show(const Call& call, Rows<const float, K.q_size()> q, const Seen& visible,
-              const Cache& cache, const Scratch& s, T& tap) const {
+              const Cache& cache, const Scratch& s, T& tap, const Adjust& adjust) const {
         for (std::size_t t = 0; t < q.rows(); ++t)
             for (std::size_t h = 0; h < heads; ++h) {
                 const Visible v = visible(t);
                 float* p = s.probabilities.data();
-                Softmax{}.probabilities(q, visible, call.key_mask, cache, t, h, s.softmax, p);
+                Softmax{}.probabilities(q, visible, call.key_mask, cache, t, h, s.softmax, p,
+                                        adjust);
                 tap.attention(call.layer, call.row + t, h, v.begin, {p, v.end - v.begin});
             }
     }
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

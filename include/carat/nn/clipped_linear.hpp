@@ -13,7 +13,7 @@
 #include <cstddef>
 #include <limits>
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 /// Brings a value, or a batch of them, between two bounds.
@@ -133,4 +133,4 @@ struct ClippedLinear {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

@@ -9,6 +9,7 @@
 
 #include "carat/nn/attention.hpp"
 #include "carat/nn/gated_mlp.hpp"
+#include "carat/nn/modules.hpp"
 #include "carat/nn/moe.hpp"
 #include "carat/nn/per_layer_embedding.hpp"
 #include "carat/simd/add.hpp"
@@ -18,7 +19,7 @@
 #include <cstddef>
 #include <type_traits>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// The modules of a decoder layer. A researcher inherits this, replaces one name and passes the
 /// result to TextModel.
@@ -36,9 +37,9 @@ struct Gemma4Modules {
     using PerLayerInput = nn::PerLayerInput<K, Policy>;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 namespace detail {
@@ -85,6 +86,21 @@ struct DecoderLayer {
     using PerLayer = typename Modules::template PerLayerInput<K>;
     static constexpr std::size_t hidden = K.hidden_size;
     static constexpr bool has_experts = K.experts > 0, has_per_layer = K.per_layer_input > 0;
+
+    static_assert(AttentionModule<Attention, K>,
+                  "carat: Modules::Attention must be an nn::AttentionModule: Weights, Call, Cache, "
+                  "Scratch::take(space, tokens, workers, slots), and forward(weights, call, x, "
+                  "out, cache, scratch, executor, tap) const");
+    static_assert(MlpModule<Mlp, K>,
+                  "carat: Modules::Mlp must be an nn::MlpModule: Weights, Scratch::take(space, "
+                  "tokens, workers), and forward(weights, x, out, scratch, executor) const");
+    static_assert(!has_experts || RouterModule<Router, K>,
+                  "carat: Modules::Router must be an nn::RouterModule: Weights, Scratch::take("
+                  "space, tokens), and forward(weights, x, routes, scratch, executor) const");
+    static_assert(!has_experts || ExpertsModule<Experts, K>,
+                  "carat: Modules::Experts must be an nn::ExpertsModule: Weights, Scratch::take("
+                  "space, tokens, workers), and forward(weights, x, routes, out, scratch, "
+                  "executor) const");
 
     template <bool present, class M>
     using If = std::conditional_t<present, M, detail::Nothing>;
@@ -195,4 +211,4 @@ struct DecoderLayer {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <span>
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 /// out[t] = table[ids[t]] · sqrt(width); the factor is not rounded. Ids must be rows of the table,
@@ -23,4 +23,4 @@ void embed(const M& table, std::span<const std::int32_t> ids, Rows<float, width>
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 /// hidden[t, begin … end) = combine(gate · x_gate[t], up · x_up[t]), rounded to the type the next
@@ -88,4 +88,4 @@ struct GatedMlp {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

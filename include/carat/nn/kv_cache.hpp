@@ -17,7 +17,7 @@
 #include <cstring>
 #include <type_traits>
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 /// Keys scored together, of a model that writes text. A tile of keys with a head of 256 is 64 kB in
@@ -110,4 +110,4 @@ struct KvCache {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

@@ -14,7 +14,7 @@
 #include <cstddef>
 #include <type_traits>
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 /// What a product with weights of format W takes its input as: f32, or in fast arithmetic what the
@@ -98,4 +98,4 @@ void for_rows(ExecutorRef executor, std::size_t rows, F&& f) {
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

@@ -13,7 +13,7 @@
 #include <cstdint>
 #include <span>
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 
 /// The keys [begin, end) that a query may see.
 struct Visible {
@@ -74,4 +74,4 @@ constexpr void visible_keys(const TextConfig& c, AttentionType type, const CallS
     }
 }
 
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

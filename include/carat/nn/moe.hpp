@@ -22,7 +22,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 /// The experts of one token, in ascending order, and what their outputs are multiplied by.
@@ -186,4 +186,4 @@ struct Experts {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

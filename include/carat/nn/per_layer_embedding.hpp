@@ -21,7 +21,7 @@
 #include <cstdint>
 #include <type_traits>
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 /// For `layers` layers of `width` values; the table's rows hold all of them.
@@ -141,4 +141,4 @@ struct PerLayerInput {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

@@ -8,7 +8,7 @@
 
 #include <cstddef>
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 template <std::size_t text_hidden, std::size_t hidden, class Policy>
@@ -32,4 +32,4 @@ struct Projector {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <span>
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 /// 1 / theta^(2i / head_dim) / factor in f32, for pair i.
@@ -58,4 +58,4 @@ struct RotaryEmbedding {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

@@ -26,15 +26,21 @@
 #include <span>
 #include <type_traits>
 
-namespace carat::nn {
+namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 /// What attention's products multiply.
 template <Arithmetic a>
 using AttentionOperand = std::conditional_t<a == Arithmetic::fast, simd::FastOperand, float>;
 
-/// Leaves scores as they are. Another type's operator()(query, head, first_key, scores) may change
-/// them: scores [n] of one query head with the keys first_key …, before the mask.
+/// What may change scores before the mask, or be a mask: f(query, head, first_key, scores), where
+/// scores [n] are those of one query head with the keys first_key …; -infinity hides a key.
+template <class F>
+concept ScoreFunction = requires(const F f, std::size_t i, std::span<float> scores) {
+    f(i, i, i, scores);
+};
+
+/// Leaves scores as they are.
 struct PlainScores {
     void operator()(std::size_t, std::size_t, std::size_t, std::span<float>) const {}
 };
@@ -291,4 +297,4 @@ struct SoftmaxAttention {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn
+}  // namespace carat::inline CARAT_ABI::nn

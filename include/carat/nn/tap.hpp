@@ -3,11 +3,13 @@
 /// even a branch.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <concepts>
 #include <cstddef>
 #include <span>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Looks at nothing. Derive, switch on a flag, and write the member of that name.
 struct NoTap {
@@ -37,4 +39,4 @@ concept Tap = requires {
     { T::router } -> std::convertible_to<bool>;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -2,6 +2,8 @@
 /// Where work runs: an executor the host passes in, its own or one of carat's.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
@@ -9,7 +11,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Something that can run a function several times at once.
 ///   concurrency()  how many calls can run at the same time, at least 1
@@ -87,4 +89,4 @@ void parallel_for(ExecutorRef executor, std::size_t n, std::size_t grain, F&& f)
     });
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

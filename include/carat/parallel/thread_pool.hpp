@@ -16,7 +16,7 @@
 #include <immintrin.h>
 #endif
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// An Executor of `threads` threads, the caller's included. One run at a time: run() may be called
 /// from any thread, but not from two at once and not from inside a run.
@@ -97,4 +97,4 @@ class ThreadPool {
     std::vector<std::jthread> workers_;  // last, so that the threads end before what they use
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -7,7 +7,7 @@
 
 #include <cmath>
 
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
 /// 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))). Source: spec/text.md section 10.
@@ -72,4 +72,4 @@ template <Activation a>
 using ActivationFor = typename detail::ActivationNamed<a>::type;
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd

@@ -6,7 +6,7 @@
 
 #include <cstddef>
 
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
 /// x += y.
@@ -32,4 +32,4 @@ inline void scale(float* x, float factor, std::size_t n) noexcept {
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd

@@ -13,7 +13,7 @@
 #include <array>
 #include <cstddef>
 
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
 using Batch = xsimd::batch<float>;
@@ -61,4 +61,4 @@ inline void for_each_batch(std::size_t n, F&& f) {
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "carat/simd/load.hpp"
+#include "carat/tensor/matrix.hpp"
 #include "carat/tensor/stored_blocks.hpp"
 #include "carat/tensor/view.hpp"
 
@@ -10,7 +11,7 @@
 #include <cstddef>
 
 HWY_BEFORE_NAMESPACE();
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
 /// out[i] = x[i] · scale, in f32.
@@ -29,6 +30,13 @@ template <class T, std::size_t rows, std::size_t width>
 inline void scale_row(View<const T, rows, width> table, std::size_t row, float scale,
                       float* out) noexcept {
     scale_row(table.row(row).data(), width, scale, out);
+}
+
+template <WeightFormat W, std::size_t rows, std::size_t blocks>
+inline void scale_row(View<const W, rows, blocks> table, std::size_t row, float scale,
+                      float* out) noexcept {
+    for (std::size_t b = 0; b < blocks; ++b) table(row, b).dequantize(out + b * W::values);
+    scale_row(out, blocks * W::values, scale, out);
 }
 
 /// out[i] += x[i] · scale, in f32.
@@ -85,5 +93,5 @@ inline void convert(const float* x, std::size_t n, f16* out) noexcept {
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd
 HWY_AFTER_NAMESPACE();

@@ -14,7 +14,7 @@
 #include <cstddef>
 
 HWY_BEFORE_NAMESPACE();
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
 namespace detail {
@@ -124,5 +124,5 @@ inline float dot(const W* w, const X* x, std::size_t n) noexcept {
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd
 HWY_AFTER_NAMESPACE();

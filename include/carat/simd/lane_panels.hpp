@@ -20,7 +20,7 @@
 #include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
 /// Lanes of a panel: those of f32 in the widest vectors; narrower ones take it in parts.
@@ -222,5 +222,5 @@ inline void convert_panels(const float* from, std::size_t n, bf16* to) noexcept 
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd
 HWY_AFTER_NAMESPACE();

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstddef>
 
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
 /// out = (x - mean) / √(variance + eps) · weight, the variance that of the row itself (divided by
@@ -31,4 +31,4 @@ inline void layer_norm(const float* x, const float* weight, std::size_t n, float
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd

@@ -7,7 +7,7 @@
 
 #include <cstddef>
 
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
 /// A function of one value, usable on a float and on a batch of floats.
@@ -32,4 +32,4 @@ inline void map(const float* a, const float* b, std::size_t n, float* out, F&& f
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd

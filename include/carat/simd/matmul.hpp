@@ -4,6 +4,7 @@
 
 #include "carat/simd/dot.hpp"
 #include "carat/simd/packed.hpp"
+#include "carat/tensor/matrix.hpp"
 #include "carat/tensor/view.hpp"
 
 #include <algorithm>
@@ -11,7 +12,7 @@
 #include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
 namespace detail {
@@ -90,7 +91,26 @@ inline void matmul(View<const W, out, in> w, std::size_t begin, std::size_t end,
         }
     matmul(w.data() + begin * in, in, end - begin, x.data(), in, x.rows(), in, y, y_stride);
 }
+/// The same in a format of somebody's own: a row becomes floats a piece at a time, which all rows
+/// of x are multiplied with. Rows of one piece are dot() of their floats, bit for bit.
+template <WeightFormat W, std::size_t out, std::size_t blocks, std::size_t in>
+inline void matmul(View<const W, out, blocks> w, std::size_t begin, std::size_t end,
+                   Rows<const float, in> x, float* y, std::size_t y_stride) noexcept {
+    static_assert(blocks * W::values == in);
+    constexpr std::size_t piece = std::max<std::size_t>(1, 4096 / W::values);
+    float values[piece * W::values];
+    for (std::size_t r = begin; r < end; ++r)
+        for (std::size_t b = 0; b < blocks; b += piece) {
+            const std::size_t n = std::min(piece, blocks - b);
+            for (std::size_t i = 0; i < n; ++i) w(r, b + i).dequantize(values + i * W::values);
+            for (std::size_t c = 0; c < x.rows(); ++c) {
+                float& sum = y[c * y_stride + r - begin];
+                const float part = dot(values, x.row(c).data() + b * W::values, n * W::values);
+                sum = b == 0 ? part : sum + part;
+            }
+        }
+}
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd
 HWY_AFTER_NAMESPACE();

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstddef>
 
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
 /// (mean(x²) + eps)^(-1/2): eps is inside the root, added to the mean.
@@ -36,4 +36,4 @@ inline void rms_norm(const float* x, std::size_t n, float eps, float* out) noexc
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd

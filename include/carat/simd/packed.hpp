@@ -16,7 +16,7 @@
 #include <cstring>
 
 HWY_BEFORE_NAMESPACE();
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
 /// Whether bf16 products are worth packing for: elsewhere f32 and 8-bit integers are faster.
@@ -69,6 +69,7 @@ HWY_INLINE void packed_tile(const PackedBlock& w, const bf16* const* x, std::siz
                 auto& sum = sums[c * tile_vectors + v];
                 auto unused = hn::Zero(d);
                 sum = hn::ReorderWidenMulAccumulate(d, ws[v], both, sum, unused);
+                if constexpr (!packs_bf16) sum = hn::Add(sum, unused);  // the odd products
             });
         });
     }
@@ -174,5 +175,5 @@ inline void packed_matmul(std::size_t begin, std::size_t end, std::size_t in, co
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd
 HWY_AFTER_NAMESPACE();

@@ -19,7 +19,7 @@
 #include <cstdint>
 
 HWY_BEFORE_NAMESPACE();
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 namespace detail {
 
@@ -56,19 +56,44 @@ HWY_INLINE hn::Vec<PanelF32> load_scales(const P& p, std::size_t block, std::siz
         PanelF32(), hn::BitCast(d16, hn::LoadU(bits, &p.scale[block][part * panel_lanes].bits)));
 }
 
+/// sum + the four products of each lane; the weights are levels + bias. first_sum() is what such
+/// sums start from, so that they become those of levels.
+#if (HWY_TARGET & HWY_ALL_NEON) && defined(__ARM_FEATURE_DOTPROD)
+template <int bias>
+HWY_INLINE hn::Vec<PanelI32> add_quads(hn::Vec<PanelU8> weights, hn::Vec<PanelI8> x,
+                                       hn::Vec<PanelI32> sum) {
+    // The instruction takes signed bytes on both sides: levels, where they have a sign bit.
+    if constexpr (bias == 128) weights = hn::Xor(weights, hn::Set(PanelU8(), std::uint8_t{128}));
+    return hn::Vec<PanelI32>(vdotq_s32(sum.raw, hn::BitCast(PanelI8(), weights).raw, x.raw));
+}
+template <int bias>
+HWY_INLINE std::int32_t first_sum(const q8_activation& x) {
+    return bias == 128 ? 0 : -bias * x.sum;
+}
+#else
+template <int bias>
+HWY_INLINE hn::Vec<PanelI32> add_quads(hn::Vec<PanelU8> weights, hn::Vec<PanelI8> x,
+                                       hn::Vec<PanelI32> sum) {
+    return hn::SumOfMulQuadAccumulate(PanelI32(), weights, x, sum);
+}
+template <int bias>
+HWY_INLINE std::int32_t first_sum(const q8_activation& x) {
+    return -bias * x.sum;
+}
+#endif
+
 /// One block of one part of a panel with one token, not yet times the weights' scale. By integer
 /// dot products:
 template <class P>
 HWY_INLINE hn::Vec<PanelF32> block_product(const P& p, std::size_t block, std::size_t part,
                                            const q8_activation& x) {
     const PanelI32 d;
-    // Weights are level + bias: what the bias adds is taken off before.
-    auto sum = hn::Set(d, -P::bias * x.sum);
+    auto sum = hn::Set(d, first_sum<P::bias>(x));
     unroll<8>([&](auto quad) __attribute__((always_inline)) {
         std::int32_t four;
         __builtin_memcpy(&four, &x.q[quad * 4], 4);
-        sum = hn::SumOfMulQuadAccumulate(d, load_quad(p, block, quad, part),
-                                         hn::BitCast(PanelI8(), hn::Set(d, four)), sum);
+        sum = add_quads<P::bias>(load_quad(p, block, quad, part),
+                                 hn::BitCast(PanelI8(), hn::Set(d, four)), sum);
     });
     return hn::Mul(hn::ConvertTo(PanelF32(), sum), hn::Set(PanelF32(), x.scale));
 }
@@ -192,5 +217,5 @@ inline void scale_row(const PanelView<Format, out_rows, in>& w, std::size_t row,
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd
 HWY_AFTER_NAMESPACE();

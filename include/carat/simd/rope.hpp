@@ -6,7 +6,7 @@
 
 #include <cstddef>
 
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
 /// Turns the pairs (i, i + head_dim / 2), i < pairs, of x by angles given as cos and sin; the
@@ -24,4 +24,4 @@ inline void rope(float* x, std::size_t head_dim, const float* cos, const float* 
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <limits>
 
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
 /// out[i] = x[i], -infinity in place of NaN.
@@ -36,4 +36,4 @@ inline std::size_t find_at_least(const float* x, std::size_t begin, std::size_t 
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <limits>
 
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
 /// The largest element; -infinity for an empty row.
@@ -82,4 +82,4 @@ inline void finish(SoftmaxPart total, const float* mixed, std::size_t n, float* 
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd

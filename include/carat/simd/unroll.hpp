@@ -5,11 +5,13 @@
 /// from -O1 on; a plain loop leaves them in memory with g++ 12 below -O3 (a third of the speed).
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <cstddef>
 #include <type_traits>
 #include <utility>
 
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 
 template <std::size_t n, class F>
 [[gnu::always_inline]] inline void unroll(F&& f) {
@@ -19,4 +21,4 @@ template <std::size_t n, class F>
     (std::make_index_sequence<n>{});
 }
 
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd

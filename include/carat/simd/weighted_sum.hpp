@@ -9,7 +9,7 @@
 #include <cstddef>
 
 HWY_BEFORE_NAMESPACE();
-namespace carat::simd {
+namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
 namespace detail {
@@ -82,5 +82,5 @@ inline void weighted_sum(const float* p, std::size_t p_stride, std::size_t rows,
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::simd
+}  // namespace carat::inline CARAT_ABI::simd
 HWY_AFTER_NAMESPACE();

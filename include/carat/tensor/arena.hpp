@@ -23,7 +23,7 @@
 #include <sys/mman.h>
 #endif
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Alignment of everything planned: a cache line, and the widest vector of today's machines.
 inline constexpr std::size_t planned_alignment = 64;
@@ -161,4 +161,4 @@ constexpr void share(Space& space, Parts&&... parts) {
     space.rewind(end);
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

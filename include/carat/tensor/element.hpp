@@ -4,12 +4,14 @@
 /// A 16-bit float here is nothing but its bits: arithmetic happens in f32, in registers of simd/.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 using f32 = float;
 
@@ -159,4 +161,4 @@ inline constexpr DType dtype_of<std::int32_t> = DType::i32;
 template <>
 inline constexpr DType dtype_of<std::uint8_t> = DType::u8;
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

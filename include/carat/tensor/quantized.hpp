@@ -18,7 +18,7 @@
 #include <cstdint>
 #include <limits>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Eight bits a value: x = scale · q, q from -127 to 127.
 struct q8_0;
@@ -179,4 +179,4 @@ struct q8_activation {
     std::int32_t sum;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <span>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// How a file lays out values of one type: so many together in so many bytes.
 struct StoredBlock {
@@ -242,4 +242,4 @@ class StoredRows {
     DType type_ = DType::unknown;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

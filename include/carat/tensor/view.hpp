@@ -5,13 +5,15 @@
 /// bf16, 2048, 1536>` is one pointer, `View<float, dynamic, 1536>` a pointer and a count.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <array>
 #include <cstddef>
 #include <span>
 #include <type_traits>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 inline constexpr std::size_t dynamic = static_cast<std::size_t>(-1);
 
@@ -148,4 +150,4 @@ class View {
 template <class T, std::size_t width>
 using Rows = View<T, dynamic, width>;
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

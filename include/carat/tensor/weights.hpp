@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 enum class Arithmetic : std::uint8_t {
     exact,  ///< f32 activations, f32 sums: agrees with the reference in f32 to its noise floor
@@ -52,4 +52,4 @@ struct Fast : Policy {
 };
 
 }  // namespace weights
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// A part of a text, in bytes: [begin, end).
 struct TextRange {
@@ -108,4 +108,4 @@ class AddedTokenMatcher {
         lengths_;  // of the tokens that start with a byte, longest first
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

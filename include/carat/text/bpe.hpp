@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Encodes text between added tokens by a list of merges. Source: spec/processing.md, 2.1, steps 2
 /// to 4.
@@ -106,4 +106,4 @@ class Bpe {
         merges_;  // pair -> rank, result
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// A function that the model wants called. Move only, like the JSON it holds.
 struct ToolCall {
@@ -280,4 +280,4 @@ class CallReader {
     return detail::CallReader(text).read();
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

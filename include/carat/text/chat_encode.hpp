@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// The ids of a rendered prompt. What spells a special token in its user text (`<|turn>`,
 /// `<|image|>`) stays text; where nothing does, the ids are those of the whole text.
@@ -32,4 +32,4 @@ namespace carat {
     return encode_prompt(tokenizer, *prompt);
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -18,7 +18,7 @@
 #include <string_view>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 namespace detail {
 
@@ -346,4 +346,4 @@ class ChatRenderer {
     return detail::ChatRenderer(options).render(messages, tools);
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -2,7 +2,9 @@
 /// What a caller decides about a prompt.
 #pragma once
 
-namespace carat {
+#include "carat/abi.hpp"
+
+namespace carat::inline CARAT_ABI {
 
 /// The two variants of the chat format. They differ where thinking is off and the model is to
 /// speak.
@@ -19,4 +21,4 @@ struct ChatOptions {
     bool add_generation_prompt = true;  ///< ends with the start of the model's turn
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

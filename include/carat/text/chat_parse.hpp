@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// A call that could not be read.
 struct MalformedCall {
@@ -367,4 +367,4 @@ class ReplyParser {
     return parser.finish();
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// What a prompt ends with when the model is to go on in the middle of a thought.
 inline constexpr std::string_view open_thought = "<|channel>thought\n";
@@ -45,4 +45,4 @@ inline constexpr std::string_view open_thought = "<|channel>thought\n";
     return {};
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// The variant that a template's text asks for: large if it puts an empty thought somewhere, that
 /// is if
@@ -73,4 +73,4 @@ namespace carat {
     return ChatVariant::small;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// A part of what a user says: text, or a medium by its file.
 struct ContentPart {
@@ -202,4 +202,4 @@ class Conversation {
     Json root_;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

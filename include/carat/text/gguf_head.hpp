@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// f(head), a Result<void>, of the GGUF file at `path`; what head shows is gone afterwards. Reads
 /// as much as the head needs, at most twice.
@@ -44,4 +44,4 @@ Result<void> with_gguf_head(const std::string& path, F&& f) {
     }
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

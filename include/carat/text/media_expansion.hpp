@@ -14,7 +14,7 @@
 #include <string_view>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// What stands in the prompt for one medium.
 struct MediaText {
@@ -100,4 +100,4 @@ struct MediaText {
     return out;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 enum class MediaKind { image, audio, video };
 
@@ -66,4 +66,4 @@ struct MediaPart {
     return found;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

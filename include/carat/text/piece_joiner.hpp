@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Joins pieces in order. A run of byte pieces is text only if the whole run is valid UTF-8;
 /// otherwise each of its bytes is one U+FFFD. So a run is held back until another piece or the end
@@ -49,4 +49,4 @@ class PieceJoiner {
     std::string run_;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// The text of a prompt. What the chat format itself writes is control text, where `<|turn>` is a
 /// token; what came in with messages and tools is user text, where it is six letters. `user_text`
@@ -33,4 +33,4 @@ struct PromptText {
     }
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

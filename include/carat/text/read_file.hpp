@@ -11,7 +11,7 @@
 #include <memory>
 #include <string>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// Whether a file can be opened for reading.
 [[nodiscard]] inline bool file_exists(const std::string& path) {
@@ -57,4 +57,4 @@ namespace carat {
     return folder.empty() || folder.back() == '/' ? folder + name : folder + "/" + name;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -17,7 +17,7 @@
 #include <string_view>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 namespace detail::proto {
 
@@ -258,4 +258,4 @@ inline float read_float(std::string_view bytes) noexcept {
     return v;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

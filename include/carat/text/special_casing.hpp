@@ -3,9 +3,11 @@
 /// part that depends on neither language nor context.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <array>
 
-namespace carat::unicode::detail {
+namespace carat::inline CARAT_ABI::unicode::detail {
 
 struct LongUpper {
     char32_t from;
@@ -67,4 +69,4 @@ inline constexpr std::array<LongUpper, 102> long_uppers = {{
     {0xfb16, {0x054e, 0x0546}},         {0xfb17, {0x0544, 0x053d}},
 }};
 
-}  // namespace carat::unicode::detail
+}  // namespace carat::inline CARAT_ABI::unicode::detail

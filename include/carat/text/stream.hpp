@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <string>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// An incremental Tokenizer::decode: what push and finish return, joined, is what decode returns
 /// for all the ids. Each part is whole UTF-8; a run of byte pieces is held back until it has ended,
@@ -34,4 +34,4 @@ class TextStream {
     PieceJoiner joiner_;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

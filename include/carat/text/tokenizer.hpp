@@ -28,7 +28,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 struct EncodeOptions {
     AddedTokens added_tokens = AddedTokens::all;
@@ -274,4 +274,4 @@ class Tokenizer {
     bool adds_bos_ = false;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

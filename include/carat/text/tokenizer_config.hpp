@@ -16,7 +16,7 @@
 #include <string_view>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 namespace detail {
 
@@ -113,4 +113,4 @@ inline void mark_special(Vocabulary& v, const JsonValue& token) {
     return {};
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -16,7 +16,7 @@
 #include <unordered_map>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 namespace detail {
 
 class TokenizerGgufReader {
@@ -174,4 +174,4 @@ class TokenizerGgufReader {
     return v;
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

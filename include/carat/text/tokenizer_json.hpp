@@ -14,7 +14,7 @@
 #include <unordered_map>
 #include <utility>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 namespace detail {
 
@@ -230,4 +230,4 @@ class TokenizerJsonReader {
     return detail::TokenizerJsonReader(*tree, what).read();
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 namespace detail::declaration {
 
@@ -185,4 +185,4 @@ inline void write_parameters(PromptText& out, const JsonValue& parameters) {
     return {};
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

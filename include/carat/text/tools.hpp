@@ -22,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// How a C++ type stands in JSON: its schema, and both ways. Specialise it for types of your own.
 template <class T>
@@ -272,4 +272,4 @@ class Tools {
     std::vector<Entry> entries_;
 };
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

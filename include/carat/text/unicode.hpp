@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-namespace carat::unicode {
+namespace carat::inline CARAT_ABI::unicode {
 
 /// U+FFFD, what stands for bytes that are no text.
 inline constexpr std::string_view replacement = "\xEF\xBF\xBD";
@@ -185,4 +185,4 @@ inline void append(std::string& out, char32_t c) {
     return out;
 }
 
-}  // namespace carat::unicode
+}  // namespace carat::inline CARAT_ABI::unicode

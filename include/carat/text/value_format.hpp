@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// A float as Python prints it: the shortest digits that read back the same, always with a point or
 /// an exponent; exponents below -4 or from 16 on are written as such (`1.0`, `-0.0`, `1e-07`,
@@ -159,4 +159,4 @@ inline void write_value(PromptText& out, const JsonValue& v, bool quoted_keys) {
     return v.IsArray() ? "[" + out + "]" : "{" + out + "}";
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

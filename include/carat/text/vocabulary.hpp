@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace carat {
+namespace carat::inline CARAT_ABI {
 
 /// What a piece is for; the numbers are those of sentencepiece's file format.
 enum class PieceType : std::uint8_t {
@@ -158,4 +158,4 @@ inline constexpr std::size_t max_piece_bytes = 4096;
     return {};
 }
 
-}  // namespace carat
+}  // namespace carat::inline CARAT_ABI

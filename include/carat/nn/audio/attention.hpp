@@ -22,7 +22,7 @@
 #include <cstddef>
 #include <numbers>
 
-namespace carat::nn::audio {
+namespace carat::inline CARAT_ABI::nn::audio {
 inline namespace HWY_NAMESPACE {
 
 /// Sines and cosines of the distances that relative positions have, the farthest first; the same
@@ -166,4 +166,4 @@ struct Attention {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn::audio
+}  // namespace carat::inline CARAT_ABI::nn::audio

@@ -13,7 +13,7 @@
 #include <cstddef>
 #include <limits>
 
-namespace carat::nn::audio {
+namespace carat::inline CARAT_ABI::nn::audio {
 inline namespace HWY_NAMESPACE {
 
 template <AudioConfig C>
@@ -37,4 +37,4 @@ struct ClippedNorm {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn::audio
+}  // namespace carat::inline CARAT_ABI::nn::audio

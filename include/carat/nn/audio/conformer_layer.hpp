@@ -16,7 +16,7 @@
 
 #include <cstddef>
 
-namespace carat::nn::audio {
+namespace carat::inline CARAT_ABI::nn::audio {
 inline namespace HWY_NAMESPACE {
 
 template <AudioConfig C, class Policy>
@@ -76,4 +76,4 @@ struct ConformerLayer {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn::audio
+}  // namespace carat::inline CARAT_ABI::nn::audio

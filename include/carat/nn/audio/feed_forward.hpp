@@ -12,7 +12,7 @@
 
 #include <cstddef>
 
-namespace carat::nn::audio {
+namespace carat::inline CARAT_ABI::nn::audio {
 inline namespace HWY_NAMESPACE {
 
 template <AudioConfig C, class Policy, class Act = simd::ActivationFor<C.hidden_act>>
@@ -63,4 +63,4 @@ struct FeedForward {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn::audio
+}  // namespace carat::inline CARAT_ABI::nn::audio

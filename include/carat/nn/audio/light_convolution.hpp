@@ -17,7 +17,7 @@
 #include <cmath>
 #include <cstddef>
 
-namespace carat::nn::audio {
+namespace carat::inline CARAT_ABI::nn::audio {
 inline namespace HWY_NAMESPACE {
 
 template <AudioConfig C, class Policy, class Act = simd::ActivationFor<C.hidden_act>>
@@ -88,4 +88,4 @@ struct LightConvolution {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn::audio
+}  // namespace carat::inline CARAT_ABI::nn::audio

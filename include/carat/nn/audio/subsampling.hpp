@@ -17,7 +17,7 @@
 #include <algorithm>
 #include <cstddef>
 
-namespace carat::nn::audio {
+namespace carat::inline CARAT_ABI::nn::audio {
 inline namespace HWY_NAMESPACE {
 
 /// Bins of a mel frame, which the tower is made for.
@@ -137,4 +137,4 @@ struct Subsampling {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn::audio
+}  // namespace carat::inline CARAT_ABI::nn::audio

@@ -15,7 +15,7 @@
 
 #include <cstddef>
 
-namespace carat::nn::vision {
+namespace carat::inline CARAT_ABI::nn::vision {
 inline namespace HWY_NAMESPACE {
 
 template <VisionConfig C, class Policy>
@@ -111,4 +111,4 @@ struct Attention {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn::vision
+}  // namespace carat::inline CARAT_ABI::nn::vision

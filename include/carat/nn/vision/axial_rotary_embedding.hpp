@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace carat::nn::vision {
+namespace carat::inline CARAT_ABI::nn::vision {
 inline namespace HWY_NAMESPACE {
 
 template <std::size_t head_dim>
@@ -45,4 +45,4 @@ struct AxialRotaryEmbedding {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn::vision
+}  // namespace carat::inline CARAT_ABI::nn::vision

@@ -12,7 +12,7 @@
 
 #include <cstddef>
 
-namespace carat::nn::vision {
+namespace carat::inline CARAT_ABI::nn::vision {
 inline namespace HWY_NAMESPACE {
 
 template <VisionConfig C, class Policy>
@@ -76,4 +76,4 @@ struct EncoderLayer {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn::vision
+}  // namespace carat::inline CARAT_ABI::nn::vision

@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <cstddef>
 
-namespace carat::nn::vision {
+namespace carat::inline CARAT_ABI::nn::vision {
 inline namespace HWY_NAMESPACE {
 
 /// act(gate) ⊙ up between the bounds of both halves and of the layer that follows.
@@ -92,4 +92,4 @@ struct GatedMlp {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn::vision
+}  // namespace carat::inline CARAT_ABI::nn::vision

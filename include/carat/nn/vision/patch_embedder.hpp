@@ -17,7 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace carat::nn::vision {
+namespace carat::inline CARAT_ABI::nn::vision {
 inline namespace HWY_NAMESPACE {
 
 /// Where patches are in their picture's grid: x and y, x first, `[patches, 2]`.
@@ -74,4 +74,4 @@ struct PatchEmbedder {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn::vision
+}  // namespace carat::inline CARAT_ABI::nn::vision

@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace carat::nn::vision {
+namespace carat::inline CARAT_ABI::nn::vision {
 inline namespace HWY_NAMESPACE {
 
 template <VisionConfig C>
@@ -45,4 +45,4 @@ struct Pooler {
 };
 
 }  // namespace HWY_NAMESPACE
-}  // namespace carat::nn::vision
+}  // namespace carat::inline CARAT_ABI::nn::vision

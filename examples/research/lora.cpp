@@ -1,0 +1,79 @@
+// A LoRA adapter as PEFT saves it: W + (lora_alpha / r) · B · A, merged into the bytes of the
+// model's file, which the model then reads from memory. Which token follows, without and with it?
+//
+//   lora examples/pocket my-adapter
+#include "carat/gemma4.hpp"
+
+#include <algorithm>
+#include <carat/models/model.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <utility>
+#include <vector>
+
+using Model = carat::Gemma4<carat::models::model, carat::weights::CARAT_WEIGHTS>;
+
+/// Adds the adapter in `folder` to the weights in `file`, rounded as they are stored there.
+static carat::Result<void> merge(std::vector<std::byte>& file, const std::string& folder) {
+    const auto json = carat::MappedFile::open(folder + "/adapter_config.json");
+    if (!json) return json.error();
+    const auto config = carat::parse_json(json->text(), folder + "/adapter_config.json");
+    if (!config) return config.error();
+    const auto adapter = carat::CheckpointFiles::open(folder + "/adapter_model.safetensors");
+    if (!adapter) return adapter.error();
+    const auto base = carat::CheckpointFiles::view(file, "model.safetensors");
+    if (!base) return base.error();
+    const std::string root = "base_model.model.", end = ".lora_A.weight";
+    for (const carat::StoredTensor& a : adapter->files()[0].tensors) {
+        if (a.name.ends_with(".lora_B.weight")) continue;
+        const carat::Error wrong{carat::Errc::mismatch, folder + ": not for this model: " + a.name};
+        if (!a.name.starts_with(root) || !a.name.ends_with(end)) return wrong;
+        const std::string layer = a.name.substr(0, a.name.size() - end.size());
+        const auto *b = adapter->find(layer + ".lora_B.weight").tensor,
+                   *w = base->find(layer.substr(root.size()) + ".weight").tensor;
+        if (!b || !w || a.shape.size() != 2 || w->shape.size() != 2) return wrong;
+        const std::size_t rank = a.shape[0], out = w->shape[0], in = w->shape[1];
+        if (a.shape[1] != in || b->shape != std::vector{out, rank}) return wrong;
+        std::vector<float> down(rank * in), up(out * rank), sum(out * in);
+        for (const auto& [t, values] : {std::pair(&a, &down), {b, &up}, {w, &sum}}) {
+            if (!carat::is_float_stored(t->dtype)) return wrong;
+            carat::read_stored(t->dtype, t->data, values->size(), values->data());
+        }
+        const auto alpha = carat::json::number(carat::json::find(*config, "lora_alpha"));
+        const auto scale = static_cast<float>(alpha.value_or(1)) / static_cast<float>(rank);
+        for (std::size_t i = 0; i < sum.size(); ++i)
+            for (std::size_t k = 0; k < rank; ++k)
+                sum[i] += scale * up[i / in * rank + k] * down[k * in + i % in];
+        const auto* from = reinterpret_cast<const std::byte*>(sum.data());
+        std::byte* to = file.data() + (w->data - file.data());
+        carat::convert_elements(to, w->dtype, from, carat::DType::f32, sum.size());
+    }
+    return {};
+}
+
+static carat::Result<void> print_next(const std::string& folder, const char* adapter) {
+    const auto map = carat::MappedFile::open(folder + "/model.safetensors");
+    if (!map) return map.error();
+    std::vector<std::byte> file(map->bytes().begin(), map->bytes().end());
+    if (adapter != nullptr)
+        if (const auto merged = merge(file, adapter); !merged) return merged.error();
+    const auto model = Model::view(file, "model.safetensors");
+    if (!model) return model.error();
+    carat::Serial serial;
+    auto session = model->session(serial, {.context_tokens = 64});
+    if (!session) return session.error();
+    const std::int32_t ids[] = {2, 105, 107, 9};
+    const auto logits = session->append(ids);
+    if (!logits) return logits.error();
+    const auto best = std::max_element(logits->begin(), logits->end());
+    std::printf("token %td follows, with a logit of %.5f\n", best - logits->begin(), double{*best});
+    return {};
+}
+
+int main(int argc, char** argv) {
+    if (argc < 2 || argc > 3) return std::fputs("usage: lora MODEL [ADAPTER]\n", stderr), 1;
+    const auto done = print_next(argv[1], argc == 3 ? argv[2] : nullptr);
+    if (!done) return std::fprintf(stderr, "%s\n", done.error().text.c_str()), 1;
+}

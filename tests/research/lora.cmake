@@ -1,0 +1,28 @@
+# Runs lora without an adapter, with one of zeros, which must change nothing, and with one that does; one of another shape
+# is refused.
+function(next out)
+    execute_process(COMMAND "${PROGRAM}" "${MODEL}" ${ARGN} OUTPUT_VARIABLE line COMMAND_ERROR_IS_FATAL ANY)
+    if(NOT line MATCHES "^token [0-9]+ follows, with a logit of -?[0-9.]+\n$")
+        message(FATAL_ERROR "lora printed '${line}'")
+    endif()
+    set(${out} "${line}" PARENT_SCOPE)
+endfunction()
+function(make folder)
+    file(MAKE_DIRECTORY "${FOLDER}/${folder}")
+    execute_process(COMMAND "${MAKE}" "${FOLDER}/${folder}" ${ARGN} COMMAND_ERROR_IS_FATAL ANY)
+endfunction()
+
+next(none)
+make(zeros 0)
+next(zeros "${FOLDER}/zeros")
+make(some 0.05)
+next(some "${FOLDER}/some")
+if(NOT zeros STREQUAL none OR some STREQUAL none)
+    message(FATAL_ERROR "without an adapter: ${none}with zeros: ${zeros}with one: ${some}")
+endif()
+
+make(other 0.05 rows)
+execute_process(COMMAND "${PROGRAM}" "${MODEL}" "${FOLDER}/other" RESULT_VARIABLE result ERROR_VARIABLE error)
+if(result EQUAL 0 OR NOT error MATCHES "not for this model: .*q_proj.lora_A.weight")
+    message(FATAL_ERROR "an adapter of another shape: ${result}, ${error}")
+endif()
