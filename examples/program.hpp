@@ -10,12 +10,17 @@
 #include <string>
 #include <thread>
 
-// CARAT_WEIGHTS and CARAT_ARITHMETIC are settings of the build; the defaults are the checkpoint's
-// own type and exact.
+// CARAT_WEIGHTS, CARAT_ARITHMETIC and CARAT_CACHE are settings of the build; the defaults are the
+// checkpoint's own type, exact, and the arithmetic's own type.
 #if CARAT_FAST
-using Policy = carat::weights::Fast<carat::weights::CARAT_WEIGHTS>;
+using Weights = carat::weights::Fast<carat::weights::CARAT_WEIGHTS>;
 #else
-using Policy = carat::weights::CARAT_WEIGHTS;
+using Weights = carat::weights::CARAT_WEIGHTS;
+#endif
+#ifdef CARAT_CACHE
+using Policy = carat::weights::WithCache<Weights, carat::CARAT_CACHE>;
+#else
+using Policy = Weights;
 #endif
 using Model = carat::Gemma4<carat::models::model, Policy>;
 

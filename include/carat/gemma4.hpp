@@ -108,7 +108,7 @@ class Gemma4 {
     /// Bytes of memory for this model with a session, known before anything is opened; for a
     /// checkpoint of the type of Policy::per_layer, as published ones are.
     struct MemoryPlan {
-        std::size_t weights;  ///< in memory
+        std::size_t weights;  ///< in memory, with the rows of mapped tables that are there at once
         std::size_t mapped;   ///< in the file: tables read a row a token, towers
         std::size_t session;  ///< caches, scratch, logits
         [[nodiscard]] constexpr std::size_t resident() const { return weights + session; }
@@ -128,7 +128,8 @@ class Gemma4 {
             }
             return count;
         }();
-        return {weights.resident(), weights.mapped(), Session::bytes(options, threads)};
+        return {weights.resident() + mapped_rows, weights.mapped(),
+                Session::bytes(options, threads)};
     }
 
     /// A sequence of tokens for this model. Bad input: as Session::create; more memory than the
@@ -257,11 +258,26 @@ class Gemma4 {
     }
 
     [[nodiscard]] const typename Text::Weights& weights() const noexcept { return state_->weights; }
-    /// Bytes of weights in memory; the tables that stay in their file are not among them.
-    [[nodiscard]] std::size_t memory_bytes() const noexcept { return state_->memory.size(); }
+    /// Bytes of weights in memory; of tables that stay in their file, the rows that are there at
+    /// once.
+    [[nodiscard]] std::size_t memory_bytes() const noexcept {
+        return state_->memory.size() + (state_->table_file != nullptr ? mapped_rows : 0);
+    }
 
   private:
     static constexpr MediaTokens C_tokens = C.tokens;
+    /// Rows of the per-layer table whose pages may be in memory at once: so many are read before
+    /// they are let go. The system maps 64 KB around a page that is touched.
+    static constexpr std::size_t rows_kept = 8, mapped_around = std::size_t{1} << 16;
+    static constexpr std::size_t mapped_rows = [] {
+        if constexpr (Text::per_layer > 0) {
+            static_assert(Text::PerLayerEmbedding::rows_at_once <= rows_kept);
+            constexpr std::size_t row = Text::layers * Text::per_layer * sizeof(carat::bf16);
+            return rows_kept * ((row + mapped_around - 1) / mapped_around * mapped_around);
+        } else {
+            return std::size_t{0};
+        }
+    }();
 
     struct NoTower {};
     template <bool present, class Tower>
@@ -303,13 +319,11 @@ class Gemma4 {
                     table_file = &file.map;
             }
         }
-        /// Lets the table's pages go, once rows may have brought in a megabyte of them: a row
-        /// touches a few pages, and the system maps 64 KB around each.
+        /// Lets the table's pages go, once rows_kept rows have been read.
         static void rows_read(const void* self, std::size_t rows) {
             const State& s = *static_cast<const State*>(self);
             if (s.table_file == nullptr) return;
-            constexpr std::size_t most = 8;
-            if (s.table_rows.fetch_add(rows, std::memory_order_relaxed) + rows < most) return;
+            if (s.table_rows.fetch_add(rows, std::memory_order_relaxed) + rows < rows_kept) return;
             s.table_rows.store(0, std::memory_order_relaxed);
             s.table_file->dont_need(s.table);
         }
@@ -331,7 +345,9 @@ class Gemma4 {
         if (ceiling.bytes != most_planned) {  // the file's types may ask for more than the plan
             const Result<std::size_t> taken = bind.plan();
             if (!taken) return taken.error();
-            if (auto fits = check_ceiling<Session>(ceiling, *taken, state.files.name()); !fits)
+            if (auto fits =
+                    check_ceiling<Session>(ceiling, *taken + mapped_rows, state.files.name());
+                !fits)
                 return std::move(fits).error();
         }
         Result<Arena> memory = bind.finish(progress);

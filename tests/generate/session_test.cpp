@@ -404,8 +404,9 @@ struct Reader {
     }
 };
 
-TEST_CASE("a saved state goes on bit by bit, in a context of another length too") {
-    const MadeUp<A> made;
+template <class Model>
+void check_saved() {
+    const MadeUp<Model> made;
     for (const std::size_t tokens : {1u, 4u, 9u})
         for (const std::size_t back : {0u, 1u})
             for (const std::size_t context : {12u, 14u, 40u}) {
@@ -441,6 +442,16 @@ TEST_CASE("a saved state goes on bit by bit, in a context of another length too"
                 CHECK(loaded.size() == 0);
             }
 }
+template <class Element>
+using WithCache = TextModel<tiny::a, weights::WithCache<weights::f32, Element>>;
+
+TEST_CASE("a saved state goes on bit by bit, in a context of another length too") {
+    check_saved<A>();
+}
+TEST_CASE("so does one of quantised keys and values") {
+    check_saved<WithCache<q8_0>>();
+    check_saved<WithCache<q4_0>>();
+}
 
 TEST_CASE("a state that does not fit is refused in a sentence") {
     const MadeUp<A> made;
@@ -459,6 +470,10 @@ TEST_CASE("a state that does not fit is refused in a sentence") {
     const MadeUp<All> another;
     auto other = session(another, {.context_tokens = 14});
     CHECK(refusal(other).starts_with("the saved state is of another model: it has "));
+    const MadeUp<WithCache<q4_0>> quantised;
+    auto four = session(quantised, {.context_tokens = 14});
+    CHECK(refusal(four) ==
+          "the saved state has keys and values of another type than this session's Q4_0");
 }
 
 TEST_CASE("a session that was moved goes on") {

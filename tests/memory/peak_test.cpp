@@ -13,7 +13,6 @@
 #include <vector>
 
 #if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#include <malloc.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,9 +58,9 @@ std::size_t run() {
     return model->memory_bytes() + session->memory_bytes();
 }
 
-TEST_CASE("pocket's peak is its plan and less than two megabytes more") {
-    // What is more: rows of the per-layer table, a megabyte at most, headers of the files, the
-    // heap.
+TEST_CASE("pocket's peak is its plan within two percent") {
+    // Apart from the process itself, as a first run leaves it: code, stack, and some hundred
+    // kilobytes of heap, which no plan knows of: names and shapes of tensors, the files' heads.
     int ends[2];
     REQUIRE(::pipe(ends) == 0);
     const pid_t child = ::fork();
@@ -69,7 +68,6 @@ TEST_CASE("pocket's peak is its plan and less than two megabytes more") {
     if (child == 0) {  // a process of its own, warm: code and heap are there before
         std::array<std::size_t, 3> told{};
         told[0] = run();
-        ::malloc_trim(0);
         if (reset_peak()) {
             told[1] = status("VmRSS:");
             run();
@@ -92,7 +90,7 @@ TEST_CASE("pocket's peak is its plan and less than two megabytes more") {
         return;
     }
     MESSAGE("planned " << planned << ", measured " << peak - base);
-    CHECK(static_cast<double>(peak - base) <= static_cast<double>(planned) + (1 << 21));
+    CHECK(static_cast<double>(peak - base) <= 1.02 * static_cast<double>(planned));
     CHECK(static_cast<double>(peak - base) >= 0.98 * static_cast<double>(planned));
 }
 

@@ -1,6 +1,6 @@
 /// \file
-/// What fast arithmetic must keep: a small distance from the reference, and every bit whatever the
-/// threads.
+/// What rounding on the way must keep, of activations or of a cache: a small distance from the
+/// reference, and every bit whatever the threads.
 #pragma once
 
 #include "carat/gemma4.hpp"
@@ -17,10 +17,11 @@
 
 namespace carat::test {
 
-/// Logits of the 80 tokens of `model`; bound is the fixtures' for bf16 activations.
-template <ModelConfig C>
-void check_fast(const std::string& model, double bound) {
-    using Gemma = Gemma4<C, weights::Fast<weights::bf16>>;
+/// Logits of the 80 tokens of `model`, whose root mean square difference from the reference's is at
+/// most `bound`.
+template <ModelConfig C, class Policy>
+void check_rounded(const std::string& model, double bound) {
+    using Gemma = Gemma4<C, Policy>;
     const Fixture text(model, "text");
     const auto ids = text.ints("input_ids");
     const auto expected = text.floats("logits");
@@ -47,19 +48,34 @@ void check_fast(const std::string& model, double bound) {
     };
     // Prompts and single tokens have products of their own: sums of the same rounded values, in
     // another order. So a chunk's length may move the last bits; the number of threads may not.
+    // In exact arithmetic neither.
+    std::vector<float> whole;
     for (const std::size_t chunk : {80u, 17u, 1u}) {
         CAPTURE(chunk);
         const auto actual = logits(1, chunk);
+        if (whole.empty()) whole = actual;
+        if (Policy::arithmetic == Arithmetic::exact) CHECK(actual == whole);
         REQUIRE(actual.size() == expected.size());
         const double rms = distance(actual);
         MESSAGE(model << ", chunks of " << chunk << ": rms of the difference " << rms);
         CHECK(rms <= bound);
-        CHECK(rms > 1e-3);  // it is another arithmetic
+        CHECK(rms > 1e-3);  // it is not what the reference computes
         for (const std::size_t threads : {2u, 3u}) {
             CAPTURE(threads);
             CHECK(logits(threads, chunk) == actual);
         }
     }
+}
+
+/// The bound is the fixtures' for bf16 activations.
+template <ModelConfig C>
+void check_fast(const std::string& model, double bound) {
+    check_rounded<C, weights::Fast<weights::bf16>>(model, bound);
+}
+/// Exact but for keys and values of type Element.
+template <ModelConfig C, class Element>
+void check_cache(const std::string& model, double bound) {
+    check_rounded<C, weights::WithCache<weights::bf16, Element>>(model, bound);
 }
 
 }  // namespace carat::test

@@ -9,6 +9,7 @@
 
 #include "carat/result.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -159,11 +160,14 @@ class MappedFile {
         if (data_ == nullptr || address < first || address - first > size_ ||
             part.size() > size_ - (address - first))
             return;  // not ours
+        // A page is touched, and the system maps those around it: they go with it, or every piece
+        // of a file that is read piece by piece would leave some behind.
         const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-        const std::uintptr_t begin = address / page * page;
-        const std::uintptr_t end = advice == Advice::dont_need
-                                       ? (address + part.size()) / page * page
-                                       : address + part.size();
+        const std::uintptr_t unit = advice == Advice::dont_need ? 16 * page : page;
+        const std::uintptr_t last = first + size_;
+        const std::uintptr_t begin = std::max(first, address / unit * unit);
+        std::uintptr_t end = address + part.size();
+        if (advice == Advice::dont_need) end = std::min(last, (end + unit - 1) / unit * unit);
         if (end <= begin) return;
         ::madvise(reinterpret_cast<void*>(begin), end - begin,
                   advice == Advice::sequential ? MADV_SEQUENTIAL

@@ -294,7 +294,7 @@ class Session {
     /// Which type keys and values have: bf16 and f16 take the same bytes.
     static constexpr std::uint64_t cache_type() requires can_save {
         using Ring = typename decltype(Model::Cache::full)::value_type;
-        return static_cast<std::uint64_t>(dtype_of<typename Ring::element_type>);
+        return static_cast<std::uint64_t>(Ring::stored_as);
     }
     /// Bytes of keys and values of one token in all layers that own some.
     static constexpr std::size_t token_bytes() requires can_save {

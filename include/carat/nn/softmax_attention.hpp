@@ -47,7 +47,7 @@ struct PlainScores {
 
 /// Element is what keys and values are stored as, X what is multiplied.
 template <class Element, class X, std::size_t kv_heads, std::size_t group, std::size_t head_dim,
-          std::size_t tile_keys = default_tile>
+          std::size_t tile_keys = kv_tile>
 struct SoftmaxAttention {
     using Cache = KvCache<Element, kv_heads, head_dim, tile_keys>;
     static_assert(head_dim % simd::panel_pair<X> == 0,
@@ -243,18 +243,19 @@ struct SoftmaxAttention {
                 p = s.rounded.row(worker).data();
             else
                 p = s.scores.row(worker).data();
-            const std::size_t begin = keys.begin % tile;
-            simd::panel_product(p, tile, rows, values(kv, keys.begin, worker), tile,
-                                lanes / simd::panel_width, begin, begin + (keys.end - keys.begin),
+            const std::size_t begin = keys.begin % tile, end = begin + (keys.end - keys.begin);
+            const X* v = cache.values(kv, keys.begin).operands(begin, end, room(s.values, worker));
+            simd::panel_product(p, tile, rows, v, tile, lanes / simd::panel_width, begin, end,
                                 mixed, lanes);
         }
         /// Scores of the queries taken with the panels around `keys`.
         void score(std::size_t kv, Visible keys, std::size_t rows, std::size_t worker) const {
             const std::size_t from = first_panel(keys) * simd::panel_width;
-            const X* k = this->keys(kv, keys.begin, worker);
-            simd::panel_product(s.queries.row(worker).data(), head_dim, rows, k + from * head_dim,
-                                head_dim, panels(keys), 0, head_dim,
-                                s.scores.row(worker).data() + from, tile);
+            const X* k = cache.keys(kv, keys.begin)
+                             .operands(first_panel(keys), panels(keys), room(s.keys, worker));
+            simd::panel_product(s.queries.row(worker).data(), head_dim, rows, k, head_dim,
+                                panels(keys), 0, head_dim, s.scores.row(worker).data() + from,
+                                tile);
         }
         /// Leaves of z [tile] the scores that query t may have, and makes the others -infinity.
         void mask(std::size_t t, std::size_t head, Visible keys, float* z) const {
@@ -272,21 +273,11 @@ struct SoftmaxAttention {
                     if (key_mask[key] == 0) z[key - origin] = lowest;
         }
 
-        [[nodiscard]] const X* keys(std::size_t kv, std::size_t index, std::size_t worker) const {
-            return as_operand(cache.keys(kv, index), s.keys, worker);
-        }
-        [[nodiscard]] const X* values(std::size_t kv, std::size_t index, std::size_t worker) const {
-            return as_operand(cache.values(kv, index), s.values, worker);
-        }
+        /// Where a worker's operands of a tile go, if the cache has others.
         template <std::size_t n>
-        static const X* as_operand(const Element* panels, View<X, dynamic, n> place,
-                                   std::size_t worker) {
-            if constexpr (converts) {
-                simd::convert_panels(panels, n, place.row(worker).data());
-                return place.row(worker).data();
-            } else {
-                return panels;
-            }
+        static X* room(View<X, dynamic, n> place, std::size_t worker) {
+            if constexpr (converts) return place.row(worker).data();
+            return nullptr;
         }
         /// Row r of a block: token first + r / group, head r % group of kv.
         template <class T>

@@ -27,7 +27,7 @@ struct Uniform {
     using per_layer = Element;  ///< embed_tokens_per_layer, read a row a token; or as_stored
     using experts = Element;    ///< routed experts
     using tower = Element;      ///< vision and audio towers
-    using cache = float;        ///< keys and values
+    using cache = float;        ///< keys and values: float, bf16, q8_0 or q4_0
     static constexpr Arithmetic arithmetic = Arithmetic::exact;
 };
 using f32 = Uniform<carat::f32>;
@@ -49,6 +49,12 @@ template <class Policy>
 struct Fast : Policy {
     using cache = carat::bf16;
     static constexpr Arithmetic arithmetic = Arithmetic::fast;
+};
+
+/// The same with keys and values of another type; applied last, for Fast names its own.
+template <class Policy, class Element>
+struct WithCache : Policy {
+    using cache = Element;
 };
 
 }  // namespace weights
