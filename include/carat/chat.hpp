@@ -117,11 +117,11 @@ class Chat {
     /// Takes back the user's last message and what followed. Its text, nothing where there is none.
     std::optional<std::string> undo() {
         auto text = talk_.undo();
-        hidden_ = std::min<std::size_t>(hidden_, talk_.messages().Size());
+        if (hidden_ >= talk_.messages().Size()) hidden_ = 0;  // what is left may fit again
         return text;
     }
-    /// The user's last message, said differently.
-    Chat& edit(std::string_view text) { return undo(), user(text); }
+    /// The user's last message, said differently; pictures and sounds in it stay.
+    Chat& edit(std::string_view text) { return talk_.edit(text), *this; }
     /// Starts over. Tools stay.
     void reset() {
         Conversation fresh;
