@@ -51,7 +51,9 @@ inline std::optional<std::string> play(Constraint& c, std::size_t limit, std::ui
         c.accept(id);
         hold(c.alive(), "a token that was allowed is accepted");
         text += trie.bytes(id);
-        if (id == trie.special("<turn|>") || id == trie.special("<eos>")) break;
+        if (id == trie.special("<turn|>") || id == trie.special("<eos>") ||
+            id == trie.special("<|tool_response>"))
+            break;
     }
     hold(c.complete(), "an output is complete at its limit");
     return text;
