@@ -163,6 +163,15 @@ class Chat {
         }
     }
 
+    /// The whole answer at once, to whoever does not listen; with functions, as above.
+    Result<ChatTurn> answer() {
+        return reply([](const ReplyEvent&) {});
+    }
+    Result<ChatTurn> answer(const Tools& tools) {
+        return reply(
+            tools, [](const ReplyEvent&) {}, [](const ToolCall&, const JsonValue&) {});
+    }
+
     /// The same as a range of pieces of the answer's text. Leaving it early ends the answer. What
     /// it took, or what went wrong, is in last() afterwards.
     AnswerStream<Chat> reply() { return AnswerStream<Chat>(*this); }
