@@ -14,7 +14,7 @@
 set -euo pipefail
 
 packages=(g++ cmake ninja-build libxsimd-dev rapidjson-dev libsentencepiece-dev libutf8proc-dev libcli11-dev
-          libeigen3-dev libsndfile1-dev libmpg123-dev libsoxr-dev libpng-dev libjpeg-dev libgif-dev
+          libedit-dev libeigen3-dev libsndfile1-dev libmpg123-dev libsoxr-dev libpng-dev libjpeg-dev libgif-dev
           libwebp-dev doctest-dev libbenchmark-dev)
 highway_floor=1.2
 
@@ -48,7 +48,8 @@ if ! { command -v dpkg-query && command -v apt-get; } >/dev/null; then
     if command -v c++ && command -v cmake && command -v ninja; then exit 0; fi >/dev/null
     die "this system has no apt; please install g++ 12 or clang 14 (or newer), CMake 3.25, Ninja, Highway 1.2" \
         "(headers), xsimd 8.1, RapidJSON, sentencepiece, utf8proc, CLI11, Eigen, libsndfile, mpg123, soxr, libpng," \
-        "libjpeg-turbo, giflib, libwebp; for video files FFmpeg 5.1; for the tests doctest, for the benchmarks Google Benchmark"
+        "libjpeg-turbo, giflib, libwebp; to edit lines libedit; for video files FFmpeg 5.1;" \
+        "for the tests doctest, for the benchmarks Google Benchmark"
 fi
 
 log=

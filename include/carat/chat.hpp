@@ -7,18 +7,17 @@
 ///     for (std::string_view piece : chat->reply()) std::cout << piece << std::flush;
 #pragma once
 
-#include "carat/checkpoint/fnv1a.hpp"
-#include "carat/checkpoint/mapped_file.hpp"
-#include "carat/checkpoint/unfinished_file.hpp"
+#include "carat/chat/answer_stream.hpp"
+#include "carat/chat/chat_file.hpp"
+#include "carat/chat/chat_media.hpp"
+#include "carat/chat/chat_prompt.hpp"
+#include "carat/chat/chat_settings.hpp"
+#include "carat/chat/context_window.hpp"
 #include "carat/constrain/answer_shape.hpp"
 #include "carat/generate/generate.hpp"
-#include "carat/json_writer.hpp"
-#include "carat/text/chat_encode.hpp"
 #include "carat/text/chat_parse.hpp"
 #include "carat/text/chat_variant.hpp"
 #include "carat/text/conversation.hpp"
-#include "carat/text/media_expansion.hpp"
-#include "carat/text/media_parts.hpp"
 #include "carat/text/stream.hpp"
 #include "carat/text/tokenizer.hpp"
 #include "carat/text/tools.hpp"
@@ -27,53 +26,17 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <functional>
-#include <iterator>
-#include <map>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace carat::inline CARAT_ABI {
-
-/// What happens when a conversation no longer fits into the context.
-enum class FullContext : std::uint8_t {
-    stop,   ///< the answer stops, with StopReason::context_full
-    slide,  ///< the model forgets the oldest questions and answers; the system turn stays
-};
-
-struct ChatSettings {
-    ChatOptions format{};          ///< Chat::open finds the variant in the model's folder
-    std::size_t max_tokens = 512;  ///< of an answer
-    SessionOptions session{};      ///< how long the conversation may get
-    FullContext full = FullContext::stop;
-    std::optional<SamplerOptions> sampling{};  ///< nothing: what the model's files say
-};
-
-/// A picture, a sound or a video as a model takes it.
-struct Medium {
-    MediaText text{};           ///< what stands for it in the prompt, placeholders among it
-    std::vector<float> rows{};  ///< [placeholders, hidden_size], not scaled
-};
-/// Reads a medium. A chat calls it once for each, when it first becomes part of a prompt. It may
-/// tell its caller how far it is, and is told to stop.
-using MediaReader = std::function<Result<Medium>(const MediaPart&, Progress)>;
-
-/// One answer, and what it took.
-struct ChatTurn {
-    std::vector<std::int32_t> input_ids{};  ///< the whole prompt
-    std::vector<std::int32_t> token_ids{};  ///< the answer, with the stop token
-    Reply reply{};
-    StopReason stop = StopReason::stop_token;
-    std::size_t reused = 0;     ///< tokens of the prompt that were remembered
-    std::size_t forgotten = 0;  ///< messages that the context has no room for, in all
-    double media_ms = 0, read_ms = 0, write_ms = 0;
-};
 
 /// A conversation. Several may share one model and one tokenizer, which must outlive them; each has
 /// a cache of its own. A prompt is computed from the first token on that differs from what the
@@ -117,11 +80,15 @@ class Chat {
     /// Takes back the user's last message and what followed. Its text, nothing where there is none.
     std::optional<std::string> undo() {
         auto text = talk_.undo();
-        hidden_ = std::min<std::size_t>(hidden_, talk_.messages().Size());
+        window_.shrink(talk_.messages());
         return text;
     }
-    /// The user's last message, said differently.
-    Chat& edit(std::string_view text) { return undo(), user(text); }
+    /// The user's last message, said differently; pictures and sounds in it stay.
+    Chat& edit(std::string_view text) {
+        talk_.edit(text);
+        window_.shrink(talk_.messages());
+        return *this;
+    }
     /// Starts over. Tools stay.
     void reset() {
         Conversation fresh;
@@ -131,7 +98,7 @@ class Chat {
     /// Goes on with another conversation.
     void start_with(Conversation talk) {
         talk_ = std::move(talk);
-        hidden_ = 0;
+        window_ = ContextWindow();
     }
     [[nodiscard]] Conversation& conversation() noexcept { return talk_; }
     [[nodiscard]] const Conversation& conversation() const noexcept { return talk_; }
@@ -139,7 +106,7 @@ class Chat {
     [[nodiscard]] const Tokenizer& tokenizer() const noexcept { return *tokenizer_; }
     [[nodiscard]] const Session& session() const noexcept { return session_; }
     /// How pictures, sounds and videos become soft tokens.
-    void set_media_reader(MediaReader reader) { read_media_ = std::move(reader); }
+    void set_media_reader(MediaReader reader) { media_.set_reader(std::move(reader)); }
     /// What the following answers are bound to. The filter's object must outlive them.
     void set_filter(TokenFilter filter) { filter_ = filter; }
     /// The form of the following answers: they satisfy a schema, match an expression, are one of
@@ -196,11 +163,19 @@ class Chat {
         }
     }
 
-    class Stream;
+    /// The whole answer at once, to whoever does not listen; with functions, as above.
+    Result<ChatTurn> answer() {
+        return reply([](const ReplyEvent&) {});
+    }
+    Result<ChatTurn> answer(const Tools& tools) {
+        return reply(
+            tools, [](const ReplyEvent&) {}, [](const ToolCall&, const JsonValue&) {});
+    }
+
     /// The same as a range of pieces of the answer's text. Leaving it early ends the answer. What
     /// it took, or what went wrong, is in last() afterwards.
-    Stream reply() { return Stream(*this); }
-    /// The last answer that a Stream gave.
+    AnswerStream<Chat> reply() { return AnswerStream<Chat>(*this); }
+    /// The last answer that was given as a range.
     [[nodiscard]] const Result<ChatTurn>& last() const noexcept { return last_; }
 
     // ---- forks and files
@@ -212,10 +187,9 @@ class Chat {
         if (!session) return std::move(session).error();
         Chat other(*model_, tokenizer_, *std::move(session), sampler_, settings_);
         other.talk_ = talk_.copy();
-        other.hidden_ = hidden_;
+        other.window_ = window_;
         other.replies_ = replies_;
         other.held_ = held_;
-        other.read_media_ = read_media_;
         other.media_ = media_;
         other.tokens_ = tokens_;
         other.constraint_ = constraint_;
@@ -223,127 +197,51 @@ class Chat {
     }
 
     /// Writes the conversation, and what the model remembers of it unless `with_cache` is false: a
-    /// chat that loads it then reads its prompt again, with the same tokens as result. Bad input:
-    /// what the system refuses.
+    /// chat that loads it then reads its prompt and its media again, with the same tokens as
+    /// result. Bad input: what the system refuses.
     Result<void> save(const std::string& path, bool with_cache = true) const {
-        UnfinishedFile file(path);
-        Fnv1a sum;
-        const auto write = [&](std::span<const std::byte> bytes) {
-            sum.add(bytes);
-            file.write(bytes.data(), bytes.size());
-        };
-        JsonWriter w;
-        w.begin_object().key("model").value(model_->fingerprint());
-        w.key("replies").value(replies_).key("hidden").value(hidden_);
-        w.key("thinking").value(settings_.format.enable_thinking);
-        w.key("ids").begin_array();
-        if (with_cache)
-            for (const std::int32_t id : held_.ids) w.value(id);
-        w.end_array().key("contents").begin_array();
-        if (with_cache)
-            for (const std::uint64_t content : held_.contents) w.value(content);
-        w.end_array().key("conversation").value(talk_.json()).end_object();
-        const std::string head =
-            std::string(magic) + std::to_string(version) + '\n' + std::string(w.text()) + '\n';
-        write(std::as_bytes(std::span(head)));
-        if (with_cache && !held_.ids.empty()) session_.save(write);
-        const std::uint64_t value = sum.value();
-        file.write(&value, sizeof value);
-        return file.finish();
+        ChatRecord record{.model = model_->fingerprint(),
+                          .replies = replies_,
+                          .hidden = window_.hidden(),
+                          .thinking = settings_.format.enable_thinking,
+                          .talk = talk_.copy()};
+        if (with_cache) record.held = held_;
+        return save_chat(path, record, media_, [&](auto& write) { session_.save(write); });
     }
 
     /// Becomes the conversation that a chat saved. Bad input: a file that is none, of another
     /// version, damaged, of another model, or (with its cache) longer than this context. The chat
     /// is as it was then, but its cache may be gone.
     Result<void> load(const std::string& path) {
-        const auto file = MappedFile::open(path);
-        if (!file) return file.error();
-        std::string_view text = file->text();
-        const auto bad = [&](const std::string& why) {
-            return Error{Errc::bad_format, path + ": " + why};
-        };
-        if (!text.starts_with(magic)) return bad("not a conversation that carat saved");
-        const std::size_t first = text.find('\n');
-        const std::string found(text.substr(
-            magic.size(), std::min<std::size_t>(first, 40) - std::min(magic.size(), first)));
-        if (found != std::to_string(version))
-            return Error{Errc::unsupported, path + ": saved in version " + found +
-                                                " of the format, expected " +
-                                                std::to_string(version)};
-        std::uint64_t stored = 0;
-        const std::size_t second = text.find('\n', first + 1);
-        if (second == std::string_view::npos || text.size() - second - 1 < sizeof stored)
-            return bad("cut off");
-        std::memcpy(&stored, text.data() + text.size() - sizeof stored, sizeof stored);
-        text.remove_suffix(sizeof stored);
-        Fnv1a sum;
-        sum.add(std::as_bytes(std::span(text)));
-        if (sum.value() != stored) return bad("damaged: its checksum is wrong");
-        const auto head = parse_json(text.substr(first + 1, second - first - 1), path);
-        if (!head) return head.error();
-        if (json::unsigned_integer(json::find(*head, "model")) != model_->fingerprint())
-            return Error{Errc::mismatch,
-                         path + ": saved with another model than the one that is open"};
-        const JsonValue* saved = json::find(*head, "conversation");
-        if (json::find(saved, "messages") == nullptr) return bad("it has no messages");
-        JsonWriter copy;
-        auto talk = Conversation::from_json(copy.value(*saved).text(), path);
-        if (!talk) return std::move(talk).error();
-
-        Held held;
-        for (const JsonValue& id : json::elements(json::find(*head, "ids")))
-            held.ids.push_back(static_cast<std::int32_t>(json::integer(id).value_or(0)));
-        for (const JsonValue& c : json::elements(json::find(*head, "contents")))
-            held.contents.push_back(json::unsigned_integer(c).value_or(0));
-        held_ = {};
-        session_.clear();
-        if (!held.ids.empty() && held.contents.size() == held.ids.size()) {
-            auto rest = std::as_bytes(std::span(text.substr(second + 1)));
-            auto loaded = session_.load([&](std::span<std::byte> to) {
-                if (to.size() > rest.size()) return false;
-                std::copy_n(rest.begin(), to.size(), to.begin());
-                rest = rest.subspan(to.size());
+        const auto load_session = [&](std::span<const std::byte> state) -> Result<void> {
+            forget();
+            return session_.load([&](std::span<std::byte> to) {
+                if (to.size() > state.size()) return false;
+                std::copy_n(state.begin(), to.size(), to.begin());
+                state = state.subspan(to.size());
                 return true;
             });
-            if (!loaded) return Error{loaded.error().code, path + ": " + loaded.error().text};
-            if (session_.size() != held.ids.size()) {
-                session_.clear();
-                return bad("its cache and its tokens differ in length");
-            }
-            held_ = std::move(held);
+        };
+        auto saved =
+            load_chat(path, model_->fingerprint(), Model::Text::hidden, media_, load_session);
+        if (!saved) return std::move(saved).error();
+        if (saved->held.ids.empty()) forget();
+        if (session_.size() != saved->held.ids.size()) {
+            forget();
+            return Error{Errc::bad_format, path + ": its cache and its tokens differ in length"};
         }
-        talk_ = *std::move(talk);
-        hidden_ = json::unsigned_integer(json::find(*head, "hidden")).value_or(0);
-        hidden_ = std::min<std::size_t>(hidden_, talk_.messages().Size());
-        replies_ = json::unsigned_integer(json::find(*head, "replies")).value_or(0);
-        settings_.format.enable_thinking =
-            json::boolean(json::find(*head, "thinking")).value_or(false);
+        held_ = std::move(saved->held);
+        talk_ = std::move(saved->talk);
+        window_ = ContextWindow(saved->hidden);
+        replies_ = saved->replies;
+        settings_.format.enable_thinking = saved->thinking;
         return {};
     }
 
   private:
-    static constexpr std::string_view magic = "carat chat ";
-    static constexpr int version = 2;
+    friend class AnswerStream<Chat>;
     using Clock = std::chrono::steady_clock;
 
-    /// Tokens in the session. Of two media with the same ids the contents differ; text has 0.
-    struct Held {
-        std::vector<std::int32_t> ids{};
-        std::vector<std::uint64_t> contents{};
-        void resize(std::size_t n) {
-            ids.resize(n);
-            contents.resize(n);
-        }
-    };
-    struct Prompt : Held {
-        std::vector<std::uint8_t> types{};
-        std::vector<float> rows{};
-        bool in_thought = false;
-        double media_ms = 0;
-    };
-    struct HeldMedium : Medium {
-        std::uint64_t content = 0;  ///< differs where the medium does; not 0
-    };
     /// An answer that is being given.
     struct Answer {
         ChatTurn turn{};
@@ -367,102 +265,19 @@ class Chat {
         return std::chrono::duration<double, std::milli>(to - from).count();
     }
 
-    /// The messages that the context has room for: without `hidden_` of them after the system's.
-    Json visible() const {
-        Json out(rapidjson::kArrayType);
-        const auto all = json::elements(talk_.messages());
-        const std::size_t first = has_system() ? 1 : 0;
-        for (std::size_t i = 0; i < all.size(); ++i)
-            if (i < first || i >= first + hidden_)
-                out.PushBack(JsonValue(all[i], out.GetAllocator()), out.GetAllocator());
-        return out;
+    Result<ChatPrompt> prompt(Progress progress) {
+        return chat_prompt(window_.visible(talk_.messages()), talk_.tools(), settings_.format,
+                           *tokenizer_, media_, Model::config.tokens, Model::Text::hidden,
+                           progress);
     }
-    bool has_system() const {
-        const auto all = json::elements(talk_.messages());
-        const auto role = all.empty() ? std::nullopt : json::string(json::find(all[0], "role"));
-        return role == "system" || role == "developer";
+    /// What the session holds.
+    void forget() {
+        held_ = {};
+        session_.clear();
     }
-    /// Forgets the oldest question and what followed. False where only the last one is left.
-    bool slide() {
-        const auto all = json::elements(talk_.messages());
-        for (std::size_t i = (has_system() ? 1 : 0) + hidden_ + 1; i < all.size(); ++i) {
-            if (json::string(json::find(all[i], "role")) != "user") continue;
-            hidden_ = i - (has_system() ? 1 : 0);
-            return true;
-        }
-        return false;
-    }
-
-    Result<Prompt> prompt(Progress progress) {
-        const Json messages = visible();
-        auto text = render_chat(messages, talk_.tools(), settings_.format);
-        if (!text) return std::move(text).error();
-        Prompt p;
-        p.in_thought = starts_in_thought(text->text);
-        const Clock::time_point start = Clock::now();
-        std::vector<MediaText> texts;
-        std::vector<const HeldMedium*> media;
-        for (const MediaPart& part : media_parts(messages)) {
-            const auto medium = read_medium(part, progress);
-            if (!medium) return medium.error();
-            texts.push_back((*medium)->text);
-            media.push_back(*medium);
-        }
-        p.media_ms = ms(start, Clock::now());
-        if (!media.empty()) {
-            text = expand_media(*text, texts);
-            if (!text) return std::move(text).error();
-        }
-        auto ids = encode_prompt(*tokenizer_, *text);
-        if (!ids) return std::move(ids).error();
-        p.ids = *std::move(ids);
-        p.contents.assign(p.ids.size(), 0);
-        if (media.empty()) return p;
-        constexpr MediaTokens tokens = Model::config.tokens;
-        constexpr std::size_t hidden = Model::Text::hidden;
-        p.types.assign(p.ids.size(), 0);
-        std::size_t next = 0, rows = 0;  // the medium, and how many of its rows have a place
-        for (std::size_t i = 0; i < p.ids.size(); ++i) {
-            const std::int32_t id = p.ids[i];
-            if (!tokens.is_placeholder(id)) continue;
-            while (next < media.size() && rows * hidden >= media[next]->rows.size()) {
-                ++next;
-                rows = 0;
-            }
-            if (next == media.size())
-                return Error{Errc::mismatch, "there are more placeholders than soft tokens"};
-            const float* row = media[next]->rows.data() + rows++ * hidden;
-            p.rows.insert(p.rows.end(), row, row + hidden);
-            p.contents[i] = media[next]->content;
-            p.types[i] = id == tokens.image ? 1 : id == tokens.video ? 2 : 3;
-        }
-        return p;
-    }
-    Result<const HeldMedium*> read_medium(const MediaPart& part, Progress progress) {
-        JsonWriter key;
-        key.value(*part.part);
-        const std::string name(key.text());
-        if (const auto known = media_.find(name); known != media_.end()) return &known->second;
-        if (!read_media_)
-            return Error{Errc::unsupported,
-                         part.where + ": " + part.source +
-                             ": this chat has no reader for pictures, sounds and videos"};
-        auto medium = read_media_(part, progress);
-        if (!medium) return std::move(medium).error();
-        Fnv1a content;
-        content.add(std::as_bytes(std::span(medium->rows)));
-        return &media_.emplace(name, HeldMedium{*std::move(medium), content.value() | 1})
-                    .first->second;
-    }
-
     /// How many tokens of the prompt the session holds already; the others it holds are forgotten.
-    /// At least one is left to compute, since its logits are wanted; a medium is never cut.
-    std::size_t keep_prefix(const Held& p) {
-        std::size_t n = 0;
-        while (n + 1 < p.ids.size() && n < held_.ids.size() && p.ids[n] == held_.ids[n] &&
-               p.contents[n] == held_.contents[n])
-            ++n;
-        while (n > 0 && p.contents[n] != 0 && p.contents[n] == p.contents[n - 1]) --n;
+    std::size_t keep_prefix(const ChatTokens& p) {
+        std::size_t n = shared_prefix(held_, p);
         if (!session_.rewind(n)) {
             session_.clear();
             n = 0;
@@ -472,7 +287,7 @@ class Chat {
     }
 
     /// Reads what the session does not hold yet of a prompt. How much it held.
-    Result<std::size_t> read(const Prompt& p, std::size_t max_tokens, Progress progress) {
+    Result<std::size_t> read(const ChatPrompt& p, std::size_t max_tokens, Progress progress) {
         const std::size_t kept = keep_prefix(p);
         SessionInput<typename Model::Text> in;
         in.ids = std::span(p.ids).subspan(kept);
@@ -508,7 +323,7 @@ class Chat {
         const std::size_t context = session_.context_tokens();
         const std::size_t reserve = std::min(settings_.max_tokens, context / 4);
         while (settings_.full == FullContext::slide && p->ids.size() + reserve > context &&
-               slide()) {
+               window_.slide(talk_.messages())) {
             p = prompt(progress);
             if (!p) return std::move(p).error();
         }
@@ -516,7 +331,7 @@ class Chat {
             Answer{.parser = ReplyParser(p->in_thought), .text = TextStream(*tokenizer_)});
         answer_->turn.input_ids = p->ids;
         answer_->turn.media_ms = p->media_ms;
-        answer_->turn.forgotten = hidden_;
+        answer_->turn.forgotten = window_.hidden();
         if (p->ids.size() > context) {
             answer_->turn.stop = StopReason::context_full;
             answer_->over = true;
@@ -589,14 +404,14 @@ class Chat {
     /// Forgets the oldest turn in the middle of an answer, and goes on with it.
     Result<bool> slide_on(Progress progress) {
         Answer& a = *answer_;
-        if (!slide()) return false;
+        if (!window_.slide(talk_.messages())) return false;
         auto p = prompt(progress);
         if (!p) return std::move(p).error();
         const auto& said = a.turn.token_ids;
         p->ids.insert(p->ids.end(), said.begin(), said.end());
         p->contents.resize(p->ids.size(), 0);
         if (!p->types.empty()) p->types.resize(p->ids.size(), 0);
-        a.turn.forgotten = hidden_;
+        a.turn.forgotten = window_.hidden();
         a.reread = said.size();
         if (auto kept = read(*p, settings_.max_tokens - said.size(), progress); !kept)
             return kept.error();
@@ -631,91 +446,15 @@ class Chat {
     Sampler sampler_;
     ChatSettings settings_;
     Conversation talk_;
-    std::size_t hidden_ = 0;  // messages that the context has no room for
+    ContextWindow window_;
     std::uint64_t replies_ = 0;
-    Held held_;
+    ChatTokens held_;  // in the session
     TokenFilter filter_;
     std::shared_ptr<const constrain::TokenTrie> tokens_;  // once a constraint needs it
     std::optional<Constraint> constraint_;
-    MediaReader read_media_;
-    std::map<std::string, HeldMedium> media_;  // by their parts as JSON
+    ChatMedia media_;
     std::unique_ptr<Answer> answer_;
     Result<ChatTurn> last_ = ChatTurn{};
-};
-
-/// The pieces of one answer.
-template <class M>
-class Chat<M>::Stream {
-  public:
-    class Iterator {
-      public:
-        using value_type = std::string_view;
-        using difference_type = std::ptrdiff_t;
-
-        explicit Iterator(Stream* stream) : stream_(stream) {}
-        std::string_view operator*() const { return stream_->piece_; }
-        Iterator& operator++() { return stream_->advance(), *this; }
-        void operator++(int) { ++*this; }
-        friend bool operator==(const Iterator& i, std::default_sentinel_t) { return i.done(); }
-
-      private:
-        [[nodiscard]] bool done() const { return stream_->over_; }
-
-        Stream* stream_;
-    };
-
-    Iterator begin() {
-        if (auto begun = chat_.begin({}); begun) {
-            advance();
-        } else {
-            fail(begun.error());
-        }
-        return Iterator(this);
-    }
-    static std::default_sentinel_t end() { return {}; }
-
-    Stream(const Stream&) = delete;
-    Stream& operator=(const Stream&) = delete;
-    ~Stream() {
-        if (over_ || !chat_.answer_) return;
-        chat_.answer_->turn.stop = StopReason::caller;
-        finish();
-    }
-
-  private:
-    friend class Chat;
-    explicit Stream(Chat& chat) : chat_(chat) {}
-
-    void fail(Error error) {
-        chat_.last_ = std::move(error);
-        chat_.answer_.reset();
-        over_ = true;
-    }
-    void finish() {
-        auto hear = [this](const ReplyEvent& e) { add(e); };
-        chat_.last_ = chat_.end(hear);
-    }
-    void add(const ReplyEvent& e) {
-        if (e.type == ReplyEvent::Type::text) piece_ += e.text;
-    }
-    void advance() {
-        piece_.clear();
-        if (!chat_.answer_) {
-            over_ = true;
-            return;
-        }
-        auto hear = [this](const ReplyEvent& e) { add(e); };
-        while (piece_.empty() && chat_.answer_) {
-            const auto more = chat_.step(hear, {});
-            if (!more) return fail(more.error());
-            if (!*more) finish();
-        }
-        over_ = piece_.empty();
-    }
-
-    Chat& chat_;
-    std::string piece_;
-    bool over_ = false;
 };
 
 }  // namespace carat::inline CARAT_ABI

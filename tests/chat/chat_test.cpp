@@ -7,6 +7,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <fstream>
 #include <string>
@@ -38,6 +40,38 @@ ChatTurn reply(Chat<Pocket>& chat) {
     REQUIRE_MESSAGE(turn, turn.error().text);
     return *std::move(turn);
 }
+/// A reader of pictures of one colour, two soft tokens each.
+MediaReader plain_pictures(int& reads) {
+    return [&reads](const MediaPart& part, Progress) -> Result<Medium> {
+        ++reads;
+        return Medium{image_text(2), std::vector<float>(2 * Pocket::Text::hidden,
+                                                        part.source == "a.png" ? 0.5f : -0.5f)};
+    };
+}
+/// A model that says what it is told to, one text a turn, control tokens in it.
+class Script {
+  public:
+    Script(const Tokenizer& tokenizer, const std::vector<std::string>& turns) {
+        for (const std::string& turn : turns) {
+            const auto ids = tokenizer.encode(turn);
+            REQUIRE(ids);
+            ids_.insert(ids_.end(), ids->begin(), ids->end());
+        }
+    }
+    TokenMask allowed(std::size_t) {
+        words_.assign(TokenMask::words_for(Pocket::Text::vocab), 0);
+        const auto id = static_cast<std::size_t>(ids_[std::min(at_, ids_.size() - 1)]);
+        words_[id / 64] |= std::uint64_t{1} << (id % 64);
+        return TokenMask(words_);
+    }
+    void accept(std::int32_t) { ++at_; }
+    [[nodiscard]] bool finished() const { return at_ == ids_.size(); }
+
+  private:
+    std::vector<std::int32_t> ids_;
+    std::vector<std::uint64_t> words_;
+    std::size_t at_ = 0;
+};
 struct TemporaryFile {
     std::string path = "carat_chat_test." + std::to_string(::getpid()) + ".chat";
     ~TemporaryFile() { std::remove(path.c_str()); }
@@ -124,7 +158,7 @@ TEST_CASE("a file that cannot be gone on with is refused in a line") {
         return loaded.error().text.substr(file.path.size() + 2);
     };
     CHECK(refusal("hello") == "not a conversation that carat saved");
-    CHECK(refusal("carat chat 7\n{}\n12345678") == "saved in version 7 of the format, expected 2");
+    CHECK(refusal("carat chat 7\n{}\n12345678") == "saved in version 7 of the format, expected 3");
     std::string damaged = whole;
     damaged[damaged.size() / 2] ^= 1;
     CHECK(refusal(damaged) == "damaged: its checksum is wrong");
@@ -187,11 +221,7 @@ TEST_CASE("an answer stops when it is told to, and a medium without a reader is 
 TEST_CASE("a medium stands in the prompt as its reader says, and is known again by its content") {
     auto chat = chat_with();
     int reads = 0;
-    chat.set_media_reader([&](const MediaPart& part, Progress) -> Result<Medium> {
-        ++reads;
-        return Medium{image_text(2), std::vector<float>(2 * Pocket::Text::hidden,
-                                                        part.source == "a.png" ? 0.5f : -0.5f)};
-    });
+    chat.set_media_reader(plain_pictures(reads));
     chat.settings().max_tokens = 4;
     chat.user({image_part("a.png"), text_part("What is this?")});
     const ChatTurn first = reply(chat);
@@ -205,6 +235,96 @@ TEST_CASE("a medium stands in the prompt as its reader says, and is known again 
     CHECK(other.input_ids == first.input_ids);
     CHECK(other.reused < 6);
     CHECK(reads == 2);
+}
+
+TEST_CASE("a question with a picture is edited, forked and saved, and the picture read once") {
+    auto chat = chat_with();
+    int reads = 0;
+    chat.set_media_reader(plain_pictures(reads));
+    chat.settings().max_tokens = 6;
+    chat.system("Be brief.").user({image_part("a.png"), text_part("What is this?")});
+    const ChatTurn first = reply(chat);
+    const ChatTurn edited = reply(chat.edit("Describe the image."));
+    CHECK(edited.reused >= 10);  // past the picture
+    CHECK(edited.input_ids != first.input_ids);
+    auto whole = chat_with();
+    whole.set_media_reader(plain_pictures(reads));
+    whole.settings().max_tokens = 6;
+    whole.system("Be brief.").user({image_part("a.png"), text_part("Describe the image.")});
+    CHECK(reply(whole).token_ids == edited.token_ids);
+    CHECK(reads == 2);
+
+    const TemporaryFile file;
+    REQUIRE(chat.save(file.path));
+    auto loaded = chat_with();  // which can read no pictures
+    const auto done = loaded.load(file.path);
+    REQUIRE_MESSAGE(done, done.error().text);
+    loaded.settings().max_tokens = 6;
+    auto fork = chat.fork();
+    REQUIRE(fork);
+    const ChatTurn there = reply(loaded.user("And then?"));
+    const ChatTurn here = reply(fork->user("And then?"));
+    CHECK(there.input_ids == here.input_ids);
+    CHECK(there.token_ids == here.token_ids);
+    CHECK(there.reused == here.reused);
+    REQUIRE(loaded.undo());
+    const ChatTurn again = reply(loaded.edit("What is this?"));  // the picture is read in anew
+    CHECK(again.input_ids == first.input_ids);
+    CHECK(again.token_ids == first.token_ids);
+    CHECK(reads == 2);
+
+    chat.set_media_reader([](const MediaPart&, Progress) -> Result<Medium> {
+        return Medium{image_text(2), std::vector<float>(7)};
+    });
+    const auto odd = chat.user({image_part("c.png")}).reply([](const ReplyEvent&) {});
+    REQUIRE_FALSE(odd);
+    CHECK(odd.error().text == "messages[3].content[0]: 7 values, expected rows of 256");
+}
+
+TEST_CASE("functions are called, several in a turn, until there is an answer or a limit") {
+    auto chat = chat_with();
+    Tools tools;
+    int called = 0;
+    tools.add("get_weather", "Get the weather in a city.", {{"city", "The city name."}},
+              [&](const std::string&) {
+                  ++called;
+                  return parse_json(R"({"condition": "rainy", "temperature": 14})", "weather");
+              });
+    REQUIRE(chat.set_tools(tools));
+    std::string heard;
+    const auto nothing = [](const ReplyEvent&) {};
+    const auto result = [&](const ToolCall& call, const JsonValue& value) {
+        JsonWriter a, b;
+        heard += call.name + std::string(a.value(call.arguments).text()) + "=" +
+                 std::string(b.value(value).text()) + ";";
+    };
+    auto turn = chat.user("What is the weather in London?").reply(tools, nothing, result);
+    REQUIRE(turn);
+    CHECK(heard == R"(get_weather{"city":"London"}={"condition":"rainy","temperature":14};)");
+    CHECK(turn->reply.content == "It is rainy in London with 14 degrees.");
+    CHECK(called == 1);
+
+    const std::string call = "<|tool_call>call:get_weather{city:<|\"|>Lyon<|\"|>}<tool_call|>";
+    const std::string other = "<|tool_call>call:no_such{x:1}<tool_call|>";
+    Script script(chat.tokenizer(), {call + call + other + "<|tool_response>",
+                                     call + "<|tool_response>", "Rain.<turn|>"});
+    chat.set_filter(script);
+    heard.clear();
+    turn = chat.user("And in Lyon?").reply(tools, nothing, result);
+    REQUIRE(turn);
+    CHECK(turn->reply.content == "Rain.");
+    CHECK(called == 4);
+    CHECK(heard.find(R"(no_such{"x":1}={"error":"there is no function no_such"};)") !=
+          std::string::npos);
+    CHECK(script.finished());
+
+    Script forever(chat.tokenizer(), std::vector<std::string>(4, call + "<|tool_response>"));
+    chat.set_filter(forever);
+    turn = chat.user("Again?").reply(tools, nothing, result, {}, 3);
+    REQUIRE(turn);
+    CHECK(turn->reply.tool_calls.size() == 1);  // which nobody answered
+    CHECK(called == 7);
+    CHECK(forever.finished());
 }
 
 TEST_CASE("answers have the form that was asked for, at any limit, and in a fork") {

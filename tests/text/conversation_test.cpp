@@ -56,6 +56,36 @@ TEST_CASE("what is no conversation is an error") {
     CHECK(c.tools() == nullptr);
 }
 
+TEST_CASE("the last question is taken back, or said differently with its media") {
+    const auto json = [](const Conversation& c) {
+        JsonWriter w;
+        return std::string(w.value(c.messages()).text());
+    };
+    Conversation c;
+    CHECK_FALSE(c.undo());
+    c.user({text_part("See"), image_part("a.png"), text_part("this."), audio_part("b.wav")});
+    c.assistant("I see.");
+    Conversation other = c.copy();
+    c.edit("Look");
+    CHECK(json(c) == R"([{"role":"user","content":[{"type":"text","text":"Look"},)"
+                     R"({"type":"image","path":"a.png"},{"type":"audio","path":"b.wav"}]}])");
+    CHECK(c.undo() == "Look");
+    CHECK(other.undo() == "See this.");
+    CHECK(c.messages().Empty());
+    CHECK(other.messages().Empty());
+    c.edit("Hello");
+    c.assistant("Hi").edit("Bye");
+    CHECK(json(c) == R"([{"role":"user","content":"Bye"}])");
+    c.user({image_part("a.png")}).edit("What?");
+    CHECK(json(c) == R"([{"role":"user","content":"Bye"},{"role":"user","content":[)"
+                     R"({"type":"image","path":"a.png"},{"type":"text","text":"What?"}]}])");
+    auto odd = Conversation::from_json(R"({"messages":[{"role":"user"},{"role":"user"}]})", "m");
+    REQUIRE(odd);
+    CHECK(odd->undo() == "");
+    odd->edit("So");
+    CHECK(json(*odd) == R"([{"role":"user","content":"So"}])");
+}
+
 TEST_CASE("every prompt of pocket is reproduced, tools, thinking and media included") {
     const Json records = json_file("examples/pocket/expected.json");
     const auto variant = chat_variant(source_path("examples/pocket"));

@@ -83,7 +83,7 @@ inline std::vector<std::uint64_t> kinds_of(const Grammar& grammar, std::size_t l
 /// only those that go on after the end of its rule are looked at again.
 class Constraint {
   public:
-    /// `compiled` comes from one of the functions in output_shape.hpp.
+    /// `compiled` comes from make_constraint, which most want instead.
     explicit Constraint(std::shared_ptr<const constrain::Compiled> compiled)
         : compiled_(std::move(compiled)),
           matcher_(compiled_->grammar),

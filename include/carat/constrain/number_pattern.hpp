@@ -32,12 +32,12 @@ inline std::string between(std::string_view lo, std::string_view hi) {
 /// Numbers from lo to hi.
 inline std::string from_to(std::uint64_t lo, std::uint64_t hi) {
     const std::string last = std::to_string(hi);
-    std::string first = std::to_string(lo), out;
+    std::string first = std::to_string(lo), out = "(";
     while (first.size() < last.size()) {
         out += between(first, std::string(first.size(), '9')) + "|";
         first = "1" + std::string(first.size(), '0');
     }
-    return "(" + out + between(first, last) + ")";
+    return out + between(first, last) + ")";
 }
 
 /// A bound that is an integer, and whether it is itself excluded.

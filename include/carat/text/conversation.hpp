@@ -148,17 +148,42 @@ class Conversation {
         return {};
     }
 
-    /// Takes back the user's last message and everything after it. The text of that message, empty
-    /// if it had parts; nothing where there is none.
+    /// Takes back the user's last message and everything after it. The text of that message, its
+    /// parts joined by blanks; nothing where there is none.
     std::optional<std::string> undo() {
-        for (rapidjson::SizeType i = list().Size(); i > 0; --i) {
-            const JsonValue& m = list()[i - 1];
-            if (json::string(json::find(m, "role")) != "user") continue;
-            std::string text(json::string(json::find(m, "content")).value_or(""));
-            while (list().Size() >= i) list().PopBack();
-            return text;
+        const JsonValue* said = last_of_user();
+        if (said == nullptr) return std::nullopt;
+        const JsonValue* content = json::find(*said, "content");
+        std::string text(json::string(content).value_or(""));
+        for (const JsonValue& part : json::elements(content))
+            if (const auto piece = json::string(json::find(part, "text")))
+                text += (text.empty() ? "" : " ") + std::string(*piece);
+        list().PopBack();
+        return text;
+    }
+    /// The user's last message with another text, and nothing after it. Its pictures, sounds and
+    /// videos stay. Where the user said nothing yet, it is said now.
+    Conversation& edit(std::string_view text) {
+        JsonValue* said = last_of_user();
+        if (said == nullptr) return user(text);
+        JsonValue& content = (*said)["content"];
+        if (!content.IsArray()) {
+            content = string(text);
+            return *this;
         }
-        return std::nullopt;
+        JsonValue part(rapidjson::kObjectType), parts(rapidjson::kArrayType);
+        part.AddMember("type", "text", memory());
+        part.AddMember("text", string(text), memory());
+        for (JsonValue& old : content.GetArray()) {
+            if (json::string(json::find(old, "type")) != "text") {
+                parts.PushBack(old, memory());
+            } else if (!part.IsNull()) {
+                parts.PushBack(part, memory());  // where the first text was; leaves null
+            }
+        }
+        if (!part.IsNull()) parts.PushBack(part, memory());
+        content = std::move(parts);
+        return *this;
     }
     /// The same messages and tools once more.
     [[nodiscard]] Conversation copy() const {
@@ -186,6 +211,17 @@ class Conversation {
                          static_cast<rapidjson::SizeType>(text.size()), memory());
     }
     JsonValue& list() { return const_cast<JsonValue&>(messages()); }
+    /// The user's last message, and nothing behind it; none where there is none, and all stays.
+    JsonValue* last_of_user() {
+        for (rapidjson::SizeType i = list().Size(); i > 0; --i) {
+            if (json::string(json::find(list()[i - 1], "role")) != "user") continue;
+            if (!list()[i - 1].HasMember("content"))
+                list()[i - 1].AddMember("content", JsonValue(), memory());
+            while (list().Size() > i) list().PopBack();
+            return &list()[i - 1];
+        }
+        return nullptr;
+    }
     JsonValue& last() { return list()[list().Size() - 1]; }
 
     Conversation& say(std::string_view role, std::string_view text) {
