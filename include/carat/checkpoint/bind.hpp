@@ -460,7 +460,10 @@ class Binder {
             }
             return;
         }
-        constexpr std::size_t piece = std::size_t{1} << 18;  // values; a whole number of any blocks
+        const StoredBlock block = stored_block(want.found.tensor->dtype);
+        // Values: about so many bytes of the file, a whole number of any blocks.
+        const std::size_t piece = detail::packed_piece / block.bytes * block.values /
+                                  most_block_values * most_block_values;
         const std::size_t width = by_rows(want) ? want.row_values : 1, all = want.count / width;
         const std::size_t step = std::max(piece / width / panel_rows, std::size_t{1}) * panel_rows;
         for (std::size_t at = 0; at < all; at += step) {
