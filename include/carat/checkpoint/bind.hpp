@@ -449,8 +449,8 @@ class Binder {
         return order;
     }
 
-    /// Pieces of half a megabyte or one of a file, so that memory peaks at the plan: each lets go
-    /// of its source behind itself.
+    /// Pieces of a megabyte of a file, so that memory peaks at the plan: each lets go of its source
+    /// behind itself. (Smaller ones are slower: letting go interrupts the other threads.)
     static void cut(const Want& want, std::vector<Job>& jobs) {
         if (is_packed(want)) {
             const std::size_t all = aligned_size(want.found.tensor->bytes);

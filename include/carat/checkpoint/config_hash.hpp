@@ -50,6 +50,8 @@ struct ConfigHash {
 [[nodiscard]] inline std::uint64_t config_hash(ModelConfig c) {
     using namespace detail;
     TextConfig idle{};
+    idle.attention_k_eq_v = c.text.attention_k_eq_v;
+    idle.num_key_value_heads = c.text.num_key_value_heads;
     idle.num_global_key_value_heads = c.text.full_kv_heads();
     idle.vocab_size_per_layer_input = idle.hidden_size_per_layer_input = 0;
     idle.enable_moe_block = false;
