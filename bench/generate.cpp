@@ -31,7 +31,7 @@ namespace {
 struct Arguments {
     std::string model, tokens, logits;
     std::size_t prompt = 512, gen = 64, depth = 0, threads = all_threads(), context = 0;
-    bool serve = false;
+    bool serve = false, in_place = false;
 };
 
 double seconds() {
@@ -171,7 +171,7 @@ carat::Result<void> write_logits(const Arguments& a, const Model& model) {
 carat::Result<void> run(const Arguments& a) {
     const double start = seconds();
     carat::ThreadPool pool(a.threads);
-    const auto model = Model::open(a.model, {}, {.executor = pool});
+    const auto model = Model::open(a.model, {}, {.executor = pool, .in_place = a.in_place});
     if (!model) return model.error();
     const double load_ms = 1000 * (seconds() - start);
     if (!a.logits.empty()) return write_logits(a, *model);
@@ -224,6 +224,7 @@ int main(int argc, char** argv) {
     app.add_option("--threads", a.threads)->check(CLI::Range(1, 1024));
     app.add_option("--context", a.context,
                    "longest sequence; default: what is needed, 4608 with --serve");
+    app.add_flag("--in-place", a.in_place, "weights of a packed checkpoint stay in their file");
     app.add_flag("--serve", a.serve, "obey commands on standard input");
     auto* tokens =
         app.add_option("--tokens", a.tokens, "sequences of ids, one a line")->type_name("FILE");

@@ -563,13 +563,22 @@ endfunction()
 
 # carat_stored_weights(<folder or GGUF file> <variable>): the weight format of a checkpoint, f32, bf16 or f16 (of a GGUF
 # file also q8_0 and q4_0; q8_0 for those that carat has no format for), out of the header of its
-# safetensors file (of the first shard); bf16, as the published ones are, where there is no weight file yet.
+# safetensors file (of the first shard) or of its packed file; bf16, as the published ones are, where there is no weight file yet.
 function(carat_stored_weights folder variable)
     set(${variable} bf16 PARENT_SCOPE)
     if(folder MATCHES "\\.gguf$")
         _carat_gguf_config(json "${folder}")
         string(JSON format GET "${json}" carat_weights)
         set(${variable} "${format}" PARENT_SCOPE)
+        return()
+    endif()
+    if(EXISTS "${folder}/model.carat")  # a packed checkpoint says it in words
+        file(STRINGS "${folder}/model.carat" words LIMIT_INPUT 4096 REGEX "linear ")
+        if(words MATCHES "linear ([A-Z0-9_]+), embedding")
+            string(TOLOWER "${CMAKE_MATCH_1}" format)
+            set(${variable} "${format}" PARENT_SCOPE)
+        endif()
+        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${folder}/model.carat")
         return()
     endif()
     set(file "${folder}/model.safetensors")

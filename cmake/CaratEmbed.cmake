@@ -1,7 +1,7 @@
 # carat_embed(<target> MODEL <folder or GGUF file> [NAME <name>])
 #
-# Puts a model into an executable, which then needs no file: the bytes of model.safetensors and of the texts beside it
-# (or of the GGUF file) become read-only data, and <target> may include <carat/embedded/<name>.hpp>:
+# Puts a model into an executable, which then needs no file: the bytes of model.carat (a packed checkpoint, for this
+# program's model and weights) or model.safetensors and of the texts beside it (or of the GGUF file) become read-only data, and <target> may include <carat/embedded/<name>.hpp>:
 #
 #     namespace carat::embedded { inline std::span<const std::byte> <name>_weights(); inline std::string_view
 #     <name>_tokenizer_json(), <name>_generation_config(), <name>_chat_template(); }
@@ -25,7 +25,10 @@ function(carat_embed target)
     get_filename_component(model "${arg_MODEL}" ABSOLUTE)
     set(weights "${model}")
     if(NOT model MATCHES "\\.(gguf|safetensors)$")
-        set(weights "${model}/model.safetensors")
+        set(weights "${model}/model.carat")  # packed: nothing is converted when the program starts
+        if(NOT EXISTS "${weights}")
+            set(weights "${model}/model.safetensors")
+        endif()
     endif()
     if(NOT EXISTS "${weights}" OR IS_DIRECTORY "${weights}")
         message(FATAL_ERROR "carat_embed: there is no file ${weights}; a model in several files cannot be embedded")

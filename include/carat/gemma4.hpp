@@ -10,11 +10,14 @@
 #include "carat/checkpoint/bind.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/config_difference.hpp"
+#include "carat/checkpoint/config_hash.hpp"
 #include "carat/checkpoint/config_json.hpp"
 #include "carat/checkpoint/fnv1a.hpp"
 #include "carat/checkpoint/generation_config.hpp"
 #include "carat/checkpoint/gguf_config.hpp"
+#include "carat/checkpoint/packed.hpp"
 #include "carat/checkpoint/text_tensors.hpp"
+#include "carat/checkpoint/unfinished_file.hpp"
 #include "carat/checkpoint/vision_tensors.hpp"
 #include "carat/config/model_config.hpp"
 #include "carat/generate/memory_ceiling.hpp"
@@ -55,11 +58,13 @@ class Gemma4 {
     static constexpr ModelConfig config = C;
 
     /// Opens a folder as Hugging Face lays it out, config.json and model.safetensors or shards with
-    /// an index, or a GGUF file (with a mmproj file beside it for the towers); the configuration
-    /// there must be what C says. Weights are copied once into aligned memory, converted if the
-    /// file has another type than Policy; the per-layer table stays in the file.
-    /// Bad input: every fault of the files, of the configuration against C, or of the tensors
-    /// against C, all of a kind in one Error.
+    /// an index, or a GGUF file (with a mmproj file beside it for the towers), or a folder of a
+    /// packed checkpoint (pack.hpp); the configuration there must be what C says. Weights are
+    /// copied once into aligned memory, converted if the file has another type than Policy; the
+    /// per-layer table stays in the file. A packed checkpoint has them as they are used, so that
+    /// they are read only, or not even that (BindOptions::in_place). Bad input: every fault of the
+    /// files, of the configuration against C, or of the tensors against C, all of a kind in one
+    /// Error; a packed checkpoint for another C or Policy.
     static Result<Gemma4> open(const std::string& path, Progress progress = {},
                                BindOptions options = {}) {
         return open(path, MemoryCeiling{}, progress, options);
@@ -72,8 +77,8 @@ class Gemma4 {
         return memory_errors([&] { return open_path(path, ceiling, progress, options); });
     }
 
-    /// The same from the bytes of one file, safetensors or GGUF, in the caller's memory: weights
-    /// that are part of the program (carat_embed). They must stay as long as the model, which reads
+    /// The same from the bytes of one file of any format in the caller's memory: weights that are
+    /// part of the program (carat_embed). They must stay as long as the model, which reads
     /// the per-layer table and the towers there. `generation_json` is the text of a
     /// generation_config.json, or empty; `what` names the bytes in errors.
     static Result<Gemma4> view(std::span<const std::byte> bytes, std::string what,
@@ -103,6 +108,24 @@ class Gemma4 {
     static Result<Gemma4> from(CheckpointFiles files, const MemoryCeiling& ceiling,
                                Progress progress = {}, BindOptions options = {}) {
         return memory_errors([&] { return bound(std::move(files), ceiling, progress, options); });
+    }
+
+    /// Writes the weights of the checkpoint at `path`, which open() would take, to `file` as they
+    /// are used: the file of a packed checkpoint. The caller finishes it; pack.hpp makes the
+    /// folder. Bad input: as open(); a checkpoint that is packed already.
+    static Result<void> pack_weights(const std::string& path, UnfinishedFile& file,
+                                     Progress progress = {}, BindOptions options = {}) {
+        return memory_errors([&]() -> Result<void> {
+            Result<Opened> opened = open_files(path);
+            if (!opened) return std::move(opened).error();
+            if (opened->files.packed_for() != nullptr)
+                return Error{Errc::invalid_argument, path + ": is a packed checkpoint already"};
+            State state;
+            state.files = std::move(opened->files);
+            Result<Binder> bind = binder(state, options);
+            if (!bind) return std::move(bind).error();
+            return bind->pack(file, packed_for(), progress);
+        });
     }
 
     /// Bytes of memory for this model with a session, known before anything is opened; for a
@@ -330,40 +353,69 @@ class Gemma4 {
     };
     Gemma4() = default;
 
-    static Result<Gemma4> bound(CheckpointFiles files, const MemoryCeiling& ceiling,
-                                Progress progress, const BindOptions& options) {
-        Gemma4 model;
-        model.state_ = std::make_unique<State>();
-        State& state = *model.state_;
-        state.files = std::move(files);
+    static PackedFor packed_for() {
+        return {config_hash(C), weights_text<Policy>(), layout_text()};
+    }
+    /// A packed checkpoint that was made for something else.
+    static Result<void> check_packed(const CheckpointFiles& files) {
+        const PackedFor ours = packed_for();
+        if (files.packed_for() == nullptr || *files.packed_for() == ours) return {};
+        const PackedFor& theirs = *files.packed_for();
+        const std::string name = files.files()[0].name;
+        if (theirs.config != ours.config)
+            return Error{Errc::mismatch, name +
+                                             ": is packed for a model of another config than "
+                                             "this program's: pack it again from its source"};
+        const bool layout = theirs.layout != ours.layout;
+        return Error{Errc::mismatch,
+                     name + ": is packed as " + printable(layout ? theirs.layout : theirs.weights) +
+                         ", but this program wants " + (layout ? ours.layout : ours.weights) +
+                         ": pack it again from its source"};
+    }
+
+    /// Everything that this model wants of the files.
+    static Result<Binder> binder(State& state, const BindOptions& options) {
+        if (auto fits = check_packed(state.files); !fits) return std::move(fits).error();
         Result<std::string> prefix = text_prefix(state.files);
         if (!prefix) return std::move(prefix).error();
         Binder bind(state.files, *prefix, options);
         bind_text_model<Text>(bind, state.weights);
         if constexpr (C.vision.present()) state.has_vision = bind_vision(state, bind);
         if constexpr (C.audio.present()) state.has_audio = bind_audio(state, bind);
+        return bind;
+    }
+
+    static Result<Gemma4> bound(CheckpointFiles files, const MemoryCeiling& ceiling,
+                                Progress progress, const BindOptions& options) {
+        Gemma4 model;
+        model.state_ = std::make_unique<State>();
+        State& state = *model.state_;
+        state.files = std::move(files);
+        Result<Binder> bind = binder(state, options);
+        if (!bind) return std::move(bind).error();
         if (ceiling.bytes != most_planned) {  // the file's types may ask for more than the plan
-            const Result<std::size_t> taken = bind.plan();
+            const Result<std::size_t> taken = bind->plan();
             if (!taken) return taken.error();
             if (auto fits =
                     check_ceiling<Session>(ceiling, *taken + mapped_rows, state.files.name());
                 !fits)
                 return std::move(fits).error();
         }
-        Result<Arena> memory = bind.finish(progress);
+        Result<Arena> memory = bind->finish(progress);
         if (!memory) return std::move(memory).error();
-        state.files.let_go();
+        if (!options.in_place) state.files.let_go();
         state.memory = std::move(*memory);
         state.ceiling = ceiling.bytes;
         if constexpr (Text::per_layer > 0) state.find_table();
         return model;
     }
 
-    static Result<Gemma4> open_path(const std::string& path, const MemoryCeiling& ceiling,
-                                    Progress progress, const BindOptions& options) {
-        const std::size_t planned = memory_plan(ceiling.session, ceiling.threads).weights;
-        if (auto fits = check_ceiling<Session>(ceiling, planned, path); !fits)
-            return std::move(fits).error();
+    struct Opened {
+        CheckpointFiles files;
+        GenerationConfig generation;
+    };
+    /// The files at `path`, whose configuration is C's, and how its tokens are drawn.
+    static Result<Opened> open_files(const std::string& path) {
         if (!is_gguf_path(path) && !is_gguf_folder(path)) {
             Result<ModelConfig> stored = read_config_file(path);
             if (!stored) return std::move(stored).error();
@@ -373,24 +425,36 @@ class Gemma4 {
         }
         Result<CheckpointFiles> files = CheckpointFiles::open(path);
         if (!files) return std::move(files).error();
-        GenerationConfig generation;
-        if (files->gguf() != nullptr) {
-            Result<ModelConfig> stored = read_gguf_config(*files);
+        Opened opened{*std::move(files), {}};
+        if (opened.files.gguf() != nullptr) {
+            Result<ModelConfig> stored = read_gguf_config(opened.files);
             if (!stored) return std::move(stored).error();
             // Of these the file says nothing.
             stored->text.hidden_activation = C.text.hidden_activation;
             stored->text.use_bidirectional_attention = C.text.use_bidirectional_attention;
             const std::string difference = describe_difference(C, *stored);
             if (!difference.empty())
-                return Error{Errc::mismatch, files->name() + ": " + difference};
-            generation = read_gguf_generation_config(*files->gguf());
+                return Error{Errc::mismatch, opened.files.name() + ": " + difference};
+            opened.generation = read_gguf_generation_config(*opened.files.gguf());
         } else {
             Result<GenerationConfig> read = read_generation_config_file(path);
             if (!read) return std::move(read).error();
-            generation = *std::move(read);
+            opened.generation = *std::move(read);
         }
-        Result<Gemma4> model = bound(std::move(*files), ceiling, progress, options);
-        if (model) model->state_->generation = std::move(generation);
+        return opened;
+    }
+
+    static Result<Gemma4> open_path(const std::string& path, const MemoryCeiling& ceiling,
+                                    Progress progress, const BindOptions& options) {
+        // What stays in its file is known when the file is.
+        const std::size_t planned =
+            options.in_place ? 0 : memory_plan(ceiling.session, ceiling.threads).weights;
+        if (auto fits = check_ceiling<Session>(ceiling, planned, path); !fits)
+            return std::move(fits).error();
+        Result<Opened> opened = open_files(path);
+        if (!opened) return std::move(opened).error();
+        Result<Gemma4> model = bound(std::move(opened->files), ceiling, progress, options);
+        if (model) model->state_->generation = std::move(opened->generation);
         return model;
     }
 

@@ -11,6 +11,8 @@
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/convert_elements.hpp"
 #include "carat/checkpoint/faults.hpp"
+#include "carat/checkpoint/packed.hpp"
+#include "carat/checkpoint/unfinished_file.hpp"
 #include "carat/parallel/executor.hpp"
 #include "carat/progress.hpp"
 #include "carat/result.hpp"
@@ -22,6 +24,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -45,13 +48,20 @@ struct FileShape {
 /// Where the bytes of a bound tensor are.
 enum class Residence : std::uint8_t {
     resident,  ///< copied into the Arena, for what every token reads
-    mapped,    ///< in the file itself, if it has the wanted type and alignment; else as resident
+    mapped,    ///< in the file itself, if it has the wanted form and alignment; else as resident
 };
 
 struct BindOptions {
     bool convert = true;  ///< false: a tensor of another type than wanted is a fault
     /// Threads that copy, convert and pack; nothing: the caller's own.
     std::optional<ExecutorRef> executor = std::nullopt;
+    /// Of a packed checkpoint: weights stay in their file, which costs no memory of the program's
+    /// own. Reading them there is slower than out of the huge pages that they are copied to
+    /// otherwise.
+    bool in_place = false;
+    /// Of a packed checkpoint: its data is compared with its checksums, all of it, before any is
+    /// used. Without, as much as is copied.
+    bool verify = true;
 };
 
 /// Binding costs the compiler a few instructions a tensor; all the work is in ordinary functions
@@ -154,7 +164,9 @@ class Binder {
     /// Plans, allocates once, copies, converts and packs in the order of the files, and sets every
     /// slot. The Arena owns what was copied. After an error no slot has changed.
     /// `progress` is told of the bytes done, on the calling thread. Bad input: as plan(); a system
-    /// that refuses the memory (Errc::out_of_memory); a progress that says stop (Errc::cancelled).
+    /// that refuses the memory (Errc::out_of_memory); a progress that says stop (Errc::cancelled);
+    /// a file that has been shortened since (Errc::io); a packed one that is damaged
+    /// (Errc::bad_format).
     Result<Arena> finish(Progress progress = {}) {
         const Result<std::size_t> bytes = plan();
         if (!bytes) return bytes.error();
@@ -168,27 +180,15 @@ class Binder {
                              files_->name() + ": " + std::to_string(*bytes) +
                                  " bytes of memory for the weights were refused"};
         }
-        const std::vector<Job> jobs = cut_into_jobs();
-        std::size_t done = 0, total = 0;
-        for (const Job& job : jobs) total += job.bytes;
-        // As many jobs at a time as keep the threads busy between two words of progress.
-        const std::size_t threads = options_.executor ? options_.executor->concurrency() : 1;
-        const std::size_t batch = threads == 1 ? 1 : 4 * threads;
-        for (std::size_t first = 0; first < jobs.size(); first += batch) {
-            const auto some = std::span(jobs).subspan(first, std::min(batch, jobs.size() - first));
-            if (threads == 1) {
-                for (const Job& job : some) run(job, base);
-            } else {
-                options_.executor->run([&](std::size_t worker) {
-                    for (std::size_t i = worker; i < some.size(); i += threads) run(some[i], base);
-                });
-            }
-            for (const Job& job : some) done += job.bytes;
-            if (!progress(done, total))
-                return Error{Errc::cancelled, files_->name() + ": loading was cancelled after " +
-                                                  std::to_string(done) + " of " +
-                                                  std::to_string(total) + " bytes"};
-        }
+        std::vector<Job> jobs;
+        for (const std::size_t i : copied_in_file_order())
+            if (wants_[i].leader == i) cut(wants_[i], jobs);
+        for (const Want& want : wants_)
+            if (options_.verify && !want.copied && is_packed(want)) cut(want, jobs);
+        Work work{*files_, "loading", progress};
+        for (const Job& job : jobs) work.total += job.bytes;
+        const auto place = [base](const Want& want) { return base + want.offset; };
+        if (auto done = run_all(jobs, place, work); !done) return std::move(done).error();
         for (const Want& want : wants_) {
             const std::byte* data = nullptr;
             if (want.copied)
@@ -198,6 +198,63 @@ class Binder {
             want.set(want.slot, data, want.found ? want.found.tensor->dtype : want.dtype);
         }
         return arena;
+    }
+
+    /// Writes everything as a packed checkpoint instead, each tensor under the name that it has
+    /// here; what the files do not have of what is optional is left out. Takes memory for the
+    /// largest tensor that is not in the file as it is wanted. The caller finishes `file`.
+    /// Bad input: as finish(), and one name wanted in two forms (Errc::unsupported).
+    Result<void> pack(UnfinishedFile& file, const PackedFor& made_for, Progress progress = {}) {
+        const Result<std::size_t> planned = plan();
+        if (!planned) return planned.error();
+        std::vector<const Want*> order;
+        for (const Want& want : wants_)
+            if (want.found) order.push_back(&want);
+        std::stable_sort(order.begin(), order.end(),
+                         [](const Want* a, const Want* b) { return a->name < b->name; });
+        std::vector<PackedTensor> tensors;
+        std::size_t most = 0;
+        Work work{*files_, "packing", progress};
+        for (std::size_t i = 0; i < order.size(); ++i) {
+            const Want& want = *order[i];
+            if (i + 1 < order.size() && order[i + 1]->name == want.name)
+                return Error{Errc::unsupported,
+                             files_->name() + ": tensor " + printable(want.name) +
+                                 " is wanted twice, which a packed checkpoint cannot say"};
+            const bool as_is = as_wanted(want);
+            tensors.push_back({want.name,
+                               as_is ? want.found.tensor->dtype : want.dtype,
+                               want.pack != nullptr,
+                               {want.shape.begin(), want.shape.end()},
+                               as_is ? want.found.tensor->bytes : want.bytes()});
+            if (!as_is) most = std::max(most, aligned_size(want.bytes()));
+            work.total += tensors.back().bytes;
+        }
+        const Result<std::string> head = packed_head(made_for, tensors);
+        if (!head) return head.error();
+        Arena buffer(most);
+        std::byte* base = buffer.take<std::byte, dynamic>(most).data();
+        if (base == nullptr && most > 0)
+            return Error{Errc::out_of_memory, files_->name() + ": " + std::to_string(most) +
+                                                  " bytes of memory for a tensor were refused"};
+        file.write(head->data(), head->size());
+        std::vector<std::uint64_t> sums;
+        for (std::size_t i = 0; i < order.size() && !file.failed(); ++i) {
+            const Want& want = *order[i];
+            const bool as_is = as_wanted(want);
+            if (!as_is) {
+                std::vector<Job> jobs;
+                cut(want, jobs);
+                std::fill_n(base, aligned_size(want.bytes()), std::byte{});
+                const auto place = [base](const Want&) { return base; };
+                if (auto done = run_all(jobs, place, work); !done) return done;
+            }
+            const std::span<const std::byte> from =
+                as_is ? want.found.tensor->span() : std::span<const std::byte>(base, want.bytes());
+            if (auto done = write_pieces(file, want, from, as_is, sums, work); !done) return done;
+        }
+        file.write(sums.data(), sums.size() * sizeof(std::uint64_t));
+        return {};
     }
 
   private:
@@ -225,10 +282,26 @@ class Binder {
         bool copied = false;
     };
 
-    /// A part of the copying: values [begin, end) of a tensor, or rows where it is packed or split.
+    /// A part of the copying: values [begin, end) of a tensor, or rows where it becomes panels or
+    /// is split, or bytes where it is packed.
     struct Job {
         const Want* want;
         std::size_t begin, end, bytes;
+    };
+    /// How far the copying is.
+    struct Work {
+        const CheckpointFiles& files;
+        const char* what;
+        Progress progress;
+        std::size_t done = 0, total = 0;
+
+        Result<void> add(std::size_t bytes) {
+            done += bytes;
+            if (progress(done, total)) return {};
+            return Error{Errc::cancelled, files.name() + ": " + what + " was cancelled after " +
+                                              std::to_string(done) + " of " +
+                                              std::to_string(total) + " bytes"};
+        }
     };
 
     template <class T, std::size_t... Extents>
@@ -337,6 +410,16 @@ class Binder {
             return;
         }
         const bool any = want.dtype == DType::unknown, same = tensor.dtype == want.dtype;
+        if (tensor.panels ? !same || want.pack == nullptr || tensor.bytes != want.packed_bytes
+                          : tensor.sums != nullptr && !any && (!same || want.pack != nullptr)) {
+            faults.add_in(found.file->name, Errc::mismatch,
+                          who + " is packed as " + std::string(name_of(tensor.dtype)) +
+                              (tensor.panels ? " in panels" : "") + " of " +
+                              std::to_string(tensor.bytes) + " bytes, expected " +
+                              (any ? std::string("rows") : std::string(name_of(want.dtype))) +
+                              (want.pack != nullptr ? " in panels" : ""));
+            return;
+        }
         if (!same && !((any || options_.convert) && is_float_stored(tensor.dtype))) {
             faults.add_in(
                 found.file->name, Errc::mismatch,
@@ -351,9 +434,21 @@ class Binder {
         }
         want.count = tensor.count();  // its bytes are in the file, so that some times more are fine
         const auto address = reinterpret_cast<std::uintptr_t>(tensor.data);
-        const bool aligned = any || want.pack != nullptr || address % size_of(want.dtype) == 0;
-        want.copied = !any && (want.residence == Residence::resident || !same || !aligned ||
-                               want.pack != nullptr);
+        const std::size_t alignment = any                    ? 1
+                                      : want.pack != nullptr ? planned_alignment
+                                                             : size_of(want.dtype);
+        const bool stays =
+            want.residence == Residence::mapped || (is_packed(want) && options_.in_place);
+        want.copied = !any && !(stays && as_wanted(want) && address % alignment == 0);
+    }
+    /// Whether the file has the bytes that are wanted.
+    static bool as_wanted(const Want& want) {
+        const StoredTensor& t = *want.found.tensor;
+        return !want.up && t.panels == (want.pack != nullptr) &&
+               (want.dtype == DType::unknown || want.dtype == t.dtype);
+    }
+    static bool is_packed(const Want& want) {
+        return want.found && want.found.tensor->sums != nullptr;
     }
     /// Equal but for axes of one, which GGUF files drop or add.
     static bool same_shape(const StoredTensor& tensor, std::span<const std::size_t> shape) {
@@ -391,41 +486,97 @@ class Binder {
         return order;
     }
 
-    /// Pieces of half a megabyte or one of a file, in its order, so that memory peaks at the plan:
-    /// each lets go of its source behind itself.
-    [[nodiscard]] std::vector<Job> cut_into_jobs() const {
-        constexpr std::size_t piece = std::size_t{1} << 18;  // values; a whole number of any blocks
-        std::vector<Job> jobs;
-        for (const std::size_t i : copied_in_file_order()) {
-            const Want& want = wants_[i];
-            if (want.leader != i) continue;
-            const std::size_t width = by_rows(want) ? want.row_values : 1, all = want.count / width;
-            const std::size_t step =
-                std::max(piece / width / panel_rows, std::size_t{1}) * panel_rows;
-            for (std::size_t at = 0; at < all; at += step) {
-                const std::size_t end = std::min(all, at + step);
-                const auto share = [&](std::size_t n) {  // of the bytes, without overflow
-                    return want.bytes() / all * n + want.bytes() % all * n / all;
-                };
-                jobs.push_back({&want, at, end, share(end) - share(at)});
+    /// Pieces of a megabyte of a file, so that memory peaks at the plan: each lets go of its source
+    /// behind itself. (Smaller ones are slower: letting go interrupts the other threads.)
+    static void cut(const Want& want, std::vector<Job>& jobs) {
+        if (is_packed(want)) {
+            const std::size_t all = aligned_size(want.found.tensor->bytes);
+            for (std::size_t at = 0; at < all; at += detail::packed_piece) {
+                const std::size_t end = std::min(all, at + detail::packed_piece);
+                jobs.push_back({&want, at, end, end - at});
             }
+            return;
         }
-        return jobs;
+        const StoredBlock block = stored_block(want.found.tensor->dtype);
+        // Values: about so many bytes of the file, a whole number of any blocks.
+        const std::size_t piece = detail::packed_piece / block.bytes * block.values /
+                                  most_block_values * most_block_values;
+        const std::size_t width = by_rows(want) ? want.row_values : 1, all = want.count / width;
+        const std::size_t step = std::max(piece / width / panel_rows, std::size_t{1}) * panel_rows;
+        for (std::size_t at = 0; at < all; at += step) {
+            const std::size_t end = std::min(all, at + step);
+            const auto share = [&](std::size_t n) {  // of the bytes, without overflow
+                return want.bytes() / all * n + want.bytes() % all * n / all;
+            };
+            jobs.push_back({&want, at, end, share(end) - share(at)});
+        }
     }
     static bool by_rows(const Want& want) { return want.pack != nullptr || want.up; }
 
-    static void run(const Job& job, std::byte* base) {
+    /// Runs as many jobs at a time as keep the threads busy between two words of progress. A want's
+    /// bytes go to place(want).
+    template <class Place>
+    Result<void> run_all(std::span<const Job> jobs, Place place, Work& work) const {
+        const std::size_t threads = options_.executor ? options_.executor->concurrency() : 1;
+        const std::size_t batch = threads == 1 ? 1 : 4 * threads;
+        for (std::size_t first = 0; first < jobs.size(); first += batch) {
+            const auto some = jobs.subspan(first, std::min(batch, jobs.size() - first));
+            std::atomic<const Job*> bad{nullptr};
+            const auto share = [&](std::size_t worker) {
+                for (std::size_t i = worker; i < some.size(); i += threads)
+                    if (!run(some[i], place(*some[i].want))) bad = &some[i];
+            };
+            if (threads == 1) {
+                share(0);
+            } else {
+                options_.executor->run(share);
+            }
+            if (const Job* job = bad) return fault_of(*job);
+            std::size_t bytes = 0;
+            for (const Job& job : some) bytes += job.bytes;
+            if (auto done = work.add(bytes); !done) return done;
+        }
+        return {};
+    }
+    static Error fault_of(const Job& job) {
+        const StoredTensor& t = *job.want->found.tensor;
+        const std::string who =
+            printable(job.want->found.file->name, 400) + ": tensor " + printable(t.spelling());
+        if (!is_packed(*job.want) || !there(*job.want, {t.data + job.begin, job.end - job.begin}))
+            return {Errc::io, who + " is no longer in the file, which has been shortened"};
+        return {Errc::bad_format, who + " is damaged: its bytes [" + std::to_string(job.begin) +
+                                      ", " + std::to_string(job.end) +
+                                      "] do not have the checksum of the file"};
+    }
+    /// Brings in the part of the file, unless it has gone since the file was opened.
+    static bool there(const Want& want, std::span<const std::byte> part) {
+        return want.found.file->map.will_need(part);
+    }
+
+    /// False where the file is shorter than it was, or where a packed tensor is not what was
+    /// written.
+    static bool run(const Job& job, std::byte* to) {
         const Want& want = *job.want;
-        std::byte* to = base + want.offset;
+        if (is_packed(want)) return run_packed(job, to);
         if (!by_rows(want)) {
             const StoredTensor& t = *want.found.tensor;
             const std::size_t first = stored_bytes(t.dtype, job.begin);
-            convert_elements(to + stored_bytes(want.dtype, job.begin), want.dtype, t.data + first,
+            const auto part = t.span().subspan(first, stored_bytes(t.dtype, job.end - job.begin));
+            if (!there(want, part)) return false;
+            convert_elements(to + stored_bytes(want.dtype, job.begin), want.dtype, part.data(),
                              t.dtype, job.end - job.begin);
-            want.found.file->map.dont_need(
-                t.span().subspan(first, stored_bytes(t.dtype, job.end - job.begin)));
-            return;
+            want.found.file->map.dont_need(part);
+            return true;
         }
+        const auto size = [&](std::size_t rows) {
+            return stored_bytes(want.found.tensor->dtype, rows * want.row_values);
+        };
+        std::span<const std::byte> part;
+        if (!want.up) {
+            part =
+                want.found.tensor->span().subspan(size(job.begin), size(job.end) - size(job.begin));
+            if (!there(want, part)) return false;
+        }  // else two places at once: left to the system
         std::vector<float> values(want.pack != nullptr ? want.row_values : 0);
         for (std::size_t row = job.begin; row < job.end; ++row) {
             const auto [t, from] = source(want, row);
@@ -438,12 +589,44 @@ class Binder {
                 read_stored(t->dtype, from, want.row_values, values.data()),
                     want.pack(to, row, values.data());
         }
-        if (want.up) return;  // two places at once: left to the system
-        const auto size = [&](std::size_t rows) {
-            return stored_bytes(want.found.tensor->dtype, rows * want.row_values);
-        };
-        want.found.file->map.dont_need(
-            want.found.tensor->span().subspan(size(job.begin), size(job.end) - size(job.begin)));
+        want.found.file->map.dont_need(part);
+        return true;
+    }
+    /// A piece of a packed tensor, with the zeros behind it: copied if the tensor is.
+    static bool run_packed(const Job& job, std::byte* to) {
+        const Want& want = *job.want;
+        const std::size_t n = job.end - job.begin;
+        std::span<const std::byte> piece(want.found.tensor->data + job.begin, n);
+        if (!there(want, piece)) return false;
+        const std::span<const std::byte> source = piece;
+        if (want.copied) {
+            std::memcpy(to + job.begin, piece.data(), n);
+            piece = {to + job.begin, n};
+        }
+        const bool good = packed_piece_is_good(*want.found.tensor, job.begin, piece);
+        if (want.copied || want.residence == Residence::mapped)
+            want.found.file->map.dont_need(source);
+        return good;
+    }
+
+    /// The bytes of a tensor, filled up, and their checksums. `counts`: they are progress.
+    Result<void> write_pieces(UnfinishedFile& file, const Want& want,
+                              std::span<const std::byte> from, bool counts,
+                              std::vector<std::uint64_t>& sums, Work& work) const {
+        std::vector<std::byte> piece;
+        for (std::size_t at = 0; at < from.size(); at += detail::packed_piece) {
+            const auto part = from.subspan(at, std::min(detail::packed_piece, from.size() - at));
+            if (counts && !there(want, part)) return fault_of({&want, 0, 0, 0});
+            piece.assign(part.begin(), part.end());
+            piece.resize(aligned_size(piece.size()));
+            if (counts) {
+                want.found.file->map.dont_need(part);
+                if (auto done = work.add(part.size()); !done) return done;
+            }
+            sums.push_back(checksum(piece));
+            file.write(piece.data(), piece.size());
+        }
+        return {};
     }
     /// Where a row comes from: of each expert first the gate's rows, then the up's.
     struct Source {

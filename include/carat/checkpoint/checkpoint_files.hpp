@@ -1,12 +1,13 @@
 /// \file
 /// CheckpointFiles: the tensors of a model, whether they lie in one file or in several, as
-/// safetensors or as GGUF. Source: spec/checkpoint.md sections 1, 6 and 7.
+/// safetensors, as GGUF or packed. Source: spec/checkpoint.md sections 1, 6 and 7.
 #pragma once
 
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/gguf_tensors.hpp"
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/checkpoint/model_path.hpp"
+#include "carat/checkpoint/packed.hpp"
 #include "carat/checkpoint/safetensors.hpp"
 #include "carat/checkpoint/stored_tensor.hpp"
 #include "carat/gguf.hpp"
@@ -45,15 +46,16 @@ class CheckpointFiles {
     CheckpointFiles& operator=(CheckpointFiles&&) = default;
 
     /// Opens a folder with `model.safetensors`, or with `model.safetensors.index.json` and the
-    /// shards it names, or with one GGUF file; or such a file itself, if `path` ends in
-    /// ".safetensors" or ".gguf". Beside a GGUF file its towers are looked for: the first file by
-    /// name that begins with "mmproj" and ends in ".gguf". The files stay mapped as long as this
-    /// object lives, and nothing but their heads is read.
+    /// shards it names, with one GGUF file, or with a packed `model.carat`, which comes before the
+    /// others; or such a file itself, if `path` ends in ".safetensors" or ".gguf". Beside a GGUF
+    /// file its towers are looked for: the first file by name that begins with "mmproj" and ends in
+    /// ".gguf". The files stay mapped as long as this object lives, and nothing but their heads is
+    /// read.
     ///
-    /// Bad input: a folder with neither, and whatever MappedFile, Safetensors and Gguf refuse; an
-    /// index that is not one, that names a file outside the folder or one that is not there, or
-    /// that says a tensor is in a shard where it is not; a name that two files have. All faults of
-    /// an index come at once.
+    /// Bad input: a folder with none, and whatever MappedFile, Safetensors, Gguf and read_packed()
+    /// refuse; an index that is not one, that names a file outside the folder or one that is not
+    /// there, or that says a tensor is in a shard where it is not; a name that two files have. All
+    /// faults of an index come at once.
     static Result<CheckpointFiles> open(const std::string& path) {
         CheckpointFiles all;
         all.name_ = path;
@@ -63,6 +65,11 @@ class CheckpointFiles {
         }
         if (is_gguf_path(path)) return open_gguf(std::move(all), path);
         const std::string folder = path.empty() || path.ends_with('/') ? path : path + '/';
+        const std::string packed = folder + std::string(packed_name);
+        if (!detail::is_missing(packed)) {
+            if (Result<void> added = all.add(packed); !added) return std::move(added).error();
+            return all.indexed();
+        }
         const std::string single = folder + "model.safetensors";
         const std::string index = single + ".index.json";
         if (!detail::is_missing(single)) {
@@ -82,8 +89,8 @@ class CheckpointFiles {
         return all.indexed();
     }
 
-    /// The same for the bytes of one file, safetensors or GGUF, in the caller's memory, which must
-    /// stay there: weights that are part of the program. `what` names it in errors.
+    /// The same for the bytes of one file of any format, in the caller's memory, which must stay
+    /// there: weights that are part of the program. `what` names it in errors.
     static Result<CheckpointFiles> view(std::span<const std::byte> bytes, std::string what) {
         CheckpointFiles all;
         all.name_ = what;
@@ -105,6 +112,10 @@ class CheckpointFiles {
     [[nodiscard]] std::span<const File> files() const noexcept { return files_; }
     /// The head of the GGUF file that the text model is in; null where it is in none.
     [[nodiscard]] const Gguf* gguf() const noexcept { return gguf_ ? &*gguf_ : nullptr; }
+    /// What a packed checkpoint was made for; null where the files are of another format.
+    [[nodiscard]] const PackedFor* packed_for() const noexcept {
+        return packed_for_ ? &*packed_for_ : nullptr;
+    }
     /// Lets go of what has been read of the mapped files: it need not stay in this program's
     /// memory.
     void let_go() const noexcept {
@@ -147,6 +158,11 @@ class CheckpointFiles {
             if (!tensors) return std::move(tensors).error();
             file.tensors = *std::move(tensors);
             if (!gguf_) gguf_ = *std::move(head);
+        } else if (is_packed(bytes) || file.name.ends_with(packed_name)) {
+            Result<Packed> packed = read_packed(bytes, file.name);
+            if (!packed) return std::move(packed).error();
+            file.tensors = std::move(packed->tensors);
+            packed_for_ = std::move(packed->made_for);
         } else {
             Result<Safetensors> tensors = Safetensors::read(bytes, file.name);
             if (!tensors) return std::move(tensors).error();
@@ -238,6 +254,7 @@ class CheckpointFiles {
     std::vector<File> files_;
     std::vector<Entry> by_name_;
     std::optional<Gguf> gguf_;
+    std::optional<PackedFor> packed_for_;
 };
 
 /// Where the tensors of the text model are in the file: "model.language_model." in published

@@ -3,8 +3,9 @@
 ///
 /// The bytes belong to the operating system's cache and cost no memory of the program's own. In
 /// return they are only as good as the file: if somebody shortens it while it is mapped, touching
-/// what is gone raises SIGBUS, which no check made here can prevent. Replacing a file by renaming
-/// another over it is safe. Where there is no mmap the file is read into memory as a whole.
+/// what is gone raises SIGBUS; will_need() sees it before, where the system can. Replacing a file
+/// by renaming another over it is safe. Where there is no mmap the file is read into memory as a
+/// whole.
 #pragma once
 
 #include "carat/result.hpp"
@@ -135,6 +136,16 @@ class MappedFile {
     void advise_random(std::span<const std::byte> part) const noexcept {
         advise(part, Advice::random);
     }
+    /// `part` will be read now: brings in all of it at once, which is quicker than page by page.
+    /// False where the file no longer has it, so that touching it would raise SIGBUS.
+    [[nodiscard]] bool will_need(std::span<const std::byte> part) const noexcept {
+#if defined(MADV_POPULATE_READ)
+        return advise(part, Advice::will_need) || errno != EFAULT;
+#else
+        static_cast<void>(part);
+        return true;
+#endif
+    }
     /// `part` has been read and need not stay in this program's memory. What is touched again is
     /// there again, from the file; so this may be wrong about a page but never breaks anything.
     void dont_need(std::span<const std::byte> part) const noexcept {
@@ -142,7 +153,7 @@ class MappedFile {
     }
 
   private:
-    enum class Advice { sequential, random, dont_need };
+    enum class Advice { sequential, random, will_need, dont_need };
 
     static Error unexpected_size(const std::string& path, std::uintmax_t size,
                                  std::size_t most_bytes) {
@@ -152,14 +163,15 @@ class MappedFile {
                                         std::to_string(most_bytes))};
     }
 
-    void advise([[maybe_unused]] std::span<const std::byte> part,
+    /// False where the system refuses, for the reason in errno.
+    bool advise([[maybe_unused]] std::span<const std::byte> part,
                 [[maybe_unused]] Advice advice) const noexcept {
 #if defined(__unix__) || defined(__APPLE__)
         const auto address = reinterpret_cast<std::uintptr_t>(part.data());
         const auto first = reinterpret_cast<std::uintptr_t>(data_);
         if (data_ == nullptr || address < first || address - first > size_ ||
             part.size() > size_ - (address - first))
-            return;  // not ours
+            return true;  // not ours
         // A page is touched, and the system maps those around it: they go with it, or every piece
         // of a file that is read piece by piece would leave some behind.
         const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
@@ -168,11 +180,16 @@ class MappedFile {
         const std::uintptr_t begin = std::max(first, address / unit * unit);
         std::uintptr_t end = address + part.size();
         if (advice == Advice::dont_need) end = std::min(last, (end + unit - 1) / unit * unit);
-        if (end <= begin) return;
-        ::madvise(reinterpret_cast<void*>(begin), end - begin,
-                  advice == Advice::sequential ? MADV_SEQUENTIAL
-                  : advice == Advice::random   ? MADV_RANDOM
-                                               : MADV_DONTNEED);
+        if (end <= begin) return true;
+        int how = MADV_DONTNEED;
+        if (advice == Advice::sequential) how = MADV_SEQUENTIAL;
+        if (advice == Advice::random) how = MADV_RANDOM;
+#if defined(MADV_POPULATE_READ)
+        if (advice == Advice::will_need) how = MADV_POPULATE_READ;
+#endif
+        return ::madvise(reinterpret_cast<void*>(begin), end - begin, how) == 0;
+#else
+        return true;
 #endif
     }
     void swap(MappedFile& other) noexcept {

@@ -11,7 +11,7 @@
 
 namespace carat::inline CARAT_ABI {
 
-/// A tensor in a file: row-major, little-endian, aligned to nothing.
+/// A tensor in a file: row-major, little-endian, aligned to nothing, unless it says otherwise.
 struct StoredTensor {
     std::string name;              ///< as the tables of spec/checkpoint.md sections 2 to 5 have it
     std::string stored_as;         ///< the name in the file, where that is another one (GGUF)
@@ -20,6 +20,9 @@ struct StoredTensor {
     std::vector<std::size_t> shape;
     const std::byte* data = nullptr;
     std::size_t bytes = 0;
+    bool panels = false;  ///< not row-major, but as kernels want it (packed checkpoints)
+    /// Of a packed checkpoint: the checksums of its pieces, aligned to nothing; else null.
+    const std::byte* sums = nullptr;
 
     /// The name for people: the one that the file has.
     [[nodiscard]] const std::string& spelling() const noexcept {

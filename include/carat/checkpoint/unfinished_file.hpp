@@ -43,6 +43,9 @@ class UnfinishedFile {
         if (std::fwrite(data, 1, bytes, file_) != bytes) fail("write");
     }
 
+    /// Whether there was an error, after which writing more is of no use.
+    [[nodiscard]] bool failed() const noexcept { return failed_ != nullptr; }
+
     /// Everything to the disk and to its name. Bad input: what the system refused, Errc::io.
     Result<void> finish() {
         errno = 0;

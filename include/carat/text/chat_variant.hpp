@@ -37,7 +37,8 @@ namespace carat::inline CARAT_ABI {
 /// small where the folder has no template. A folder that is not there, files that cannot be read
 /// and a broken tokenizer_config.json are errors that name the file. Source: spec/chat.md,
 /// section 1.
-/// A path that ends in ".gguf" is that of a file, whose metadata may hold a template.
+/// A path that ends in ".gguf" is that of a file, whose metadata may hold a template; so may those
+/// of a `tokenizer.gguf` in a folder without the others.
 [[nodiscard]] inline Result<ChatVariant> chat_variant(const std::string& folder) {
     if (folder.ends_with(".gguf")) {
         ChatVariant found = ChatVariant::small;
@@ -57,6 +58,8 @@ namespace carat::inline CARAT_ABI {
     }
     const std::string config = path_in(folder, "tokenizer_config.json");
     if (!file_exists(config)) {
+        const std::string gguf = path_in(folder, "tokenizer.gguf");
+        if (file_exists(gguf)) return chat_variant(gguf);
         if (!file_exists(folder)) return Error{Errc::io, folder + ": no such folder"};
         return ChatVariant::small;
     }

@@ -52,10 +52,10 @@ class Tokenizer {
     static constexpr std::size_t max_text_bytes = std::size_t{64} << 20;
 
     /// From a model's folder: `tokenizer.json`, or `tokenizer.model` where there is none, and
-    /// `tokenizer_config.json` where there is one; or from the metadata of a GGUF file, if the path
-    /// ends in ".gguf". Errors name the file and what was expected of it. Memory that the system
-    /// refuses is one of them while a file is read; sentencepiece, which then gets the vocabulary,
-    /// ends the program.
+    /// `tokenizer_config.json` where there is one, or `tokenizer.gguf` where there is neither; or
+    /// from the metadata of a GGUF file, if the path ends in ".gguf". Errors name the file and what
+    /// was expected of it. Memory that the system refuses is one of them while a file is read;
+    /// sentencepiece, which then gets the vocabulary, ends the program.
     [[nodiscard]] static Result<Tokenizer> open(const std::string& path) {
         return memory_errors([&] { return open_path(path); });
     }
@@ -214,6 +214,8 @@ class Tokenizer {
         const std::string config = path_in(folder, "tokenizer_config.json");
         const bool from_json = file_exists(json);
         if (!from_json && !file_exists(model)) {
+            const std::string gguf = path_in(folder, "tokenizer.gguf");
+            if (file_exists(gguf)) return open_path(gguf);
             return Error{Errc::io,
                          folder + ": no tokenizer, expected tokenizer.json or tokenizer.model"};
         }
