@@ -24,6 +24,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -44,9 +45,8 @@ class NewFolder {
     NewFolder& operator=(const NewFolder&) = delete;
     ~NewFolder() {
         if (kept_) return;
-        std::error_code ignored;
-        for (const std::string& file : files_) std::filesystem::remove(file, ignored);
-        if (created_) std::filesystem::remove(path_, ignored);  // if nothing else is in it
+        for (const std::string& file : files_) std::remove(file.c_str());
+        if (created_) std::remove(path_.c_str());  // if nothing else is in it
     }
     /// Bad input: a path that is no folder and cannot become one; the folder of another checkpoint.
     Result<void> create() {

@@ -25,6 +25,9 @@ inline std::span<const std::byte> bytes_of(const std::uint8_t* data, std::size_t
     return std::as_bytes(std::span(data, size));
 }
 
+/// So that no compiler leaves out the reading of what `x` was made of.
+inline void keep(const float& x) { asm volatile("" : : "r"(&x) : "memory"); }
+
 /// An error says something; a value was looked at by the caller.
 template <class R>
 bool good(const R& result) {

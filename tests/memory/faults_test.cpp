@@ -2,6 +2,7 @@
 // the whole test binary by one that fails when told to.
 #include "carat/checkpoint/safetensors_writer.hpp"
 #include "carat/gemma4.hpp"
+#include "carat/pack.hpp"
 #include "carat/text/tokenizer.hpp"
 #include "checkpoint/files.hpp"
 #include "support/fixture.hpp"
@@ -13,12 +14,14 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdlib>
+#include <filesystem>
 #include <limits>
 #include <new>
 #include <string>
 #include <vector>
 
 #if defined(__unix__)
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -83,6 +86,17 @@ TEST_CASE("whichever allocation fails, opening a model is an error and no except
     const std::string folder = fixture_path("e2b-mini");
     CHECK(fail_until_good([&] { return Gemma::open(folder); }) > 20);
 }
+TEST_CASE("whichever allocation fails, packing is an error that leaves nothing behind") {
+    const Folder folder("no_memory");
+    const std::string source = fixture_path("e2b-mini"), to = folder / "p";
+    CHECK(fail_until_good([&] {
+              auto done = pack_checkpoint<Gemma>(source, to);
+              allocations_left = never;  // the test's own
+              if (!done) CHECK(folder.files() == 0);
+              return done;
+          }) > 20);
+    CHECK(fail_until_good([&] { return Gemma::open(to); }) > 20);
+}
 TEST_CASE("whichever allocation fails, reading a tokenizer is an error and no exception") {
     // As far as it is ours: sentencepiece, which gets what was read, ends the program itself.
     const std::string text = read_text(fixtures + "tokenizer/tokenizer.json");
@@ -125,6 +139,69 @@ TEST_CASE("a full disk is an error, and leaves no partial file and the old one a
     }
 }
 
+TEST_CASE("a disk that is full while a checkpoint is packed is an error, and leaves nothing") {
+    const Folder folder("full");
+    const std::string source = fixture_path("e2b-mini");
+    REQUIRE(pack_checkpoint<Gemma>(source, folder / "good"));
+    const std::string before = read_text(folder / "good/model.carat");
+    // Limits below the head, in the middle of the data, and at the last byte of the checksums.
+    for (const std::size_t limit : {std::size_t{100}, before.size() / 2, before.size() - 1})
+        for (const char* to : {"new", "good"}) {
+            CAPTURE(limit);
+            CAPTURE(to);
+            const int answer = in_child([&] {
+                std::signal(SIGXFSZ, SIG_IGN);
+                const rlimit most{limit, limit};
+                if (::setrlimit(RLIMIT_FSIZE, &most) != 0) return 2;
+                const auto done = pack_checkpoint<Gemma>(source, folder / to);
+                if (done) return 4;
+                return done.error().code == Errc::io ? 0 : 5;
+            });
+            CHECK(answer == 0);
+            CHECK(folder.files() == 1);
+            CHECK(read_text(folder / "good/model.carat") == before);
+            CHECK(Gemma::open(folder / "good"));
+        }
+}
+
+TEST_CASE("a text that cannot be read is an error of packing, and leaves nothing") {
+    const Folder folder("unreadable");
+    std::filesystem::copy(fixture_path("e2b-mini"), folder / "from");
+    std::filesystem::remove(folder / "from/tokenizer.json");
+    std::filesystem::create_directory(folder / "from/tokenizer.json");  // reads as EISDIR
+    const auto done = pack_checkpoint<Gemma>(folder / "from", folder / "to");
+    REQUIRE_FALSE(done);
+    CHECK(done.error().code == Errc::io);
+    CHECK(contains(done.error().text, "tokenizer.json"));
+    CHECK(folder.files() == 1);
+}
+
+#if defined(MADV_POPULATE_READ)
+TEST_CASE("a file that is shortened before it is read is an error, and no signal") {
+    const Folder folder("shortened");
+    REQUIRE(pack_checkpoint<Gemma>(fixture_path("e2b-mini"), folder / "packed"));
+    std::filesystem::copy(fixture_path("e2b-mini"), folder / "plain");
+    for (const std::string file : {"packed/model.carat", "plain/model.safetensors"})
+        for (const bool in_place : {false, true}) {
+            CAPTURE(file);
+            const std::string path = folder / file, whole = read_text(path);
+            const int answer = in_child([&] {
+                auto files = CheckpointFiles::open(path.substr(0, path.rfind('/')));
+                if (!files) return 2;
+                std::filesystem::resize_file(path, whole.size() / 2);
+                const auto model = Gemma::from(*std::move(files), {}, {.in_place = in_place});
+                if (model) return 3;
+                return model.error().code == Errc::io &&
+                               contains(model.error().text, "which has been shortened")
+                           ? 0
+                           : 4;
+            });
+            CHECK(answer == 0);
+            write_text(path, whole);
+        }
+}
+#endif
+
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 /// Lets this process take so many more bytes of address space.
 bool spare_address_space(std::size_t more) {
@@ -155,6 +232,28 @@ TEST_CASE("a mapping or an arena that the system refuses is an error") {
     }
     CHECK(refused > 0);
     CHECK(opened > 0);
+}
+
+TEST_CASE("a mapping or a buffer that the system refuses while packing leaves nothing behind") {
+    std::size_t refused = 0, packed = 0;
+    for (std::size_t more = 0; more < (std::size_t{64} << 20); more += std::size_t{1} << 20) {
+        const Folder folder("refused");
+        const int answer = in_child([&] {
+            if (!spare_address_space(more)) return 2;
+            const auto done = pack_checkpoint<Gemma4<models::e2b_mini, weights::f32>>(
+                fixture_path("e2b-mini"), folder / "p");
+            if (done) return 0;
+            const Errc code = done.error().code;
+            return code == Errc::out_of_memory || code == Errc::io ? 1 : 4;
+        });
+        CAPTURE(more);
+        CHECK(answer <= 1);
+        CHECK(folder.files() == (answer == 0 ? 1 : 0));
+        refused += answer == 1 ? 1 : 0;
+        packed += answer == 0 ? 1 : 0;
+    }
+    CHECK(refused > 0);
+    CHECK(packed > 0);
 }
 
 #endif
