@@ -542,7 +542,7 @@ class Binder {
         const StoredTensor& t = *job.want->found.tensor;
         const std::string who =
             printable(job.want->found.file->name, 400) + ": tensor " + printable(t.spelling());
-        if (!is_packed(*job.want) || !there(*job.want, {t.data + job.begin, job.end - job.begin}))
+        if (!is_packed(*job.want) || !piece_there(job))
             return {Errc::io, who + " is no longer in the file, which has been shortened"};
         return {Errc::bad_format, who + " is damaged: its bytes [" + std::to_string(job.begin) +
                                       ", " + std::to_string(job.end) +
@@ -551,6 +551,13 @@ class Binder {
     /// Brings in the part of the file, unless it has gone since the file was opened.
     static bool there(const Want& want, std::span<const std::byte> part) {
         return want.found.file->map.will_need(part);
+    }
+
+    /// The same for a piece of a packed tensor and its checksum.
+    static bool piece_there(const Job& job) {
+        const StoredTensor& t = *job.want->found.tensor;
+        return there(*job.want, {t.data + job.begin, job.end - job.begin}) &&
+               there(*job.want, packed_sum(t, job.begin));
     }
 
     /// False where the file is shorter than it was, or where a packed tensor is not what was
@@ -597,7 +604,7 @@ class Binder {
         const Want& want = *job.want;
         const std::size_t n = job.end - job.begin;
         std::span<const std::byte> piece(want.found.tensor->data + job.begin, n);
-        if (!there(want, piece)) return false;
+        if (!piece_there(job)) return false;
         const std::span<const std::byte> source = piece;
         if (want.copied) {
             std::memcpy(to + job.begin, piece.data(), n);

@@ -250,12 +250,19 @@ inline Result<Packed> read_packed(std::span<const std::byte> file, std::string_v
     return all;
 }
 
+/// Where the checksum of the piece is that begins at byte `begin` of a tensor.
+[[nodiscard]] inline std::span<const std::byte> packed_sum(const StoredTensor& t,
+                                                           std::size_t begin) noexcept {
+    constexpr std::size_t size = sizeof(std::uint64_t);
+    return {t.sums + begin / detail::packed_piece * size, size};
+}
+
 /// Whether the piece of a packed tensor that begins at byte `begin`, a multiple of packed_piece, is
 /// what was written. `bytes` are the piece's, there or in a copy.
 [[nodiscard]] inline bool packed_piece_is_good(const StoredTensor& t, std::size_t begin,
                                                std::span<const std::byte> bytes) noexcept {
     std::uint64_t sum = 0;
-    std::memcpy(&sum, t.sums + begin / detail::packed_piece * sizeof sum, sizeof sum);
+    std::memcpy(&sum, packed_sum(t, begin).data(), sizeof sum);
     return sum == checksum(bytes);
 }
 
