@@ -1,6 +1,6 @@
 # carat_program(<target> <source>): a program for the model of the build, in examples/ and bench/. It is compiled for the
-# checkpoint in CARAT_MODEL, a folder or a GGUF file, which it includes as <carat/models/model.hpp>. CARAT_WEIGHTS arrives as the name of a weight
-# format, carat::weights::CARAT_WEIGHTS, CARAT_FAST says whether activations are rounded for the machine's dot product, and
+# checkpoint in CARAT_MODEL, a folder or a GGUF file, which it includes as <carat/models/model.hpp>. CARAT_WEIGHTS arrives
+# as the name of a weight format, carat::weights::CARAT_WEIGHTS, CARAT_FAST says whether activations are rounded for the machine's dot product, and
 # CARAT_CACHE, if there, names the type of keys and values, carat::CARAT_CACHE.
 find_path(CARAT_CLI11_DIR CLI/CLI.hpp DOC "Folder that holds CLI/CLI.hpp")
 mark_as_advanced(CARAT_CLI11_DIR)
@@ -31,5 +31,15 @@ function(carat_program target source)
         "CARAT_WEIGHTS=${weights}" "CARAT_FAST=$<BOOL:$<STREQUAL:${CARAT_ARITHMETIC},fast>>")
     if(CARAT_CACHE)
         target_compile_definitions(${target} PRIVATE "CARAT_CACHE=${CARAT_CACHE}")
+    endif()
+    if(CARAT_BUILD_TESTS)  # all programs are built, not one: what each of them parses is parsed once
+        if(NOT TARGET carat_program_precompiled)
+            set(empty "${PROJECT_BINARY_DIR}/program_precompiled.cpp")
+            file(CONFIGURE OUTPUT "${empty}" CONTENT "")
+            add_library(carat_program_precompiled OBJECT "${empty}")
+            target_link_libraries(carat_program_precompiled PRIVATE carat::carat carat_warnings carat_arch)
+            target_precompile_headers(carat_program_precompiled PRIVATE <carat/gemma4.hpp>)
+        endif()
+        target_precompile_headers(${target} REUSE_FROM carat_program_precompiled)
     endif()
 endfunction()

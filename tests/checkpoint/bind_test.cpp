@@ -209,7 +209,7 @@ TEST_CASE("progress reaches the plan, and false cancels") {
             return true;
         });
         REQUIRE(arena);
-        constexpr std::size_t piece = std::size_t{1} << 18;  // as the binder cuts
+        constexpr std::size_t piece = detail::packed_piece / sizeof(bf16);  // as the binder cuts
         CHECK(calls == (n + piece - 1) / piece + 1);
         CHECK(last == total);
         CHECK(total == 4 * n + 8);
