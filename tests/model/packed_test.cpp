@@ -51,7 +51,8 @@ void round_trip(const std::string& path) {
     CHECK(weights_sum(opened<Gemma>(packed, {.executor = pool})) == expected);
     const Gemma in_place = opened<Gemma>(packed, {.executor = pool, .in_place = true});
     CHECK(weights_sum(in_place) == expected);
-    CHECK(in_place.memory_bytes() <= std::size_t{8} << 16);  // a table's rows at most, nothing copied
+    CHECK(in_place.memory_bytes() <= std::size_t{8}
+                                         << 16);  // a table's rows at most, nothing copied
     CHECK(weights_sum(opened<Gemma>(packed, {.in_place = true, .verify = false})) == expected);
 
     const auto file = MappedFile::open(packed + "/model.carat");
