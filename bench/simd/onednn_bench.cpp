@@ -1,11 +1,10 @@
 // What oneDNN makes of the products that matmul_bench times, in bf16 with f32 sums and with weights
 // in the order it likes best: the peer of simd/packed.hpp. Built when libdnnl-dev is there; its
 // threads are OpenMP's, so OMP_NUM_THREADS says how many.
-#include <dnnl.hpp>
-
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
+#include <dnnl.hpp>
 
 namespace {
 
