@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, then configures, builds and tests everything: what CI runs and what a contributor runs.
 #
-#   tests/run.sh           preset dev
+#   tests/run.sh           preset dev (each public header alone: preset clang, or cmake --build --preset headers)
 #   tests/run.sh PRESET…   others: clang, release, asan, tsan, noexcept; for other machines baseline, avx2, avx512,
 #                          aarch64, aarch64_dotprod
 set -euo pipefail
