@@ -73,6 +73,11 @@ foreach(header IN LISTS headers)
         continue()
     endif()
     file(STRINGS "${ROOT}/include/carat/${header}" includes REGEX "^[ \t]*#[ \t]*include")
+    # Who includes nothing of carat has no CARAT_ABI, and would open a namespace of that very name.
+    file(STRINGS "${ROOT}/include/carat/${header}" named REGEX "inline CARAT_ABI")
+    if(named AND NOT includes MATCHES "carat/")
+        list(APPEND faults "${header} names CARAT_ABI, but does not include carat/abi.hpp")
+    endif()
     foreach(include IN LISTS includes)
         string(REGEX REPLACE ".*[<\"]([^>\"]*)[>\"].*" "\\1" include "${include}")
 

@@ -2,6 +2,8 @@
 /// A checksum for much data, as fast as memory: it finds damage, not malice.
 #pragma once
 
+#include "carat/abi.hpp"
+
 #include <algorithm>
 #include <array>
 #include <bit>
