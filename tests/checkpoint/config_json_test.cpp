@@ -89,7 +89,7 @@ TEST_CASE("what carat_add_model compiles in is what is read here") {
 #endif
 
 TEST_CASE("the published files are the presets") {
-    const std::string published = std::string(CARAT_SOURCE_DIR) + "/tests/cmake/published/";
+    const std::string published = CARAT_SOURCE_DIR "/tests/cmake/published/";
     CHECK(config_of(published + "e2b.json") == presets::e2b);
     CHECK(config_of(published + "e4b.json") == presets::e4b);
     CHECK(config_of(published + "31b.json") == presets::gemma4_31b);

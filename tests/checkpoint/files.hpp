@@ -18,8 +18,8 @@
 
 namespace carat::test {
 
-inline const std::string fixtures = std::string(CARAT_SOURCE_DIR) + "/tests/fixtures/hf/";
-inline const std::string pocket = std::string(CARAT_SOURCE_DIR) + "/examples/pocket/";
+inline const std::string fixtures = CARAT_SOURCE_DIR "/tests/fixtures/hf/";
+inline const std::string pocket = CARAT_SOURCE_DIR "/examples/pocket/";
 
 inline std::span<const std::byte> bytes(std::string_view text) {
     return {reinterpret_cast<const std::byte*>(text.data()), text.size()};

@@ -17,7 +17,7 @@ std::vector<float> logits_by_gemma4(const std::vector<std::int32_t>& ids);
 #endif
 
 TEST_CASE("a model of another unit gives the logits that Gemma4 gives, bit for bit") {
-    const auto model = carat::open<Pocket>(std::string(CARAT_SOURCE_DIR) + "/examples/pocket");
+    const auto model = carat::open<Pocket>(CARAT_SOURCE_DIR "/examples/pocket");
     REQUIRE(model);
     carat::Serial serial;
     const auto session = (*model)->session(serial, 64);
@@ -39,7 +39,7 @@ TEST_CASE("a model of another unit gives the logits that Gemma4 gives, bit for b
 }
 TEST_CASE("a model of another unit hands errors on") {
     CHECK(carat::open<Pocket>("nowhere").error().code == carat::Errc::io);
-    const auto model = carat::open<Pocket>(std::string(CARAT_SOURCE_DIR) + "/examples/pocket");
+    const auto model = carat::open<Pocket>(CARAT_SOURCE_DIR "/examples/pocket");
     REQUIRE(model);
     carat::Serial serial;
     CHECK((*model)->session(serial, 0).error().code == carat::Errc::invalid_argument);

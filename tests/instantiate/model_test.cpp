@@ -12,7 +12,7 @@ CARAT_INSTANTIATE(Pocket, Model)
 
 std::vector<float> logits_by_gemma4(const std::vector<std::int32_t>& ids);
 std::vector<float> logits_by_gemma4(const std::vector<std::int32_t>& ids) {
-    const auto model = Model::open(std::string(CARAT_SOURCE_DIR) + "/examples/pocket");
+    const auto model = Model::open(CARAT_SOURCE_DIR "/examples/pocket");
     if (!model) return {};
     carat::Serial serial;
     auto session = model->session(serial, {.context_tokens = 64});

@@ -12,7 +12,7 @@ using namespace carat;
 namespace {
 
 Json read(const char* name) {
-    const auto map = MappedFile::open(std::string(CARAT_SOURCE_DIR "/tests/fixtures/") + name);
+    const auto map = MappedFile::open(CARAT_SOURCE_DIR "/tests/fixtures/" + name);
     REQUIRE(map);
     auto tree = parse_json(map->text(), name);
     REQUIRE(tree);

@@ -162,8 +162,8 @@ TEST_CASE("a video's sound track is sound" * doctest::skip(!reads_video_files)) 
 
 TEST_CASE("what is no video is one clear line") {
     const auto text = [](const std::string& path) {
-        const auto r = read_video(std::string(CARAT_SOURCE_DIR) + path, 0, {});
-        return r ? std::string() : r.error().text.substr(std::string(CARAT_SOURCE_DIR).size());
+        const auto r = read_video(CARAT_SOURCE_DIR + path, 0, {});
+        return r ? std::string() : r.error().text.substr(sizeof(CARAT_SOURCE_DIR) - 1);
     };
     CHECK(text("/README.md")
               .find(reads_video_files ? "/README.md: no video that can be read: "

@@ -18,7 +18,7 @@
 namespace carat::test {
 
 inline std::string fixture_path(const std::string& name) {
-    return std::string(CARAT_SOURCE_DIR "/tests/fixtures/hf/") + name;
+    return CARAT_SOURCE_DIR "/tests/fixtures/hf/" + name;
 }
 
 /// One safetensors file of a model folder of the fixtures, with the folder's tolerances.json.

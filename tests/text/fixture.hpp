@@ -13,7 +13,7 @@
 #include <vector>
 
 inline std::string source_path(const std::string& name) {
-    return std::string(CARAT_SOURCE_DIR) + "/" + name;
+    return CARAT_SOURCE_DIR "/" + name;
 }
 
 inline std::string file_text(const std::string& name) {

@@ -1,4 +1,4 @@
-#include "model/fast_checks.hpp"
+#include "model/rounded_checks.hpp"
 
 #include <carat/models/e4b_mini.hpp>
 

@@ -1,8 +1,0 @@
-#include "model/vision_checks.hpp"
-
-#include <carat/models/e4b_mini.hpp>
-
-using Checks = carat::test::VisionChecks<carat::models::e4b_mini, carat::weights::f32>;
-
-TEST_CASE("e4b-mini's vision tower agrees with the reference") { Checks("e4b-mini").reference(); }
-TEST_CASE("e4b-mini's vision tower does not depend on threads") { Checks("e4b-mini").threads(); }
