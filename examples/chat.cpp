@@ -73,7 +73,16 @@ carat::Result<carat::AnswerShape> shape(const Arguments& a) {
     return a.constrain_tools ? Shape::calls() : Shape{};
 }
 
+/// What no checkpoint of this config could take is said before one is loaded.
+carat::Result<void> check(const Given& given) {
+    if (!given.images.empty() || !given.videos.empty())
+        if (auto able = Model::can_see(); !able) return able;
+    if (!given.audios.empty()) return Model::can_hear();
+    return {};
+}
+
 carat::Result<void> chat(const Arguments& a) {
+    if (auto possible = check(a.given); !possible) return possible;
     auto first = first_messages(a);
     if (!first) return first.error();
     const auto form = shape(a);

@@ -14,6 +14,7 @@ namespace {
 
 carat::Result<void> describe(const std::string& folder, const std::string& picture,
                              const std::string& question) {
+    if (auto able = Model::can_see(); !able) return able;
     const auto model = Model::open(folder);
     if (!model) return model.error();
     carat::ThreadPool pool(all_threads());

@@ -168,6 +168,17 @@ class Gemma4 {
                                {&State::rows_read, state_.get()});
     }
 
+    /// Whether the config has a tower for pictures, for sound: known before a file is opened. The
+    /// error (unsupported) is what see() and hear() would say.
+    static Result<void> can_see() {
+        if constexpr (C.vision.present()) return {};
+        return Error{Errc::unsupported, "this model does not see: its config has no vision tower"};
+    }
+    static Result<void> can_hear() {
+        if constexpr (C.audio.present()) return {};
+        return Error{Errc::unsupported, "this model does not hear: its config has no audio tower"};
+    }
+
     /// Soft tokens of pictures, one after the other, as make_patches() cuts them; video frames are
     /// pictures. Takes its memory for the call, as much as the largest picture needs.
     /// Bad input: a config or a checkpoint without vision tower (unsupported), patches that fill no
@@ -176,8 +187,7 @@ class Gemma4 {
     Result<SoftTokens> see(std::span<const Picture> pictures, ExecutorRef executor,
                            Progress progress = {}) const {
         if constexpr (!C.vision.present()) {
-            return Error{Errc::unsupported,
-                         "this model does not see: its config has no vision tower"};
+            return can_see().error();
         } else {
             if (!state_->has_vision)
                 return Error{Errc::unsupported, state_->files.name() +
@@ -220,8 +230,7 @@ class Gemma4 {
                             std::span<const std::uint8_t> mask, ExecutorRef executor,
                             Progress progress = {}) const {
         if constexpr (!C.audio.present()) {
-            return Error{Errc::unsupported,
-                         "this model does not hear: its config has no audio tower"};
+            return can_hear().error();
         } else {
             if (!state_->has_audio)
                 return Error{Errc::unsupported, state_->files.name() +

@@ -11,7 +11,7 @@ using namespace carat;
 
 namespace {
 
-Json read(const char* name) {
+Json read(const std::string& name) {
     const auto map = MappedFile::open(CARAT_SOURCE_DIR "/tests/fixtures/" + name);
     REQUIRE(map);
     auto tree = parse_json(map->text(), name);

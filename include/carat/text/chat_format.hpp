@@ -66,7 +66,7 @@ class ChatRenderer {
     }
 
     /// The system message (if it comes first), the switch for thinking, and the tools share one
-    /// turn.
+    /// turn. A content that is neither text nor parts says nothing, as in the reference.
     Result<void> system_turn(const JsonValue* tools) {
         const bool has_system =
             !messages_.empty() && (role(0) == "system" || role(0) == "developer");
@@ -75,7 +75,6 @@ class ChatRenderer {
         if (options_.enable_thinking) out_.control("<|think|>\n");
         if (has_system) {
             const JsonValue* content = json::find(messages_[0], "content");
-            if (auto done = check_content(content, 0); !done) return done;
             if (const auto text = json::string(content)) out_.user(unicode::trim(*text));
             for (const JsonValue& part : json::elements(content)) {
                 out_.user(unicode::trim(json::string(json::find(part, "text")).value_or("")));
