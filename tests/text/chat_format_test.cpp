@@ -54,6 +54,15 @@ TEST_CASE("every conversation that must be rejected is") {
     }
 }
 
+TEST_CASE("a system message that is neither text nor parts says nothing") {
+    for (const char* content : {"null", "5", "true", R"({"a":1})"}) {
+        CAPTURE(content);
+        CHECK(error_of(R"([{"role":"system","content":)" + std::string(content) +
+                       R"(},{"role":"user","content":5}])") ==
+              "messages[1].content is an integer, expected a string or an array of parts");
+    }
+}
+
 TEST_CASE("an error names the place and what was expected there") {
     CHECK(error_of("{}") == "messages is an object, expected an array");
     CHECK(error_of("[]", "5") == "tools is an integer, expected an array");
