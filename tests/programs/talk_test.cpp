@@ -62,26 +62,30 @@ class Terminal {
         shown_.erase(0, at + text.size());
         return out;
     }
+    /// What the program shows up to its prompt. Then it reads key by key; what is typed before may
+    /// be shown twice, or an end of input be lost.
+    std::string until_prompt() {
+        std::string out = until("> ");
+        for (int i = 0; CARAT_LIBEDIT && i < 60000 && !is_edited(); ++i) usleep(1000);
+        return out;
+    }
     /// What a line is answered with, the prompt that follows left out.
     std::string ask(const std::string& line) {
-        for (int i = 0; CARAT_LIBEDIT && i < 2000 && !is_edited(); ++i) usleep(1000);
         type(line + "\r");
         until("\n");  // the line as it was typed
-        return until("> ");
+        return until_prompt();
     }
-    /// The status that the program ends with.
+    /// The status that the program ends with, -1 where it does not.
     int end() {
         while (more()) {
         }
         int status = -1;
-        waitpid(child_, &status, 0);
-        child_ = 0;
+        for (int i = 0; i < 10000 && waitpid(child_, &status, WNOHANG) == 0; ++i) usleep(1000);
+        if (status != -1) child_ = 0;
         return status;
     }
 
   private:
-    /// Whether the program reads key by key, which it does soon after its prompt: what is typed
-    /// before is shown twice.
     bool is_edited() const {
         termios now{};
         return tcgetattr(fd_, &now) != 0 || (now.c_lflag & ICANON) == 0;
@@ -136,7 +140,7 @@ TEST_CASE("in a terminal, commands are obeyed and wrong ones answered in a line"
                 "parameters":{"type":"object","properties":{"city":{"type":"string"}}}}}])");
     Terminal t({});
     t.until("/help tells the commands, Ctrl-D ends.");
-    t.until("> ");
+    t.until_prompt();
     CHECK(t.ask("What is the capital of France?") == "The capital of France is Paris.\r\n");
     CHECK(t.ask("") == "");
     const std::string help = t.ask("/help");
@@ -162,7 +166,7 @@ TEST_CASE("in a terminal, commands are obeyed and wrong ones answered in a line"
     CHECK(t.ask("/tools " + scratch + "tools.json").starts_with("get_weather "));
     t.type("What is the weather in London?\r");
     t.until("[calls get_weather {\"city\":\"London\"}]");
-    t.until("> ");
+    t.until_prompt();
     CHECK(t.ask(R"({"condition": "rainy", "temperature": 14})").find("14") != std::string::npos);
     t.type("/exit\r");
     CHECK(t.end() == 0);
@@ -171,13 +175,13 @@ TEST_CASE("in a terminal, commands are obeyed and wrong ones answered in a line"
 TEST_CASE("Ctrl-C stops an answer and not the program; Ctrl-D ends it") {
     std::filesystem::create_directories(scratch);
     Terminal t({"--regex", "(ab ){900}", "--max-tokens", "3600"});  // an answer that takes long
-    t.until("> ");
+    t.until_prompt();
     for (int i = 0; i < 2; ++i) {
         t.type("Go on.\r");
         t.until("ab ab ");
         t.type("\x03");
         t.until("[stopped]\r\n");
-        t.until("> ");
+        t.until_prompt();
     }
     CHECK(t.ask("/stats").find(" tokens of answer") != std::string::npos);
     t.type("\x04");
@@ -191,21 +195,21 @@ TEST_CASE("lines are edited, given up, found again, and kept for the next run") 
     std::filesystem::remove(history);
     {
         Terminal t({"--history", history});
-        t.until("> ");
+        t.until_prompt();
         CHECK(t.ask("What is the capital of Frnce?\033[D\033[D\033[D\033[Da") ==
               "The capital of France is Paris.\r\n");
         t.type("half a line");
         t.until("half a line");
         t.type("\x03");
         t.until("^C\r\n");
-        t.until("> ");
+        t.until_prompt();
         CHECK(t.ask("\033[A") == "The capital of France is Paris.\r\n");
         CHECK(t.ask("My name\\\r is Anna.") != "");
         t.type("\x04");
         CHECK(t.end() == 0);
     }
     Terminal t({"--history", history});
-    t.until("> ");
+    t.until_prompt();
     t.type("\033[A\033[A\033[A");
     t.until("What is the capital of France?");
     t.type("\r");
