@@ -189,6 +189,9 @@ TEST_CASE("bad files are one line") {
     const auto missing = read_audio_file("no/such/file.wav");
     REQUIRE_FALSE(missing);
     CHECK(missing.error().code == Errc::io);
+    const auto text = read_audio_file(CARAT_SOURCE_DIR "/README.md");
+    REQUIRE_FALSE(text);
+    CHECK(text.error().text.find(": no sound") != std::string::npos);
     const auto x = tone(1000, 1, 16000);
     std::vector<float> nan = x;
     nan[7] = std::numeric_limits<float>::quiet_NaN();

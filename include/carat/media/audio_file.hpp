@@ -66,7 +66,7 @@ inline Result<Waveform> decode(SoundFile file, const SF_INFO& info, const std::s
                                const AudioFileOptions& options) {
     if (!file)
         return Error{Errc::bad_format,
-                     what + ": is no sound file that can be read: " + sf_strerror(nullptr)};
+                     what + ": no sound that can be read: " + sf_strerror(nullptr)};
     auto sound = SoundGatherer::create(what, info.samplerate, info.channels, options);
     if (!sound) return std::move(sound).error();
     constexpr sf_count_t block_frames = 4096;

@@ -185,17 +185,21 @@ class AvStream {
                          "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,ogg,flv,asf,"
                          "mpegvideo,h264,hevc,m4v,apng,aac,mp3,wav,flac",
                          0);
+        const bool sound = type == AVMEDIA_TYPE_AUDIO;
+        const std::string unread = sound ? "no sound that can be read, expected WAV, FLAC, OGG, "
+                                           "MP3 or a video with sound: "
+                                         : "no video that can be read: ";
         AVFormatContext* file = nullptr;
         const int opened =
             av_->avformat_open_input(&file, ("file:" + what_).c_str(), nullptr, &options);
         av_->av_dict_free(&options);
-        if (opened < 0) return fault("no video that can be read: " + av_->text(opened));
+        if (opened < 0) return fault(unread + av_->text(opened));
         file_ = {file, {av_}};
         if (const int code = av_->avformat_find_stream_info(file, nullptr); code < 0)
-            return fault("no video that can be read: " + av_->text(code));
+            return fault(unread + av_->text(code));
         const AVCodec* decoder = nullptr;
         const int index = av_->av_find_best_stream(file, type, -1, -1, &decoder, 0);
-        const char* kind = type == AVMEDIA_TYPE_AUDIO ? "sound" : "pictures";
+        const char* kind = sound ? "sound" : "pictures";
         if (index == AVERROR_DECODER_NOT_FOUND)
             return fault(std::string("has ") + kind + " in a coding that FFmpeg does not know",
                          Errc::unsupported);
