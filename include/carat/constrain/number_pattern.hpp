@@ -35,7 +35,8 @@ inline std::string from_to(std::uint64_t lo, std::uint64_t hi) {
     std::string first = std::to_string(lo), out = "(";
     while (first.size() < last.size()) {
         out += between(first, std::string(first.size(), '9')) + "|";
-        first = "1" + std::string(first.size(), '0');
+        first.assign(first.size() + 1, '0');
+        first[0] = '1';
     }
     return out + between(first, last) + ")";
 }
