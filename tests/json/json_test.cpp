@@ -62,9 +62,10 @@ TEST_CASE("numbers are what they say, at the ends of their types too") {
         {"2.2250738585072011e-308", 2.2250738585072011e-308},
         {"-1.5E+2", -150.0},
     };
-    for (const auto& [text, expected] : reals) {
-        CAPTURE(text);
+    for (const auto& real : reals) {
+        const auto& [text, expected] = real;
         const JsonValue v = number(text);
+        CAPTURE(real.first);
         CHECK(v.IsDouble());
         CHECK(json::number(v) == expected);
     }

@@ -17,7 +17,7 @@ inline void add(float* x, const float* y, std::size_t n) noexcept {
 /// x += a ⊙ b.
 inline void add_product(float* x, const float* a, const float* b, std::size_t n) noexcept {
     for_each_batch(n, [&](std::size_t i, std::size_t m) {
-        store(x + i, m, xsimd::fma(load(a + i, m), load(b + i, m), load(x + i, m)));
+        store(x + i, m, mul_add(load(a + i, m), load(b + i, m), load(x + i, m)));
     });
 }
 /// x ⊙= a.

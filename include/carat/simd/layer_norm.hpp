@@ -22,7 +22,7 @@ inline void layer_norm(const float* x, const float* weight, std::size_t n, float
     Batch squares(0.0f);
     for_each_batch(n, [&](std::size_t i, std::size_t m) {
         const Batch d = load(x + i, m, mean) - centre;
-        squares = xsimd::fma(d, d, squares);
+        squares = mul_add(d, d, squares);
     });
     const Batch scale(1.0f / std::sqrt(sum_of(squares) / static_cast<float>(n) + eps));
     for_each_batch(n, [&](std::size_t i, std::size_t m) {

@@ -15,7 +15,7 @@ inline float inverse_rms(const float* x, std::size_t n, float eps) noexcept {
     Batch sum(0.0f);
     for_each_batch(n, [&](std::size_t i, std::size_t m) {
         const Batch v = load(x + i, m);
-        sum = xsimd::fma(v, v, sum);
+        sum = mul_add(v, v, sum);
     });
     return 1.0f / std::sqrt(sum_of(sum) / static_cast<float>(n) + eps);
 }

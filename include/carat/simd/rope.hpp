@@ -18,8 +18,8 @@ inline void rope(float* x, std::size_t head_dim, const float* cos, const float* 
     for_each_batch(pairs, [&](std::size_t i, std::size_t m) {
         const Batch a = load(x + i, m), b = load(y + i, m);
         const Batch c = load(cos + i, m), s = load(sin + i, m);
-        store(x + i, m, a * c - b * s);
-        store(y + i, m, b * c + a * s);
+        store(x + i, m, mul_add(-b, s, a * c));
+        store(y + i, m, mul_add(a, s, b * c));
     });
 }
 

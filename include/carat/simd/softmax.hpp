@@ -66,10 +66,11 @@ inline void merge(SoftmaxPart& total, float* mixed, SoftmaxPart part, const floa
     }
     const float top = std::fmax(total.top, part.top);
     const float a = std::exp(total.top - top), b = std::exp(part.top - top);
-    total = {top, total.sum * a + part.sum * b};
+    // Products of floats are exact in a double: the same sum however the compiler fuses.
+    total = {top, static_cast<float>(double{total.sum} * double{a} + double{part.sum} * double{b})};
     const Batch va(a), vb(b);
     for_each_batch(n, [&](std::size_t i, std::size_t m) {
-        store(mixed + i, m, xsimd::fma(load(mixed + i, m), va, load(other + i, m) * vb));
+        store(mixed + i, m, mul_add(load(mixed + i, m), va, load(other + i, m) * vb));
     });
 }
 /// out = mixed / sum; zeros where nothing was seen.
