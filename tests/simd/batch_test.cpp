@@ -1,57 +1,31 @@
 #include "carat/simd/batch.hpp"
 
-#include "support/random.hpp"
-
 #include <doctest/doctest.h>
 
-#include <cstddef>
-#include <limits>
-#include <utility>
-#include <vector>
+#include <array>
 
 namespace carat::test {
 namespace {
 
-constexpr std::size_t lanes = simd::Batch::size;
+using simd::Batch;
 
-TEST_CASE("batches cover a row once, in order, and only the last may be short") {
-    for (std::size_t n = 0; n < 3 * lanes + 2; ++n) {
-        CAPTURE(n);
-        std::size_t next = 0;
-        simd::for_each_batch(n, [&](std::size_t i, std::size_t m) {
-            CHECK(i == next);
-            CHECK(m > 0);
-            CHECK(m == std::min(lanes, n - i));
-            next = i + m;
-        });
-        CHECK(next == n);
+TEST_CASE("a product and a sum are rounded once where the machine can, and as the lanes say") {
+    const float x = 1.0f + 0x1p-23f;  // x² = 1 + 2^-22 + 2^-46, whose last term two roundings lose
+    std::array<float, Batch::size> a{}, b{}, c{}, out{};
+    for (std::size_t i = 0; i < Batch::size; ++i) {
+        a[i] = i % 2 == 0 ? x : static_cast<float>(i);
+        b[i] = i % 2 == 0 ? x : -2.0f;
+        c[i] = i % 2 == 0 ? -(1.0f + 0x1p-22f) : 1.0f;
     }
-}
-
-TEST_CASE("a short load pads and reads nothing more; a short store writes nothing more") {
-    for (std::size_t n = 0; n <= lanes; ++n) {
-        CAPTURE(n);
-        const auto x = Elements<float>::random(n, n + 1, 1);
-        std::vector<float> all(lanes), part(lanes, -77.0f);
-        simd::store(all.data(), lanes, simd::load(x.data(), n, 5.0f));
-        simd::store(part.data(), n, simd::load(x.data(), n));
-        for (std::size_t i = 0; i < lanes; ++i) {
-            CHECK(all[i] == (i < n ? x[i] : 5.0f));
-            CHECK(part[i] == (i < n ? x[i] : -77.0f));
-        }
-    }
-}
-
-TEST_CASE("the sum and the maximum are those of all lanes") {
-    for (std::size_t at = 0; at < lanes; ++at) {
-        CAPTURE(at);
-        std::vector<float> x(lanes, -3.0f);
-        x[at] = 4.0f;
-        CHECK(simd::sum_of(simd::load(x.data(), lanes)) ==
-              4.0f - 3.0f * static_cast<float>(lanes - 1));
-        CHECK(simd::max_of(simd::load(x.data(), lanes)) == 4.0f);
-        x[at] = -std::numeric_limits<float>::infinity();
-        CHECK(simd::max_of(simd::load(x.data(), lanes)) == -3.0f);
+    simd::store(out.data(), Batch::size,
+                simd::mul_add(simd::load(a.data(), Batch::size), simd::load(b.data(), Batch::size),
+                              simd::load(c.data(), Batch::size)));
+    for (std::size_t i = 0; i < Batch::size; ++i) {
+        CAPTURE(i);
+        if (i % 2 != 0) CHECK(out[i] == 1.0f - 2.0f * static_cast<float>(i));
+#if HWY_NATIVE_FMA
+        if (i % 2 == 0) CHECK(out[i] == 0x1p-46f);
+#endif
     }
 }
 
