@@ -1,7 +1,7 @@
 # carat_program(<target> <source>): a program for the model of the build, in examples/ and bench/. It is compiled for the
 # checkpoint in CARAT_MODEL, a folder or a GGUF file, which it includes as <carat/models/model.hpp>. CARAT_WEIGHTS arrives
-# as the name of a weight format, carat::weights::CARAT_WEIGHTS, CARAT_FAST says whether activations are rounded for the machine's dot product, and
-# CARAT_CACHE, if there, names the type of keys and values, carat::CARAT_CACHE.
+# as the name of a weight format, carat::weights::CARAT_WEIGHTS; CARAT_FAST says whether activations are rounded for the
+# machine's dot product; CARAT_CACHE, if there, names the type of keys and values, carat::CARAT_CACHE.
 find_path(CARAT_CLI11_DIR CLI/CLI.hpp DOC "Folder that holds CLI/CLI.hpp")
 mark_as_advanced(CARAT_CLI11_DIR)
 

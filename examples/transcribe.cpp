@@ -17,11 +17,11 @@ struct Arguments {
 };
 
 carat::Result<void> transcribe(const Arguments& a) {
+    if (auto able = Model::can_hear(); !able) return able;
     const auto config = mel_config(a.model);
     if (!config) return config.error();
     const auto sound = carat::read_audio_file(a.file, {.sample_rate_hz = config->sampling_rate});
     if (!sound) return sound.error();
-    if (auto able = Model::can_hear(); !able) return able;
     const auto model = Model::open(a.model);
     if (!model) return model.error();
     carat::ThreadPool pool(a.threads);

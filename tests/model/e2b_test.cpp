@@ -57,7 +57,7 @@ constexpr ModelConfig text_only = [] {
     return c;
 }();
 
-TEST_CASE("a model without a vision tower says so in one line") {
+TEST_CASE("a model without towers says so in one line") {
     auto files = CheckpointFiles::open(fixture_path("e2b-mini"));
     REQUIRE(files);
     const auto model = Gemma4<text_only>::from(std::move(*files));
@@ -66,6 +66,13 @@ TEST_CASE("a model without a vision tower says so in one line") {
     const auto seen = model->see({}, serial);
     REQUIRE_FALSE(seen);
     CHECK(seen.error().text == "this model does not see: its config has no vision tower");
+    const auto heard = model->hear({}, {}, serial);
+    REQUIRE_FALSE(heard);
+    CHECK(heard.error().text == "this model does not hear: its config has no audio tower");
+    CHECK_FALSE(Gemma4<text_only>::can_see());
+    CHECK_FALSE(Gemma4<text_only>::can_hear());
+    CHECK(Gemma::can_see());
+    CHECK(Gemma::can_hear());
 }
 
 using Features = Rows<const float, nn::audio::mel_bins>;

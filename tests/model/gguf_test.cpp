@@ -3,6 +3,7 @@
 #include "carat/parallel/thread_pool.hpp"
 #include "checkpoint/files.hpp"
 #include "support/gguf_file.hpp"
+#include "support/prompt_logits.hpp"
 
 #include <doctest/doctest.h>
 
@@ -18,16 +19,7 @@ template <class Model>
 std::vector<float> logits(const std::string& path, BindOptions options = {}) {
     const auto model = Model::open(path, {}, options);
     REQUIRE_MESSAGE(model, model.error().text);
-    Serial serial;
-    auto session = model->session(serial, {.context_tokens = 24});
-    REQUIRE(session);
-    std::vector<std::int32_t> ids;
-    for (std::int32_t i = 0; i < 20; ++i) ids.push_back(30 + i * 37 % 400);
-    std::vector<float> out;
-    REQUIRE(session->append(
-        {.ids = ids, .logits_to_keep = 0},
-        [&](std::size_t, std::span<const float> z) { out.insert(out.end(), z.begin(), z.end()); }));
-    return out;
+    return prompt_logits(*model);
 }
 
 using Pocket = Gemma4<models::pocket, weights::bf16>;

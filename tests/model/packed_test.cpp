@@ -3,6 +3,7 @@
 #include "carat/parallel/thread_pool.hpp"
 #include "checkpoint/files.hpp"
 #include "support/gguf_file.hpp"
+#include "support/prompt_logits.hpp"
 #include "support/weights_sum.hpp"
 
 #include <doctest/doctest.h>
@@ -100,14 +101,7 @@ using E2b = Gemma4<models::e2b_mini, weights::bf16>;
 /// Logits after a prompt, and soft tokens of a made-up picture and sound.
 std::vector<float> answers(const E2b& model) {
     Serial serial;
-    auto session = model.session(serial, {.context_tokens = 24});
-    REQUIRE(session);
-    std::vector<std::int32_t> ids;
-    for (std::int32_t i = 0; i < 20; ++i) ids.push_back(30 + i * 37 % 400);
-    std::vector<float> out;
-    REQUIRE(session->append(
-        {.ids = ids, .logits_to_keep = 0},
-        [&](std::size_t, std::span<const float> z) { out.insert(out.end(), z.begin(), z.end()); }));
+    std::vector<float> out = prompt_logits(model);
     const auto add = [&](const Result<E2b::SoftTokens>& tokens) {
         REQUIRE_MESSAGE(tokens, tokens.error().text);
         const auto all = tokens->view().span();

@@ -3,6 +3,7 @@
 /// spec/text.md section 19.1.
 #pragma once
 
+#include "carat/checkpoint/fnv1a.hpp"
 #include "carat/checkpoint/text_tensors.hpp"
 #include "carat/tensor/view.hpp"
 #include "support/random.hpp"
@@ -10,19 +11,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <span>
 #include <string>
-#include <string_view>
 #include <type_traits>
 #include <vector>
 
 namespace carat::test {
-
-/// FNV-1a of a tensor's name, from which its elements follow.
-constexpr std::uint64_t name_hash(std::string_view name) {
-    std::uint64_t hash = 0xcbf29ce484222325u;
-    for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-    return hash;
-}
 
 /// What a Binder is for checkpoints: each tensor asked for is filled by its name.
 class WeightMaker {
@@ -36,7 +30,9 @@ class WeightMaker {
         const bool scale = name.find("norm") != std::string::npos || name.ends_with("_scalar") ||
                            name.ends_with("scale");
         std::vector<T>& values = memory<T>().emplace_back(View<const T, Extents...>().size());
-        Random random(name_hash(name));
+        Fnv1a seed;
+        seed.add(std::as_bytes(std::span(name)));
+        Random random(seed.value());
         for (T& value : values) {
             const double u = static_cast<double>(random() >> 52) / 2048.0 - 1.0;
             value = from_f32<T>(static_cast<float>(scale ? 1.0 + 0.25 * u : 0.5 * u));

@@ -37,7 +37,7 @@ inline void store(float* p, std::size_t n, Batch b) {
 }
 
 /// a · b + c, rounded once where the machine can. xsimd's own is two operations on AVX-512 (8.1),
-/// and one unit of the compiler may fuse them where another does not.
+/// which a compiler fuses in one place and not in another; of a · b + c · d it may fuse either.
 inline Batch mul_add(Batch a, Batch b, Batch c) {
 #if XSIMD_WITH_AVX512F
     return _mm512_fmadd_ps(a, b, c);
