@@ -10,6 +10,7 @@
 
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/convert_elements.hpp"
+#include "carat/checkpoint/converted_values.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/packed.hpp"
 #include "carat/checkpoint/unfinished_file.hpp"
@@ -432,6 +433,8 @@ class Binder {
                                                   "Q6_K"));
             return;
         }
+        if (tensor.converted != Converted::nothing && want.row_values == 0)
+            want.row_values = shape.back();
         want.count = tensor.count();  // its bytes are in the file, so that some times more are fine
         const auto address = reinterpret_cast<std::uintptr_t>(tensor.data);
         const std::size_t alignment = any                    ? 1
@@ -445,6 +448,7 @@ class Binder {
     static bool as_wanted(const Want& want) {
         const StoredTensor& t = *want.found.tensor;
         return !want.up && t.panels == (want.pack != nullptr) &&
+               t.converted == Converted::nothing &&
                (want.dtype == DType::unknown || want.dtype == t.dtype);
     }
     static bool is_packed(const Want& want) {
@@ -511,7 +515,10 @@ class Binder {
             jobs.push_back({&want, at, end, share(end) - share(at)});
         }
     }
-    static bool by_rows(const Want& want) { return want.pack != nullptr || want.up; }
+    static bool by_rows(const Want& want) {
+        return want.pack != nullptr || want.up ||
+               want.found.tensor->converted != Converted::nothing;
+    }
 
     /// Runs as many jobs at a time as keep the threads busy between two words of progress. A want's
     /// bytes go to place(want).
@@ -542,6 +549,8 @@ class Binder {
         const StoredTensor& t = *job.want->found.tensor;
         const std::string who =
             printable(job.want->found.file->name, 400) + ": tensor " + printable(t.spelling());
+        if (t.converted != Converted::nothing && there(*job.want, t.span()))
+            return {Errc::bad_format, who + " has values that are no softplus of anything"};
         if (!is_packed(*job.want) || !piece_there(job))
             return {Errc::io, who + " is no longer in the file, which has been shortened"};
         return {Errc::bad_format, who + " is damaged: its bytes [" + std::to_string(job.begin) +
@@ -584,10 +593,22 @@ class Binder {
                 want.found.tensor->span().subspan(size(job.begin), size(job.end) - size(job.begin));
             if (!there(want, part)) return false;
         }  // else two places at once: left to the system
-        std::vector<float> values(want.pack != nullptr ? want.row_values : 0);
+        const bool converted = want.found.tensor->converted != Converted::nothing;
+        std::vector<float> values(want.pack != nullptr || converted ? want.row_values : 0);
+        std::vector<float> stored(converted ? want.row_values : 0);
         for (std::size_t row = job.begin; row < job.end; ++row) {
             const auto [t, from] = source(want, row);
-            if (want.pack == nullptr)
+            if (converted) {
+                read_stored(t->dtype, from, want.row_values, stored.data());
+                if (!undo_conversion(t->converted, stored.data(), want.row_values, values.data()))
+                    return false;
+                if (want.pack != nullptr)
+                    want.pack(to, row, values.data());
+                else
+                    convert_elements(to + stored_bytes(want.dtype, row * want.row_values),
+                                     want.dtype, reinterpret_cast<std::byte*>(values.data()),
+                                     DType::f32, want.row_values);
+            } else if (want.pack == nullptr)
                 convert_elements(to + stored_bytes(want.dtype, row * want.row_values), want.dtype,
                                  from, t->dtype, want.row_values);
             else if (t->dtype == want.dtype)
