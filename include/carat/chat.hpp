@@ -216,8 +216,9 @@ class Chat {
     /// version, damaged, of another model, or (with its cache) longer than this context. The chat
     /// is as it was then, but its cache may be gone.
     Result<void> load(const std::string& path) {
-        auto done = memory_errors([&] { return load_file(path); });
-        if (!done && session_.size() != held_.ids.size()) forget();
+        bool session_is_new = false;
+        auto done = memory_errors([&] { return load_file(path, session_is_new); });
+        if (!done && session_is_new) forget();
         return done;
     }
 
@@ -225,8 +226,9 @@ class Chat {
     friend class AnswerStream<Chat>;
     using Clock = std::chrono::steady_clock;
 
-    Result<void> load_file(const std::string& path) {
+    Result<void> load_file(const std::string& path, bool& session_is_new) {
         const auto load_session = [&](std::span<const std::byte> state) -> Result<void> {
+            session_is_new = true;
             forget();
             return session_.load([&](std::span<std::byte> to) {
                 if (to.size() > state.size()) return false;
@@ -240,7 +242,7 @@ class Chat {
         if (!saved) return std::move(saved).error();
         if (saved->held.ids.empty()) forget();
         if (session_.size() != saved->held.ids.size()) {
-            forget();
+            session_is_new = true;
             return Error{Errc::bad_format, path + ": its cache and its tokens differ in length"};
         }
         held_ = std::move(saved->held);

@@ -36,9 +36,9 @@ struct Talk {
         });
         return *std::move(chat);
     }
-    [[nodiscard]] Chat<Pocket> said(const std::string& text) {
+    [[nodiscard]] Chat<Pocket> said(const std::string& text, const std::string& picture = "a.png") {
         auto chat = this->chat();
-        chat.user({image_part("a.png"), text_part(text)});
+        chat.user({image_part(picture), text_part(text)});
         const auto turn = chat.reply([](const ReplyEvent&) {});
         REQUIRE_MESSAGE(turn, turn.error().text);
         return chat;
@@ -123,7 +123,7 @@ TEST_CASE("whichever allocation fails while a chat is loaded, the chat can go on
     const Folder folder("chat");
     const std::string path = folder / "x.chat";
     REQUIRE(talk.said("What is in this picture?").save(path));
-    auto chat = talk.said("My name is Anna.");
+    auto chat = talk.said("My name is Anna.", "b.png");
     REQUIRE(messages(chat) == 2);
     CHECK(fail_until_good([&] {
               auto loaded = chat.load(path);
@@ -140,18 +140,18 @@ TEST_CASE("whichever allocation fails while a chat is loaded, the chat can go on
         return loaded;
     };
     std::size_t enough = 0;
-    for (auto probe = talk.said("My name is Anna."); !load_with(probe, enough);) ++enough;
+    for (auto probe = talk.said("My name is Anna.", "b.png"); !load_with(probe, enough);) ++enough;
     const auto answer = [](Chat<Pocket>& c) {
         c.user("What is my name?");
         auto turn = c.reply([](const ReplyEvent&) {});
         REQUIRE_MESSAGE(turn, turn.error().text);
         return turn->token_ids;
     };
-    auto same = talk.said("My name is Anna.");
+    auto same = talk.said("My name is Anna.", "b.png");
     const auto expected = answer(same);
     for (std::size_t less = 1; less < 12; ++less) {
         CAPTURE(less);
-        auto late = talk.said("My name is Anna.");
+        auto late = talk.said("My name is Anna.", "b.png");
         REQUIRE_FALSE(load_with(late, enough - less));
         CHECK(messages(late) == 2);
         CHECK(answer(late) == expected);
