@@ -68,12 +68,6 @@ struct Sounds {
         }
     }
 };
-/// A folder of frames, an animation, and a video file where there are any.
-std::vector<std::string> videos(const Pictures& pictures) {
-    std::vector<std::string> all{samples + "circle", pictures.folder / "gif"};
-    if (reads_video_files) all.push_back(CARAT_SOURCE_DIR "/tests/media/clips/circle.mp4");
-    return all;
-}
 const VideoConfig how{};
 
 template <class Read>
@@ -161,6 +155,13 @@ TEST_CASE("a sound file that is shortened while it is read is an error") {
 }
 
 #if defined(__cpp_exceptions)
+/// A folder of frames, an animation, and a video file where there are any.
+std::vector<std::string> videos(const Pictures& pictures) {
+    std::vector<std::string> all{samples + "circle", pictures.folder / "gif"};
+    if (reads_video_files) all.push_back(CARAT_SOURCE_DIR "/tests/media/clips/circle.mp4");
+    return all;
+}
+
 TEST_CASE("whichever allocation fails, reading a medium is an error and no exception") {
     const Pictures pictures;
     for (const std::string& path : pictures.paths) {

@@ -157,9 +157,10 @@ TEST_CASE("every tensor has the type that the policy names for its role") {
         {"experts", "Q4_0"}, {"tower", "BF16"},     {"none", "F32"}};
     std::map<std::string_view, std::size_t> seen;
     for (const auto& types : {types_of<e2b, Mixed>(), types_of<presets::gemma4_26b_a4b, Mixed>()})
-        for (const auto& [name, type] : types) {
+        for (const auto& type : types) {
+            const std::string_view name = type.first;
             CAPTURE(name);
-            CHECK(type == expected.at(role_of(name)));
+            CHECK(type.second == expected.at(role_of(name)));
             ++seen[role_of(name)];
         }
     CHECK(seen.size() == expected.size());  // every role is there
@@ -168,9 +169,10 @@ TEST_CASE("every tensor has the type that the policy names for its role") {
     // One role alone.
     const auto differ = [](const auto& a, const auto& b, std::string_view role) {
         REQUIRE(a.size() == b.size());
-        for (const auto& [name, type] : a) {
+        for (const auto& type : a) {
+            const std::string& name = type.first;
             CAPTURE(name);
-            CHECK((type != b.at(name)) == (role_of(name) == role));
+            CHECK((type.second != b.at(name)) == (role_of(name) == role));
         }
     };
     differ(types_of<e2b, weights::bf16>(), types_of<e2b, LinearF32>(), "linear");
