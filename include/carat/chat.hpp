@@ -216,20 +216,16 @@ class Chat {
     /// version, damaged, of another model, or (with its cache) longer than this context. The chat
     /// is as it was then, but its cache may be gone.
     Result<void> load(const std::string& path) {
-        bool session_is_new = false;
-        auto done = memory_errors([&] { return load_file(path, session_is_new); });
-        if (!done && session_is_new) forget();
-        return done;
+        return memory_errors([&] { return load_file(path); });
     }
 
   private:
     friend class AnswerStream<Chat>;
     using Clock = std::chrono::steady_clock;
 
-    Result<void> load_file(const std::string& path, bool& session_is_new) {
+    Result<void> load_file(const std::string& path) {
         const auto load_session = [&](std::span<const std::byte> state) -> Result<void> {
-            session_is_new = true;
-            forget();
+            forget();  // before the session changes: after a failure neither is believed
             return session_.load([&](std::span<std::byte> to) {
                 if (to.size() > state.size()) return false;
                 std::copy_n(state.begin(), to.size(), to.begin());
@@ -242,7 +238,7 @@ class Chat {
         if (!saved) return std::move(saved).error();
         if (saved->held.ids.empty()) forget();
         if (session_.size() != saved->held.ids.size()) {
-            session_is_new = true;
+            forget();
             return Error{Errc::bad_format, path + ": its cache and its tokens differ in length"};
         }
         held_ = std::move(saved->held);

@@ -122,7 +122,8 @@ TEST_CASE("whichever allocation fails while a chat is loaded, the chat can go on
     Talk talk;
     const Folder folder("chat");
     const std::string path = folder / "x.chat";
-    REQUIRE(talk.said("What is in this picture?").save(path));
+    // Longer than the other, so that the session it leaves would be taken for that one's.
+    REQUIRE(talk.said("What is in this picture, and what else could be in it?").save(path));
     auto chat = talk.said("My name is Anna.", "b.png");
     REQUIRE(messages(chat) == 2);
     CHECK(fail_until_good([&] {
