@@ -198,23 +198,34 @@ class Chat {
 
     /// Writes the conversation, and what the model remembers of it unless `with_cache` is false: a
     /// chat that loads it then reads its prompt and its media again, with the same tokens as
-    /// result. Bad input: what the system refuses.
+    /// result. The file appears when it is complete, and replaces one of that name then. Bad input:
+    /// what the system refuses.
     Result<void> save(const std::string& path, bool with_cache = true) const {
-        ChatRecord record{.model = model_->fingerprint(),
-                          .replies = replies_,
-                          .hidden = window_.hidden(),
-                          .thinking = settings_.format.enable_thinking,
-                          .talk = talk_.copy()};
-        if (with_cache) record.held = held_;
-        return save_chat(path, record, media_, [&](auto& write) { session_.save(write); });
+        return memory_errors([&] {
+            ChatRecord record{.model = model_->fingerprint(),
+                              .replies = replies_,
+                              .hidden = window_.hidden(),
+                              .thinking = settings_.format.enable_thinking,
+                              .talk = talk_.copy()};
+            if (with_cache) record.held = held_;
+            return save_chat(path, record, media_, [&](auto& write) { session_.save(write); });
+        });
     }
 
     /// Becomes the conversation that a chat saved. Bad input: a file that is none, of another
     /// version, damaged, of another model, or (with its cache) longer than this context. The chat
     /// is as it was then, but its cache may be gone.
     Result<void> load(const std::string& path) {
+        return memory_errors([&] { return load_file(path); });
+    }
+
+  private:
+    friend class AnswerStream<Chat>;
+    using Clock = std::chrono::steady_clock;
+
+    Result<void> load_file(const std::string& path) {
         const auto load_session = [&](std::span<const std::byte> state) -> Result<void> {
-            forget();
+            forget();  // before the session changes: after a failure neither is believed
             return session_.load([&](std::span<std::byte> to) {
                 if (to.size() > state.size()) return false;
                 std::copy_n(state.begin(), to.size(), to.begin());
@@ -237,10 +248,6 @@ class Chat {
         settings_.format.enable_thinking = saved->thinking;
         return {};
     }
-
-  private:
-    friend class AnswerStream<Chat>;
-    using Clock = std::chrono::steady_clock;
 
     /// An answer that is being given.
     struct Answer {

@@ -15,6 +15,7 @@
 #include "carat/checkpoint/fnv1a.hpp"
 #include "carat/checkpoint/generation_config.hpp"
 #include "carat/checkpoint/gguf_config.hpp"
+#include "carat/checkpoint/gguf_towers.hpp"
 #include "carat/checkpoint/packed.hpp"
 #include "carat/checkpoint/text_tensors.hpp"
 #include "carat/checkpoint/unfinished_file.hpp"
@@ -444,6 +445,8 @@ class Gemma4 {
             const std::string difference = describe_difference(C, *stored);
             if (!difference.empty())
                 return Error{Errc::mismatch, opened.files.name() + ": " + difference};
+            if (auto fits = check_gguf_towers(opened.files, C); !fits)
+                return std::move(fits).error();
             opened.generation = read_gguf_generation_config(*opened.files.gguf());
         } else {
             Result<GenerationConfig> read = read_generation_config_file(path);

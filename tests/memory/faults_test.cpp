@@ -1,5 +1,6 @@
-// The system refuses: memory, space on the disk, a mapping. This unit replaces the operator new of
-// the whole test binary by one that fails when told to.
+// The system refuses: memory, space on the disk, a mapping.
+#include "support/faults.hpp"
+
 #include "carat/checkpoint/safetensors_writer.hpp"
 #include "carat/gemma4.hpp"
 #include "carat/pack.hpp"
@@ -9,51 +10,14 @@
 
 #include <doctest/doctest.h>
 
-#include <atomic>
 #include <carat/models/e2b_mini.hpp>
-#include <csignal>
 #include <cstddef>
-#include <cstdlib>
 #include <filesystem>
-#include <limits>
-#include <new>
 #include <string>
 #include <vector>
 
 #if defined(__unix__)
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#endif
-
-#if defined(__cpp_exceptions)
-namespace {
-
-constexpr std::size_t never = std::numeric_limits<std::size_t>::max();
-thread_local std::size_t allocations_left = never;
-
-void* allocate(std::size_t size) noexcept {
-    if (allocations_left == 0) return nullptr;
-    if (allocations_left != never) --allocations_left;
-    return std::malloc(size == 0 ? 1 : size);
-}
-[[gnu::noinline]] void release(void* p) noexcept { std::free(p); }
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-    void* p = allocate(size);
-    if (p == nullptr) throw std::bad_alloc();
-    return p;
-}
-void* operator new[](std::size_t size) { return operator new(size); }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
-void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
-void operator delete(void* p) noexcept { release(p); }
-void operator delete[](void* p) noexcept { release(p); }
-void operator delete(void* p, std::size_t) noexcept { release(p); }
-void operator delete[](void* p, std::size_t) noexcept { release(p); }
 #endif
 
 namespace carat::test {
@@ -62,26 +26,6 @@ namespace {
 using Gemma = Gemma4<models::e2b_mini>;
 
 #if defined(__cpp_exceptions)
-/// Runs f with 0, 1, 2, … allocations (in growing steps from some hundred on) until it succeeds.
-/// How often it failed.
-template <class F>
-std::size_t fail_until_good(F&& f) {
-    std::size_t failures = 0;
-    for (std::size_t n = 0; n < 10'000'000; n += 1 + n / 50) {
-        allocations_left = n;
-        auto result = f();
-        allocations_left = never;
-        if (result) return failures;
-        if (result.error().code != Errc::out_of_memory) {
-            FAIL(result.error().text);
-            return 0;
-        }
-        ++failures;
-    }
-    FAIL("never succeeds");
-    return failures;
-}
-
 TEST_CASE("whichever allocation fails, opening a model is an error and no exception") {
     const std::string folder = fixture_path("e2b-mini");
     CHECK(fail_until_good([&] { return Gemma::open(folder); }) > 20);
@@ -108,25 +52,13 @@ TEST_CASE("whichever allocation fails, reading a tokenizer is an error and no ex
 #endif
 
 #if defined(__unix__)
-/// f in a process of its own, which may be limited; its answer.
-template <class F>
-int in_child(F&& f) {
-    const pid_t child = ::fork();
-    if (child == 0) ::_exit(f());
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status);
-}
-
 TEST_CASE("a full disk is an error, and leaves no partial file and the old one as it was") {
     const Folder folder("full");
     write_text(folder / "old", "old");
     for (const std::size_t floats : {2'000u, 20'000u, 2'000'000u}) {
         CAPTURE(floats);
         const int answer = in_child([&] {
-            std::signal(SIGXFSZ, SIG_IGN);
-            const rlimit limit{4096, 4096};
-            if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return 2;
+            if (!limit_files(4096)) return 2;
             SafetensorsWriter writer;
             if (!writer.add("x", {floats}, std::vector<float>(floats))) return 3;
             const auto written = writer.write(folder / "old");
@@ -150,9 +82,7 @@ TEST_CASE("a disk that is full while a checkpoint is packed is an error, and lea
             CAPTURE(limit);
             CAPTURE(to);
             const int answer = in_child([&] {
-                std::signal(SIGXFSZ, SIG_IGN);
-                const rlimit most{limit, limit};
-                if (::setrlimit(RLIMIT_FSIZE, &most) != 0) return 2;
+                if (!limit_files(limit)) return 2;
                 const auto done = pack_checkpoint<Gemma>(source, folder / to);
                 if (done) return 4;
                 return done.error().code == Errc::io ? 0 : 5;
@@ -204,17 +134,6 @@ TEST_CASE("a file that is shortened before it is read is an error, and no signal
 
 // Without exceptions a string that finds no memory ends the program: see memory_errors.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && defined(__cpp_exceptions)
-/// Lets this process take so many more bytes of address space.
-bool spare_address_space(std::size_t more) {
-    std::FILE* file = std::fopen("/proc/self/statm", "r");
-    std::size_t pages = 0;
-    if (file == nullptr || std::fscanf(file, "%zu", &pages) != 1) return false;
-    std::fclose(file);
-    const std::size_t now = pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    const rlimit limit{now + more, now + more};
-    return ::setrlimit(RLIMIT_AS, &limit) == 0;
-}
-
 TEST_CASE("a mapping or an arena that the system refuses is an error") {
     // Limits between nothing and plenty: the first refuses the map, later ones the arena.
     std::size_t refused = 0, opened = 0;

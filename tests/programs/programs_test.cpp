@@ -6,48 +6,21 @@
 #include "carat/json_writer.hpp"
 #include "carat/media/audio_file.hpp"
 #include "carat/text/read_file.hpp"
+#include "run_program.hpp"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
 namespace carat::test {
 namespace {
 
-const std::string pocket = CARAT_SOURCE_DIR "/examples/pocket";
-const std::string scratch = CARAT_PROGRAMS_SCRATCH "/";
-
-struct Ran {
-    int status = 0;
-    std::string out, error;
-};
-Ran run(const std::string& program, const std::string& arguments) {
-    const std::string out = scratch + "stdout", error = scratch + "stderr";
-    const std::string line =
-        CARAT_PROGRAMS "/" + program + " " + arguments + " >" + out + " 2>" + error + " </dev/null";
-    Ran r;
-    r.status = std::system(line.c_str());
-    const auto text = [](const std::string& path) {
-        const auto read = read_file(path);
-        return read ? *read : std::string();
-    };
-    r.out = text(out);
-    r.error = text(error);
-    return r;
-}
-void write(const std::string& name, const std::string& bytes) {
-    std::ofstream file(scratch + name, std::ios::binary);
-    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    REQUIRE(file.flush());
-}
 std::vector<std::int64_t> integers(const JsonValue* list) {
     std::vector<std::int64_t> out;
     for (const JsonValue& v : json::elements(list)) out.push_back(json::integer(v).value());

@@ -152,7 +152,8 @@ inline GgufFile gguf_of(const std::string& folder, const TextConfig& c,
                 continue;
             }
             REQUIRE(t.dtype == DType::bf16);
-            const bool wide = t.shape.size() < 2 || !t.name.ends_with(".weight");
+            const bool wide = t.shape.size() < 2 || !t.name.ends_with(".weight") ||
+                              t.name.ends_with("router.proj.weight");
             if (!wide || t.name.find("experts.") != std::string::npos) {
                 to.tensor(name->second, t.shape, 30, bytes);
                 continue;

@@ -92,6 +92,8 @@ Result<ChatRecord> load_chat(const std::string& path, std::uint64_t model, std::
                              ChatMedia& media, LoadSession&& load_session) {
     const auto file = MappedFile::open(path);
     if (!file) return file.error();
+    if (!file->will_need(file->bytes()))
+        return Error{Errc::io, path + ": has been shortened while it was read"};
     std::string_view text = file->text();
     const auto bad = [&](const std::string& why) {
         return Error{Errc::bad_format, path + ": " + why};

@@ -48,7 +48,7 @@ class CheckpointFiles {
     /// Opens a folder with `model.safetensors`, or with `model.safetensors.index.json` and the
     /// shards it names, with one GGUF file, or with a packed `model.carat`, which comes before the
     /// others; or such a file itself, if `path` ends in ".safetensors" or ".gguf". Beside a GGUF
-    /// file its towers are looked for: the first file by name that begins with "mmproj" and ends in
+    /// file its towers are looked for: the first file by name that has "mmproj" in it and ends in
     /// ".gguf". The files stay mapped as long as this object lives, and nothing but their heads is
     /// read.
     ///
@@ -112,6 +112,11 @@ class CheckpointFiles {
     [[nodiscard]] std::span<const File> files() const noexcept { return files_; }
     /// The head of the GGUF file that the text model is in; null where it is in none.
     [[nodiscard]] const Gguf* gguf() const noexcept { return gguf_ ? &*gguf_ : nullptr; }
+    /// The head of the GGUF file of towers beside it, which is the last of files(); null where
+    /// there is none.
+    [[nodiscard]] const Gguf* projector() const noexcept {
+        return projector_ ? &*projector_ : nullptr;
+    }
     /// What a packed checkpoint was made for; null where the files are of another format.
     [[nodiscard]] const PackedFor* packed_for() const noexcept {
         return packed_for_ ? &*packed_for_ : nullptr;
@@ -157,7 +162,7 @@ class CheckpointFiles {
             auto tensors = read_gguf_tensors(*head, bytes, file.name);
             if (!tensors) return std::move(tensors).error();
             file.tensors = *std::move(tensors);
-            if (!gguf_) gguf_ = *std::move(head);
+            (gguf_ ? projector_ : gguf_) = *std::move(head);
         } else if (is_packed(bytes) || file.name.ends_with(packed_name)) {
             Result<Packed> packed = read_packed(bytes, file.name);
             if (!packed) return std::move(packed).error();
@@ -253,7 +258,7 @@ class CheckpointFiles {
     std::string name_;
     std::vector<File> files_;
     std::vector<Entry> by_name_;
-    std::optional<Gguf> gguf_;
+    std::optional<Gguf> gguf_, projector_;
     std::optional<PackedFor> packed_for_;
 };
 

@@ -1,12 +1,19 @@
 /// \file
 /// Names of tensors in GGUF files and what carat calls them: the names of section 2 to 4 of
-/// spec/checkpoint.md. Source: sections 7.3 and 7.5.
+/// spec/checkpoint.md. Source: section 7.3; of towers, where section 7.5 leaves names open, the two
+/// programs that write them:
+/// - llama.cpp, a file of its own ("mmproj-….gguf"): Gemma4VisionAudioModel in conversion/gemma.py,
+///   gguf-py/gguf/tensor_mapping.py and constants.py, tools/mtmd/clip-impl.h;
+/// - Ollama, in the text model's file: convert/convert_gemma4.go, and the renaming into llama.cpp's
+///   names in handle_gemma4_clip() of its llama.cpp compatibility layer.
+/// They differ in the audio tower alone, where one name means two things.
 #pragma once
 
 #include "carat/abi.hpp"
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -77,26 +84,40 @@ inline constexpr NamePair gguf_audio_names[] = {
     {"a.conv1d.0.norm.weight", "audio_tower.subsample_conv_projection.layer0.norm.weight"},
     {"a.conv1d.1.weight", "audio_tower.subsample_conv_projection.layer1.conv.weight"},
     {"a.conv1d.1.norm.weight", "audio_tower.subsample_conv_projection.layer1.norm.weight"},
+    {"mm.a.input_projection.weight", "embed_audio.embedding_projection.weight"},
+};
+inline constexpr NamePair gguf_audio_names_llama_cpp[] = {
+    {"a.input_projection.weight", "audio_tower.subsample_conv_projection.input_proj_linear.weight"},
+    {"a.pre_encode.out.weight", "audio_tower.output_proj.weight"},
+    {"a.pre_encode.out.bias", "audio_tower.output_proj.bias"},
+};
+inline constexpr NamePair gguf_audio_names_ollama[] = {
     {"a.pre_encode.out.weight", "audio_tower.subsample_conv_projection.input_proj_linear.weight"},
     {"mm.a.fc.weight", "audio_tower.output_proj.weight"},
     {"mm.a.fc.bias", "audio_tower.output_proj.bias"},
-    {"mm.a.input_projection.weight", "embed_audio.embedding_projection.weight"},
 };
-/// Behind "a.blk.N."; the name of norm_out is not confirmed, so several are taken.
+/// Behind "a.blk.N.". The norms of the convolution have each other's names in both.
 inline constexpr NamePair gguf_audio_norms[] = {
     {"ffn_norm", "feed_forward1.pre_layer_norm"},
     {"ffn_post_norm", "feed_forward1.post_layer_norm"},
     {"ffn_norm_1", "feed_forward2.pre_layer_norm"},
     {"ffn_post_norm_1", "feed_forward2.post_layer_norm"},
-    {"ln1", "norm_pre_attn"},
-    {"ln2", "norm_post_attn"},
-    {"norm_out", "norm_out"},
-    {"layer_out_norm", "norm_out"},
-    {"out_norm", "norm_out"},
-    {"linear_pos", "self_attn.relative_k_proj"},
     {"conv_norm", "lconv1d.pre_layer_norm"},
     {"norm_conv", "lconv1d.conv_norm"},
     {"conv_dw", "lconv1d.depthwise_conv1d"},
+    {"norm_out", "norm_out"},  // no writer's, but what spec/checkpoint.md leaves open
+};
+inline constexpr NamePair gguf_audio_norms_llama_cpp[] = {
+    {"attn_pre_norm", "norm_pre_attn"},
+    {"attn_post_norm", "norm_post_attn"},
+    {"ln2", "norm_out"},
+    {"attn_k_rel", "self_attn.relative_k_proj"},
+};
+inline constexpr NamePair gguf_audio_norms_ollama[] = {
+    {"ln1", "norm_pre_attn"},
+    {"ln2", "norm_post_attn"},
+    {"layer_pre_norm", "norm_out"},
+    {"linear_pos", "self_attn.relative_k_proj"},
 };
 inline constexpr NamePair gguf_audio_linears[] = {
     {"ffn_up", "feed_forward1.ffw_layer_1"},
@@ -144,10 +165,26 @@ std::string tower_name(std::string_view rest, const NamePair (&norm_names)[norms
 
 }  // namespace detail
 
+/// Whose names an audio tower has.
+enum class GgufAudioNames : std::uint8_t { llama_cpp, ollama };
+
+/// Whose names a tensor's name gives away, if it does: ollama of a name that says nothing.
+[[nodiscard]] constexpr GgufAudioNames audio_names_of(std::string_view name) {
+    const bool block = name.starts_with("a.blk.");
+    return name == "a.input_projection.weight" || name == "a.pre_encode.out.bias" ||
+                   (block && (name.ends_with(".attn_pre_norm.weight") ||
+                              name.ends_with(".attn_post_norm.weight") ||
+                              name.ends_with(".attn_k_rel.weight")))
+               ? GgufAudioNames::llama_cpp
+               : GgufAudioNames::ollama;
+}
+
 /// carat's name for a tensor of a GGUF file, with the prefix of published checkpoints; the file's
 /// own name where it has none (rope_freqs.weight, which carat has no use for).
-[[nodiscard]] inline std::string name_from_gguf(std::string_view name) {
+[[nodiscard]] inline std::string name_from_gguf(std::string_view name,
+                                                GgufAudioNames audio = GgufAudioNames::ollama) {
     using namespace detail;
+    const bool llama_cpp = audio == GgufAudioNames::llama_cpp;
     const auto found = [](std::string_view prefix, std::string_view rest) {
         return std::string(prefix) + std::string(rest);
     };
@@ -156,6 +193,10 @@ std::string tower_name(std::string_view rest, const NamePair (&norm_names)[norms
     if (const auto part = second_of(gguf_vision_names, name); !part.empty())
         return found("model.", part);
     if (const auto part = second_of(gguf_audio_names, name); !part.empty())
+        return found("model.", part);
+    if (const auto part = llama_cpp ? second_of(gguf_audio_names_llama_cpp, name)
+                                    : second_of(gguf_audio_names_ollama, name);
+        !part.empty())
         return found("model.", part);
     std::string_view rest = name;
     const auto layer_of = [&](std::string_view prefix, std::string_view layers) {
@@ -172,9 +213,13 @@ std::string tower_name(std::string_view rest, const NamePair (&norm_names)[norms
         part = tower_name(rest, gguf_vision_norms, gguf_vision_linears);
     } else if (name.starts_with("a.blk.")) {
         layer = layer_of("a.blk.", "model.audio_tower.layers.");
-        part = rest == "per_dim_scale" || rest == "per_dim_scale.weight"
-                   ? "self_attn.per_dim_scale"
-                   : tower_name(rest, gguf_audio_norms, gguf_audio_linears);
+        if (rest == "per_dim_scale" || rest == "per_dim_scale.weight")
+            part = "self_attn.per_dim_scale";
+        else
+            part = tower_name(rest, gguf_audio_norms, gguf_audio_linears);
+        if (part.empty())
+            part = llama_cpp ? tower_name(rest, gguf_audio_norms_llama_cpp, gguf_audio_linears)
+                             : tower_name(rest, gguf_audio_norms_ollama, gguf_audio_linears);
     }
     return layer.empty() || part.empty() ? std::string(name) : layer + part;
 }

@@ -3,6 +3,7 @@
 /// spec/checkpoint.md section 7.
 #pragma once
 
+#include "carat/checkpoint/converted_values.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/gguf_names.hpp"
 #include "carat/checkpoint/stored_tensor.hpp"
@@ -40,8 +41,9 @@ inline constexpr GgufType gguf_types[] = {
 
 /// Fills in `to`, or says what is wrong.
 inline std::string place_gguf_tensor(const Gguf& head, const Gguf::Tensor& from,
-                                     std::span<const std::byte> file, StoredTensor& to) {
-    to.name = name_from_gguf(from.name);
+                                     std::span<const std::byte> file, GgufAudioNames audio,
+                                     StoredTensor& to) {
+    to.name = name_from_gguf(from.name, audio);
     to.stored_as = from.name;
     to.dtype_name = "type " + std::to_string(from.type);
     for (const GgufType& t : gguf_types)
@@ -76,6 +78,7 @@ inline std::string place_gguf_tensor(const Gguf& head, const Gguf::Tensor& from,
         return " is " + type() + ", which takes " + std::to_string(to.bytes) +
                " bytes, but behind its offset " + std::to_string(from.offset) + " there are only " +
                std::to_string(room);
+    note_converted(to, from.name);
     return {};
 }
 
@@ -107,8 +110,13 @@ inline Result<std::vector<StoredTensor>> read_gguf_tensors(const Gguf& head,
     Faults faults(what);
     std::vector<StoredTensor> all;
     all.reserve(head.tensors().size());
+    const bool llama_cpp = std::any_of(
+        head.tensors().begin(), head.tensors().end(),
+        [](const Gguf::Tensor& t) { return audio_names_of(t.name) == GgufAudioNames::llama_cpp; });
+    const auto audio = llama_cpp ? GgufAudioNames::llama_cpp : GgufAudioNames::ollama;
     for (const Gguf::Tensor& t : head.tensors()) {
-        const std::string fault = detail::place_gguf_tensor(head, t, file, all.emplace_back());
+        const std::string fault =
+            detail::place_gguf_tensor(head, t, file, audio, all.emplace_back());
         if (!fault.empty()) faults.add(Errc::bad_format, "tensor " + printable(t.name) + fault);
     }
     if (faults.none()) detail::refuse_overlap(all, faults);

@@ -33,7 +33,10 @@ inline std::vector<std::string> gguf_names_in([[maybe_unused]] const std::string
 #endif
     return names;
 }
-inline bool is_projector(std::string_view name) { return name.starts_with("mmproj"); }
+/// "mmproj-….gguf", or "….mmproj-….gguf".
+inline bool is_projector(std::string_view name) {
+    return name.find("mmproj") != std::string_view::npos;
+}
 
 }  // namespace detail
 

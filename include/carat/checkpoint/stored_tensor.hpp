@@ -5,11 +5,20 @@
 #include "carat/tensor/element.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace carat::inline CARAT_ABI {
+
+/// What a converter has done to a tensor's values, to be undone when they are read
+/// (converted_values.hpp).
+enum class Converted : std::uint8_t {
+    nothing,
+    channels_first,  ///< rows are patches of pixels: [3, side, side] instead of [side, side, 3]
+    softplus,        ///< log(1 + exp(x))
+};
 
 /// A tensor in a file: row-major, little-endian, aligned to nothing, unless it says otherwise.
 struct StoredTensor {
@@ -20,6 +29,7 @@ struct StoredTensor {
     std::vector<std::size_t> shape;
     const std::byte* data = nullptr;
     std::size_t bytes = 0;
+    Converted converted = Converted::nothing;  ///< `shape` is that of what it was made from
     bool panels = false;  ///< not row-major, but as kernels want it (packed checkpoints)
     /// Of a packed checkpoint: the checksums of its pieces, aligned to nothing; else null.
     const std::byte* sums = nullptr;

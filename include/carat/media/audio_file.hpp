@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -82,6 +83,9 @@ inline Result<Waveform> decode(SoundFile file, const SF_INFO& info, const std::s
         return Error{Errc::bad_format, what + ": is broken after " +
                                            std::to_string(sound->frames()) +
                                            " samples: " + sf_strerror(file.get())};
+    if (info.frames < SF_COUNT_MAX && sound->frames() < static_cast<std::uint64_t>(info.frames))
+        return Error{Errc::bad_format, what + ": ends after " + std::to_string(sound->frames()) +
+                                           " samples, expected " + std::to_string(info.frames)};
     return sound->finish();
 }
 
@@ -93,32 +97,36 @@ inline Result<Waveform> decode(SoundFile file, const SF_INFO& info, const std::s
 [[nodiscard]] inline Result<Waveform> decode_audio(std::span<const std::byte> bytes,
                                                    const std::string& what,
                                                    const AudioFileOptions& options = {}) {
-    if (detail::is_mp3(bytes)) return detail::decode_mp3(bytes, what, options);
-    detail::SoundBytes source{bytes};
-    SF_VIRTUAL_IO io = detail::SoundBytes::functions();
-    SF_INFO info{};
-    detail::SoundFile file(sf_open_virtual(&io, SFM_READ, &info, &source));
-    return detail::decode(std::move(file), info, what, options);
+    return memory_errors([&]() -> Result<Waveform> {
+        if (detail::is_mp3(bytes)) return detail::decode_mp3(bytes, what, options);
+        detail::SoundBytes source{bytes};
+        SF_VIRTUAL_IO io = detail::SoundBytes::functions();
+        SF_INFO info{};
+        detail::SoundFile file(sf_open_virtual(&io, SFM_READ, &info, &source));
+        return detail::decode(std::move(file), info, what, options);
+    });
 }
 
 /// The same from a path; a file that libsndfile does not know may be a video, or other sound that
 /// FFmpeg reads: its sound track, then. Bad input: also a file that cannot be opened.
 [[nodiscard]] inline Result<Waveform> read_audio_file(const std::string& path,
                                                       const AudioFileOptions& options = {}) {
-    SF_INFO info{};
-    const auto start = read_media_start(path);
-    if (!start) return start.error();
-    const auto bytes = std::as_bytes(std::span(*start));
-    if (detail::is_mp3(bytes) ||
-        std::memcmp(start->data(), "ID3", std::min<std::size_t>(3, start->size())) == 0) {
-        const auto all = read_media_file(path);
-        if (!all) return all.error();
-        return decode_audio(std::as_bytes(std::span(*all)), path, options);
-    }
-    detail::SoundFile file(sf_open(path.c_str(), SFM_READ, &info));
-    if (!file && reads_video_files && sf_error(nullptr) == SF_ERR_UNRECOGNISED_FORMAT)
-        return read_sound_track(path, options);
-    return detail::decode(std::move(file), info, path, options);
+    return memory_errors([&]() -> Result<Waveform> {
+        SF_INFO info{};
+        const auto start = read_media_start(path);
+        if (!start) return start.error();
+        const auto bytes = std::as_bytes(std::span(*start));
+        if (detail::is_mp3(bytes) ||
+            std::memcmp(start->data(), "ID3", std::min<std::size_t>(3, start->size())) == 0) {
+            const auto all = read_media_file(path);
+            if (!all) return all.error();
+            return decode_audio(std::as_bytes(std::span(*all)), path, options);
+        }
+        detail::SoundFile file(sf_open(path.c_str(), SFM_READ, &info));
+        if (!file && reads_video_files && sf_error(nullptr) == SF_ERR_UNRECOGNISED_FORMAT)
+            return read_sound_track(path, options);
+        return detail::decode(std::move(file), info, path, options);
+    });
 }
 
 }  // namespace carat::inline CARAT_ABI

@@ -38,33 +38,38 @@ enum class ImageFormat { unknown, png, jpeg, gif, webp, bmp };
 /// The picture, upright as its EXIF orientation says; alpha is dropped and nothing blended, as the
 /// reference does. Of 16 bits a channel the upper 8. `what` names it in errors.
 /// Bad input: bytes of no such format or that end too early (bad_format), more pixels than the
-/// limits allow (out_of_range), compressed BMP (unsupported).
+/// limits allow (out_of_range) or the system has memory for (out_of_memory), compressed BMP
+/// (unsupported).
 [[nodiscard]] inline Result<Image> decode_image(std::span<const std::uint8_t> bytes,
                                                 const std::string& what,
                                                 const ImageLimits& limits = {}) {
-    switch (image_format(bytes)) {
-        case ImageFormat::png:
-            return detail::decode_png(bytes, what, limits);
-        case ImageFormat::jpeg:
-            return detail::decode_jpeg(bytes, what, limits);
-        case ImageFormat::gif:
-            return detail::decode_gif(bytes, what, limits);
-        case ImageFormat::webp:
-            return detail::decode_webp(bytes, what, limits);
-        case ImageFormat::bmp:
-            return detail::decode_bmp(bytes, what, limits);
-        case ImageFormat::unknown:
-            break;
-    }
-    return Error{Errc::bad_format, what + ": no picture, expected PNG, JPEG, GIF, WebP or BMP"};
+    return memory_errors([&]() -> Result<Image> {
+        switch (image_format(bytes)) {
+            case ImageFormat::png:
+                return detail::decode_png(bytes, what, limits);
+            case ImageFormat::jpeg:
+                return detail::decode_jpeg(bytes, what, limits);
+            case ImageFormat::gif:
+                return detail::decode_gif(bytes, what, limits);
+            case ImageFormat::webp:
+                return detail::decode_webp(bytes, what, limits);
+            case ImageFormat::bmp:
+                return detail::decode_bmp(bytes, what, limits);
+            case ImageFormat::unknown:
+                break;
+        }
+        return Error{Errc::bad_format, what + ": no picture, expected PNG, JPEG, GIF, WebP or BMP"};
+    });
 }
 
 /// The same of a file.
 [[nodiscard]] inline Result<Image> read_image(const std::string& path,
                                               const ImageLimits& limits = {}) {
-    const auto bytes = read_media_file(path);
-    if (!bytes) return bytes.error();
-    return decode_image(*bytes, path, limits);
+    return memory_errors([&]() -> Result<Image> {
+        const auto bytes = read_media_file(path);
+        if (!bytes) return bytes.error();
+        return decode_image(*bytes, path, limits);
+    });
 }
 
 }  // namespace carat::inline CARAT_ABI

@@ -24,7 +24,7 @@ struct JpegReader {
     jpeg_error_mgr errors{};
     jpeg_progress_mgr progress{};
     std::jmp_buf jump;
-    std::string fault;
+    char fault[200] = "";  ///< no string: its memory could be refused inside of C
     Image image;
     std::vector<std::uint8_t> row;
     int orientation = 1;
@@ -46,7 +46,7 @@ struct JpegReader {
 
     [[noreturn]] static void fail(j_common_ptr c, const char* text) {
         auto& self = *static_cast<JpegReader*>(c->client_data);
-        self.fault = text;
+        std::snprintf(self.fault, sizeof self.fault, "%s", text);
         std::longjmp(self.jump, 1);
     }
 

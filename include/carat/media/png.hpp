@@ -8,6 +8,7 @@
 #include <csetjmp>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <png.h>
 #include <string>
@@ -24,7 +25,7 @@ struct PngReader {
     std::size_t at = 0;
     png_structp png = nullptr;
     png_infop info = nullptr;
-    std::string fault;
+    char fault[200] = "";  ///< no string: its memory could be refused inside of C
     Image image;
     std::vector<png_bytep> rows;
     int orientation = 1;
@@ -38,12 +39,13 @@ struct PngReader {
         png = png_create_read_struct(
             PNG_LIBPNG_VER_STRING, this,
             [](png_structp p, png_const_charp text) {
-                static_cast<PngReader*>(png_get_error_ptr(p))->fault = text;
+                auto& self = *static_cast<PngReader*>(png_get_error_ptr(p));
+                std::snprintf(self.fault, sizeof self.fault, "%s", text);
                 png_longjmp(p, 1);
             },
             [](png_structp, png_const_charp) {});
         info = png != nullptr ? png_create_info_struct(png) : nullptr;
-        if (info == nullptr) fault = "no memory";
+        if (info == nullptr) std::snprintf(fault, sizeof fault, "no memory");
         return info != nullptr;
     }
 

@@ -94,57 +94,59 @@ template <class See>
 [[nodiscard]] Result<FrameTimes> see_video(const std::string& path, double fps,
                                            const VideoConfig& config, const ImageLimits& limits,
                                            Progress progress, See&& see) {
-    FrameTimes out;
-    if (fps > 0) out.fps = fps;
-    struct stat about {};
-    if (::stat(path.c_str(), &about) != 0)
-        return Error{Errc::io, path + ": " + std::strerror(errno)};
-    if (S_ISDIR(about.st_mode)) {
-        const auto names = detail::pictures_in(path);
-        if (!names) return names.error();
-        out.indices = sampled_frames(names->size(), config);
-        std::size_t width = 0, height = 0;
-        for (std::size_t i = 0; i < out.indices.size(); ++i) {
-            if (!progress(i, out.indices.size()))
-                return Error{Errc::cancelled, path + ": cancelled"};
-            const std::string name = path + "/" + (*names)[out.indices[i]];
-            Result<Image> frame = read_image(name, limits);
-            if (!frame) return std::move(frame).error();
-            if (i == 0) {
-                width = frame->width;
-                height = frame->height;
+    return memory_errors([&]() -> Result<FrameTimes> {
+        FrameTimes out;
+        if (fps > 0) out.fps = fps;
+        struct stat about {};
+        if (::stat(path.c_str(), &about) != 0)
+            return Error{Errc::io, path + ": " + std::strerror(errno)};
+        if (S_ISDIR(about.st_mode)) {
+            const auto names = detail::pictures_in(path);
+            if (!names) return names.error();
+            out.indices = sampled_frames(names->size(), config);
+            std::size_t width = 0, height = 0;
+            for (std::size_t i = 0; i < out.indices.size(); ++i) {
+                if (!progress(i, out.indices.size()))
+                    return Error{Errc::cancelled, path + ": cancelled"};
+                const std::string name = path + "/" + (*names)[out.indices[i]];
+                Result<Image> frame = read_image(name, limits);
+                if (!frame) return std::move(frame).error();
+                if (i == 0) {
+                    width = frame->width;
+                    height = frame->height;
+                }
+                if (frame->width != width || frame->height != height)
+                    return Error{Errc::mismatch,
+                                 name + ": the frame is " + std::to_string(frame->width) + " by " +
+                                     std::to_string(frame->height) + " pixels, the first is " +
+                                     std::to_string(width) + " by " + std::to_string(height)};
+                if (auto seen = see(std::move(*frame)); !seen) return std::move(seen).error();
             }
-            if (frame->width != width || frame->height != height)
-                return Error{Errc::mismatch,
-                             name + ": the frame is " + std::to_string(frame->width) + " by " +
-                                 std::to_string(frame->height) + " pixels, the first is " +
-                                 std::to_string(width) + " by " + std::to_string(height)};
-            if (auto seen = see(std::move(*frame)); !seen) return std::move(seen).error();
+            return out;
         }
+        const auto start = read_media_start(path);
+        if (!start) return start.error();
+        switch (image_format(*start)) {
+            case ImageFormat::gif:
+                break;
+            case ImageFormat::unknown:
+                return see_video_file(path, fps, config, limits, progress, see);
+            default:
+                return Error{Errc::unsupported,
+                             path +
+                                 ": a picture, expected a video: a file, a folder of frames or an "
+                                 "animated GIF"};
+        }
+        const auto bytes = read_media_file(path);
+        if (!bytes) return bytes.error();
+        Result<Animation> all = decode_animated_gif(*bytes, path, limits);
+        if (!all) return std::move(all).error();
+        if (!(fps > 0) && all->fps() > 0) out.fps = all->fps();
+        out.indices = sampled_frames(all->frames.size(), config);
+        for (const std::size_t i : out.indices)
+            if (auto seen = see(std::move(all->frames[i])); !seen) return std::move(seen).error();
         return out;
-    }
-    const auto start = read_media_start(path);
-    if (!start) return start.error();
-    switch (image_format(*start)) {
-        case ImageFormat::gif:
-            break;
-        case ImageFormat::unknown:
-            return see_video_file(path, fps, config, limits, progress, see);
-        default:
-            return Error{Errc::unsupported,
-                         path +
-                             ": a picture, expected a video: a file, a folder of frames or an "
-                             "animated GIF"};
-    }
-    const auto bytes = read_media_file(path);
-    if (!bytes) return bytes.error();
-    Result<Animation> all = decode_animated_gif(*bytes, path, limits);
-    if (!all) return std::move(all).error();
-    if (!(fps > 0) && all->fps() > 0) out.fps = all->fps();
-    out.indices = sampled_frames(all->frames.size(), config);
-    for (const std::size_t i : out.indices)
-        if (auto seen = see(std::move(all->frames[i])); !seen) return std::move(seen).error();
-    return out;
+    });
 }
 
 /// The same, with all frames in memory; the limits hold for all of them together.

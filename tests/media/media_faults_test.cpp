@@ -1,0 +1,200 @@
+// The system refuses while pictures, sounds and videos are read: an error value each time.
+#include "carat/media/audio_file.hpp"
+#include "carat/media/decode_image.hpp"
+#include "carat/media/picture_config.hpp"
+#include "carat/media/video.hpp"
+#include "checkpoint/files.hpp"
+#include "encoders.hpp"
+#include "support/faults.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace carat::test {
+namespace {
+
+const std::string samples = pocket + "samples/";
+
+/// A picture of 40 by 30 in every format, in a folder, by the name of its format.
+struct Pictures {
+    Folder folder{"media"};
+    std::vector<std::string> paths;
+    Pictures() {
+        const Image image = [] {
+            Image made(40, 30);
+            for (std::size_t i = 0; i < made.rgb.size(); ++i)
+                made.rgb[i] = static_cast<std::uint8_t>(i * 7 % 251);
+            return made;
+        }();
+        const std::vector<std::uint8_t> indices(40 * 30, 1);
+        add("png", encode_png(40, 30, PNG_FORMAT_RGB, image.rgb.data()));
+        add("jpeg", encode_jpeg(image));
+        add("webp", encode_webp(image));
+        add("gif", encode_gif(40, 30, {indices, indices, indices}, 4, 10));
+        add("bmp", encode_bmp(image));
+    }
+    void add(const std::string& name, const Buffer& bytes) {
+        paths.push_back(folder / name);
+        write_text(paths.back(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    }
+};
+/// Sound files of every reader: WAV and FLAC through libsndfile, MP3 through libmpg123.
+struct Sounds {
+    Folder folder{"media"};
+    std::vector<std::string> paths{samples + "digits.wav"};
+    Sounds() {
+        for (const auto& [name, format] :
+             {std::pair{"x.flac", SF_FORMAT_FLAC | SF_FORMAT_PCM_16},
+              std::pair{"x.mp3", SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III}}) {
+            SF_INFO info{};
+            info.samplerate = 16000;
+            info.channels = 1;
+            info.format = format;
+            const std::string path = folder / name;
+            SNDFILE* file = sf_open(path.c_str(), SFM_WRITE, &info);
+            if (file == nullptr) continue;  // a library without MP3
+            std::vector<float> x(40000);
+            for (std::size_t i = 0; i < x.size(); ++i)
+                x[i] = 0.4f * static_cast<float>(i * 37 % 101) / 101.0f;
+            sf_writef_float(file, x.data(), static_cast<sf_count_t>(x.size()));
+            sf_close(file);
+            paths.push_back(path);
+        }
+    }
+};
+const VideoConfig how{};
+
+template <class Read>
+void check_io(Read&& read, const std::string& path) {
+    CAPTURE(path);
+    const auto result = read(path);
+    REQUIRE_FALSE(result);
+    CAPTURE(result.error().text);
+    CHECK(result.error().code == Errc::io);
+    CHECK(result.error().text.starts_with(path + ": "));
+    CHECK(result.error().text.find('\n') == std::string::npos);
+}
+
+}  // namespace
+
+TEST_CASE("a medium that cannot be opened or read is an error of the system") {
+    const auto picture = [](const std::string& path) { return read_image(path); };
+    const auto sound = [](const std::string& path) { return read_audio_file(path); };
+    const auto video = [](const std::string& path) { return read_video(path, 0, how); };
+    const Folder folder("media");
+    write_text(folder / "file", "file");
+    for (const std::string name : {"none", "none/x", "file/x"}) {
+        check_io(picture, folder / name);
+        check_io(sound, folder / name);
+        check_io(video, folder / name);
+    }
+    check_io(picture, folder.path());  // opens, but does not read
+    check_io(sound, folder.path());
+#if defined(__linux__)
+    check_io(picture, "/proc/self/mem");  // reading its first byte is an error
+    check_io(sound, "/proc/self/mem");
+    check_io(video, "/proc/self/mem");
+#endif
+}
+
+TEST_CASE("a medium that ends too early is an error, wherever it ends") {
+    const Pictures pictures;
+    for (const std::string& path : pictures.paths) {
+        CAPTURE(path);
+        const std::string whole = read_text(path);
+        for (std::size_t eighth = 1; eighth < 7; ++eighth) {
+            write_text(path, whole.substr(0, whole.size() * eighth / 8));
+            const auto image = read_image(path);
+            // The first frame of an animation may be whole.
+            CHECK((!image || path.ends_with("gif")));
+            if (path.ends_with("gif")) CHECK_FALSE(read_video(path, 0, how));
+            if (!image) CHECK(image.error().text.starts_with(path + ": "));
+        }
+        write_text(path, whole);
+        CHECK(read_image(path));
+    }
+    const Folder folder("media");
+    const Sounds sounds;
+    for (const std::string& from : sounds.paths) {
+        if (from.ends_with("wav")) continue;  // is as long as its file is, as streams are
+        CAPTURE(from);
+        const std::string whole = read_text(from), path = folder / "cut";
+        for (std::size_t eighth = 1; eighth < 8; ++eighth) {
+            write_text(path, whole.substr(0, whole.size() * eighth / 8));
+            const auto sound = read_audio_file(path);
+            if (from.ends_with("mp3")) {  // frames are whole by themselves
+                if (!sound) CHECK(sound.error().text.starts_with(path + ": "));
+                continue;
+            }
+            REQUIRE_FALSE(sound);
+            CHECK(sound.error().text.starts_with(path + ": "));
+        }
+        write_text(path, whole);
+        CHECK(read_audio_file(path));
+    }
+}
+
+TEST_CASE("a sound file that is shortened while it is read is an error") {
+    const Folder folder("media");
+    const std::string path = folder / "x.wav";
+    std::filesystem::copy(samples + "digits.wav", path);
+    SF_INFO info{};
+    detail::SoundFile file(sf_open(path.c_str(), SFM_READ, &info));
+    REQUIRE(file);
+    std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
+    const auto sound = detail::decode(std::move(file), info, path, {});
+    REQUIRE_FALSE(sound);
+    CHECK(sound.error().code == Errc::bad_format);
+    CHECK(contains(sound.error().text, " samples, expected " + std::to_string(info.frames)));
+}
+
+#if defined(__cpp_exceptions)
+/// A folder of frames, an animation, and a video file where there are any.
+std::vector<std::string> videos(const Pictures& pictures) {
+    std::vector<std::string> all{samples + "circle", pictures.folder / "gif"};
+    if (reads_video_files) all.push_back(CARAT_SOURCE_DIR "/tests/media/clips/circle.mp4");
+    return all;
+}
+
+TEST_CASE("whichever allocation fails, reading a medium is an error and no exception") {
+    const Pictures pictures;
+    for (const std::string& path : pictures.paths) {
+        CAPTURE(path);
+        CHECK(fail_until_good([&] { return read_image(path); }) > 0);
+        const auto bytes = read_media_file(path);
+        REQUIRE(bytes);
+        CHECK(fail_until_good([&] { return decode_image(*bytes, path); }) > 0);
+        // A file that is cut off: the words of the C libraries become an Error then.
+        const auto half = std::span(*bytes).first(bytes->size() / 2);
+        for (std::size_t n = 0; n < 50; ++n) {
+            allocations_left = n;
+            const auto image = decode_image(half, path);
+            allocations_left = never;
+            CHECK((!image || path.ends_with("gif")));
+        }
+    }
+    const Sounds sounds;
+    for (const std::string& path : sounds.paths) {
+        CAPTURE(path);
+        CHECK(fail_until_good([&] { return read_audio_file(path); }) > 0);
+        const auto bytes = read_media_file(path);
+        REQUIRE(bytes);
+        CHECK(fail_until_good(
+                  [&] { return decode_audio(std::as_bytes(std::span(*bytes)), path); }) > 0);
+    }
+    for (const std::string& path : videos(pictures)) {
+        CAPTURE(path);
+        REQUIRE(read_video(path, 0,
+                           how));  // FFmpeg is there now: its libraries allocate when they come
+        CHECK(fail_until_good([&] { return read_video(path, 0, how); }) > 0);
+    }
+}
+#endif
+
+}  // namespace carat::test
