@@ -9,10 +9,10 @@ set(CMAKE_CROSSCOMPILING_EMULATOR node --no-experimental-fetch)  # emscripten wo
 # Programs read this machine's files through node, and take the memory that they need; the page does without files.
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-sNODERAWFS -sEXIT_RUNTIME -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB")
 
-# Highway knows WebAssembly's vectors; Debian 12's xsimd knows SSE's, which emscripten turns into them. Headers that know no
-# architecture are this machine's own, behind emscripten's.
+# Highway knows WebAssembly's vectors; Debian 12's xsimd knows SSE's, which emscripten turns into them, but not MMX's,
+# which Eigen would take too. Headers that know no architecture are this machine's own, behind emscripten's.
 set(bridge "${CMAKE_CURRENT_LIST_DIR}/wasm")
-set(CMAKE_CXX_FLAGS_INIT "-msimd128 -msse4.1 -fno-exceptions -fno-rtti")
+set(CMAKE_CXX_FLAGS_INIT "-msimd128 -msse4.1 -fno-exceptions -fno-rtti -DEIGEN_DONT_VECTORIZE")
 string(APPEND CMAKE_CXX_FLAGS_INIT " -include ${bridge}/standard.hpp -idirafter /usr/include")
 set(CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES /usr/include)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE BOTH)
