@@ -32,8 +32,9 @@ struct Page {
     carat::MelConfig hearing;
     carat::Serial one_thread{};
     std::optional<carat::Chat<Model>> chat{};
-    std::map<std::string, carat::Medium, std::less<>> media{};  // by the names that messages give
-    std::vector<carat::ContentPart> parts{};                    // of the next question
+    std::map<std::string, carat::Medium> media{};  // that the chat has not read yet, by name
+    std::size_t shown = 0;
+    std::vector<carat::ContentPart> parts{};  // of the next question
     std::optional<Answer> answer{};
     std::optional<Answer::Iterator> piece{};
 };
@@ -71,7 +72,7 @@ carat::Result<void> open(std::span<const std::byte> weights, std::string_view to
     if (!chat) return chat.error();
     chat->set_media_reader(
         [](const carat::MediaPart& part, carat::Progress) -> carat::Result<carat::Medium> {
-            return page->media.find(part.source)->second;
+            return std::move(page->media.extract(part.source).mapped());
         });
     opened->chat = *std::move(chat);
     page = std::move(opened);
@@ -81,7 +82,8 @@ carat::Result<void> open(std::span<const std::byte> weights, std::string_view to
 /// A medium that the next question is about.
 void show(carat::ContentPart (*part)(std::string), carat::MediaText text,
           const Model::SoftTokens& soft) {
-    const std::string name = std::to_string(page->media.size());
+    const std::string name =
+        std::to_string(++page->shown);  // never again: a chat knows media by it
     const auto rows = soft.view();
     page->media[name] = {std::move(text), {rows.data(), rows.data() + rows.size()}};
     page->parts.push_back(part(name));
@@ -174,10 +176,6 @@ EMSCRIPTEN_KEEPALIVE const char* web_end() {
 EMSCRIPTEN_KEEPALIVE void web_drop() { page->parts.clear(); }
 
 /// Forgets the conversation.
-EMSCRIPTEN_KEEPALIVE void web_reset() {
-    page->parts.clear();
-    page->media.clear();
-    page->chat->reset();
-}
+EMSCRIPTEN_KEEPALIVE void web_reset() { page->chat->reset(); }
 
 }  // extern "C"
