@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <type_traits>
 
 _LIBCPP_BEGIN_NAMESPACE_STD
@@ -26,6 +27,16 @@ constexpr To bit_cast(const From& from) noexcept {
 #ifndef __cpp_lib_ranges
 template <class Char>
 span(basic_string_view<Char>&) -> span<const Char>;
+#endif
+
+#ifndef __cpp_lib_jthread
+struct jthread : thread {
+    using thread::thread;
+    jthread(jthread&&) = default;
+    ~jthread() {
+        if (joinable()) join();
+    }
+};
 #endif
 
 #ifndef __cpp_lib_to_chars

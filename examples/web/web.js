@@ -105,7 +105,17 @@ function show() {
         at('send').textContent = bubble ? '■' : '↑';
         at('send').title = bubble ? 'Stop' : 'Send';
         at('send').disabled = !ready || !(bubble || at('text').value.trim() || media.length);
-        at('shown').replaceChildren(...media.map((m) => m.element));
+        at('shown').replaceChildren(...media.map((m) => {
+            const span = document.createElement('span'), away = document.createElement('button');
+            away.textContent = '×';
+            away.title = `Take ${m.name} away`;
+            away.onclick = () => {
+                media = media.filter((other) => other !== m);
+                refresh();
+            };
+            span.append(m.element, away);
+            return span;
+        }));
     }
 
     function ask() {
@@ -186,11 +196,6 @@ function show() {
         try {
             const medium = await (file.type.startsWith('audio/') ? sound(file) : picture(file));
             media.push({name: file.name, ...medium});
-            medium.element.title = 'Click to take it away';
-            medium.element.onclick = () => {
-                media = media.filter((m) => m.element !== medium.element);
-                refresh();
-            };
         } catch (error) {
             complain(`${file.name}: ${error.message}`);
         }
