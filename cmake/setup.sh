@@ -5,6 +5,7 @@
 #   cmake/setup.sh --with clang  the second compiler as well (preset `clang`)
 #   cmake/setup.sh --with tests  what only the tests of packages and debuggers need as well
 #   cmake/setup.sh --with video  FFmpeg's libraries as well, for video files (120 MB, half a minute)
+#   cmake/setup.sh --with web    emscripten for the page in examples/web, and a browser to test it (1.5 GB)
 #   cmake/setup.sh --with aarch64  the cross compiler and the emulator of presets `aarch64…` as well
 #   cmake/setup.sh --with bench  what bench/compare needs as well: NumPy, npm for its peer, oneDNN for its products
 #
@@ -33,9 +34,10 @@ while (($#)); do
                 clang) packages+=(clang) ;;
                 tests) packages+=(gdb pkg-config doxygen libxml2-utils) ;;
                 video) packages+=(libavformat-dev libavcodec-dev libswscale-dev) ;;
+                web) packages+=(emscripten chromium) ;;
                 aarch64) packages+=(g++-aarch64-linux-gnu qemu-user) ;;
                 bench) packages+=(python3-numpy npm libdnnl-dev) ;;
-                *) die "--with knows the groups clang, tests, video, aarch64 and bench; found '${2:-}'" ;;
+                *) die "--with knows the groups clang, tests, video, web, aarch64 and bench; found '${2:-}'" ;;
             esac
             shift 2 ;;
         -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
@@ -97,6 +99,7 @@ for package in "${packages[@]}"; do
         g++ | cmake | npm) command -v "$package" >/dev/null && continue ;;
         ninja-build) command -v ninja >/dev/null && continue ;;
         clang) command -v clang++ >/dev/null && continue ;;
+        emscripten) command -v em++ >/dev/null && continue ;;
     esac
     missing+=("$package")
 done

@@ -115,7 +115,8 @@ struct SeeChecks {
             typename Gemma::SoftTokens soft;
             soft.append(*heard);
             if (name == "image_audio") {  // soft tokens come in the order of their places
-                REQUIRE(*std::ranges::find_if(types, [](auto t) { return t != 0; }) == 3);
+                REQUIRE(*std::find_if(types.begin(), types.end(), [](auto t) { return t != 0; }) ==
+                        3);
                 const Pictures pictures = read(f, name + ".", false);
                 const auto seen = model.see(pictures.list, pool);
                 if (!seen) FAIL(seen.error().text);
@@ -163,7 +164,8 @@ struct SeeChecks {
             REQUIRE(one);
             apart.append(*one);
         }
-        CHECK(std::ranges::equal(both->view().span(), apart.view().span()));
+        const auto a = both->view().span(), b = apart.view().span();
+        CHECK(std::equal(a.begin(), a.end(), b.begin(), b.end()));
         std::size_t calls = 0;
         const auto stop =
             model.see(p.list, pool, [&](std::size_t, std::size_t) { return ++calls < 3; });

@@ -42,8 +42,7 @@ struct PictureSize {
     }
     const auto w = static_cast<double>(width), h = static_cast<double>(height);
     const auto per = static_cast<double>(side);
-    const double factor =
-        std::sqrt(static_cast<double>(target) / static_cast<double>(width * height));
+    const double factor = std::sqrt(static_cast<double>(target) / (w * h));
     PictureSize out{static_cast<std::size_t>(std::floor(factor * w / per)) * side,
                     static_cast<std::size_t>(std::floor(factor * h / per)) * side};
     const std::size_t longest = c.max_patches() / c.cell() * side;

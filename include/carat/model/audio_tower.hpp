@@ -27,6 +27,7 @@ struct AudioTower {
     static constexpr AudioConfig config = C;
     static constexpr std::size_t hidden = C.hidden_size, layers = C.num_hidden_layers,
                                  output = C.output_proj_dims, mel_bins = nn::audio::mel_bins;
+    static constexpr auto eps = static_cast<float>(C.rms_norm_eps);
 
     struct Weights {
         typename Stem::Weights subsample_conv_projection;
@@ -98,8 +99,7 @@ struct AudioTower {
         for (std::size_t t = 0; t < n; ++t)
             simd::add(y.row(t).data(), w.output_bias.data(), output);
         show(tap, layers + 1, y);
-        Projector{}.forward(w.embed_audio, static_cast<float>(C.rms_norm_eps), y, out, s.projector,
-                            executor);
+        Projector{}.forward(w.embed_audio, eps, y, out, s.projector, executor);
         return progress(layers, layers);
     }
     bool forward(const Weights& w, Rows<const float, mel_bins> features,

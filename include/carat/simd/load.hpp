@@ -17,10 +17,11 @@ using F32Vec = hn::Vec<F32Tag>;
 
 namespace detail {
 
-/// f16 that Highway has widened. Below AVX2 it does so by hand, and takes the exponent of infinity
-/// and NaN for one more power of two: the numbers from 2^16 on, which no f16 has.
+/// f16 that Highway has widened. Below AVX2 and in WebAssembly it does so by hand, and takes the
+/// exponent of infinity and NaN for one more power of two: the numbers from 2^16 on, which no f16
+/// has.
 HWY_INLINE F32Vec widened(F32Vec v) {
-#if HWY_ARCH_X86 && HWY_TARGET > HWY_AVX2
+#if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX2) || HWY_ARCH_WASM
     const F32Tag d;
     const hn::RebindToUnsigned<F32Tag> du;
     const auto beyond = hn::Ge(hn::Abs(v), hn::Set(d, 65536.0f));

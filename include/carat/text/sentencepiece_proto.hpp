@@ -62,8 +62,8 @@ class Reader {
                 return std::nullopt;
         }
         if (!size || *size > rest_.size()) return std::nullopt;
-        field.bytes = rest_.substr(0, *size);
-        rest_.remove_prefix(*size);
+        field.bytes = rest_.substr(0, static_cast<std::size_t>(*size));
+        rest_.remove_prefix(field.bytes.size());
         return field;
     }
 
@@ -127,7 +127,7 @@ inline float read_float(std::string_view bytes) noexcept {
         }
         return ~std::uint64_t{0};  // -1, "there is none"
     };
-    std::uint64_t unknown = 0;
+    std::size_t unknown = 0;
     for (std::size_t id = 0; id < v.pieces.size(); ++id) {
         piece.clear();
         proto::put_bytes(piece, 1, v.pieces[id]);

@@ -124,9 +124,10 @@ class TokenizerGgufReader {
         const auto unknown = Gguf::unsigned_integer(get("unknown_token_id"));
         const bool ranked = !v_.merges.empty();
         if (ranked)
-            set_piece_types(v_, unknown && *unknown < v_.pieces.size()
-                                    ? std::string_view(v_.pieces[*unknown])
-                                    : "<unk>");
+            set_piece_types(v_,
+                            unknown && *unknown < v_.pieces.size()
+                                ? std::string_view(v_.pieces[static_cast<std::size_t>(*unknown)])
+                                : "<unk>");
         for (std::size_t i = 0; i < v_.pieces.size(); ++i) {
             const auto type = Gguf::unsigned_integer(*types, i).value_or(0);
             if (type < 1 || type > 6)

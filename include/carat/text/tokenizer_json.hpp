@@ -115,7 +115,8 @@ class TokenizerJsonReader {
             return fail("piece " + std::string(piece) + " has no id from 0 to " +
                         std::to_string(v_.pieces.size()) + ", expected ids without gaps");
         }
-        std::string& place = v_.pieces[*id];
+        const auto index = static_cast<std::size_t>(*id);
+        std::string& place = v_.pieces[index];
         if (!place.empty()) {
             return fail("id " + std::to_string(*id) + " belongs to " + place + " and to " +
                         std::string(piece));
@@ -125,7 +126,7 @@ class TokenizerJsonReader {
             return fail("piece " + std::string(piece) + " is there twice");
         }
         place = piece;
-        size_ = std::max<std::size_t>(size_, *id + 1);
+        size_ = std::max(size_, index + 1);
         return {};
     }
 

@@ -21,6 +21,9 @@ struct FeedForward {
     using Up = ClippedLinear<inner, hidden, C.use_clipped_linears, Policy>;
     using Down = ClippedLinear<hidden, inner, C.use_clipped_linears, Policy>;
     using Norm = ClippedNorm<C>;
+    /// A constant, and not a part of C that is read: there clang 14 takes another for it where
+    /// pointers have 32 bits.
+    static constexpr auto residual_weight = static_cast<float>(C.residual_weight);
 
     struct Weights {
         View<const float, hidden> pre_layer_norm, post_layer_norm;
@@ -56,8 +59,7 @@ struct FeedForward {
         });
         Down{}.forward(w.ffw_layer_2, middle, row, s.down, executor);
         for_rows(executor, x.rows(), [&](std::size_t t) {
-            Norm::add(w.post_layer_norm, row.row(t).data(), static_cast<float>(C.residual_weight),
-                      x.row(t).data());
+            Norm::add(w.post_layer_norm, row.row(t).data(), residual_weight, x.row(t).data());
         });
     }
 };
