@@ -124,29 +124,35 @@ HWY_INLINE hn::Vec<PanelF32> block_product(const P& p, std::size_t block, std::s
     return hn::Add(even, odd);
 }
 
-/// How far ahead of a single token's products the weights are asked for, in bytes: prefetchers stop
-/// at the end of a page, and a thread reads one stream.
-inline constexpr std::size_t panel_prefetch = 4096;
+/// How far ahead of a single token's products the weights are asked for, in bytes: as much as
+/// memory delivers while a line is on its way. The machine's own prefetchers stop at the end of a
+/// page, and a thread reads one stream.
+inline constexpr std::size_t panel_prefetch = 16384;
 
-/// Asks for a block of a panel that will be read soon; the end of a panel runs into the next.
-template <class P>
-HWY_INLINE void prefetch_block(const P& p, std::size_t block) {
-    constexpr std::size_t bytes = sizeof p.q / (sizeof p.scale / sizeof p.scale[0]);
-    const auto* q = reinterpret_cast<const std::uint8_t*>(p.q) + block * bytes + panel_prefetch;
-    unroll<bytes / 64>([&](auto line)
-                           __attribute__((always_inline)) { __builtin_prefetch(q + line * 64); });
+/// Asks for what will be read soon: with each block its share of the lines of a panel, scales
+/// included, so that every line is asked for once, across the ends of panels.
+template <class P, std::size_t blocks>
+HWY_INLINE void prefetch_share(const P& p, std::size_t block) {
+    constexpr std::size_t lines = sizeof(P) / 64, least = lines / blocks;
+    const auto* ahead = reinterpret_cast<const std::uint8_t*>(&p) + panel_prefetch;
+    const std::size_t first = block * lines / blocks, end = (block + 1) * lines / blocks;
+    unroll<least>([&](auto line) __attribute__((always_inline)) {
+        __builtin_prefetch(ahead + (first + line) * 64);
+    });
+    if (end - first > least) __builtin_prefetch(ahead + (first + least) * 64);
 }
 
-template <std::size_t columns, class P, class X>
-HWY_INLINE void panel_tile(const P& p, std::size_t blocks, const X* x, std::size_t x_stride,
-                           float* y, std::size_t y_stride, std::size_t rows) {
+template <std::size_t columns, std::size_t blocks, class P, class X>
+HWY_INLINE void panel_tile(const P& p, const X* x, std::size_t x_stride, float* y,
+                           std::size_t y_stride, std::size_t rows) {
     const PanelF32 d;
     for (std::size_t part = 0; part < panel_parts; ++part) {
         if (part * panel_lanes >= rows) break;
         hn::Vec<PanelF32> sums[columns];
         unroll<columns>([&](auto c) __attribute__((always_inline)) { sums[c] = hn::Zero(d); });
         for (std::size_t block = 0; block < blocks; ++block) {
-            if (columns == 1 && part == 0) prefetch_block(p, block);
+            if constexpr (columns == 1)
+                if (part == 0) prefetch_share<P, blocks>(p, block);
             const auto scale = load_scales(p, block, part);
             unroll<columns>([&](auto c) __attribute__((always_inline)) {
                 const X& block_x = x[c * x_stride + block * (quant_block / values_in<X>)];
@@ -175,12 +181,12 @@ inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::
         float* yr = y + (r - begin);
         std::size_t c = 0;
         for (; c + tile <= x.rows(); c += tile)
-            detail::panel_tile<tile>(w.data()[r / panel_rows], in / quant_block,
-                                     x.data() + c * width, width, yr + c * y_stride, y_stride,
-                                     rows);
+            detail::panel_tile<tile, in / quant_block>(w.data()[r / panel_rows],
+                                                       x.data() + c * width, width,
+                                                       yr + c * y_stride, y_stride, rows);
         for (; c < x.rows(); ++c)
-            detail::panel_tile<1>(w.data()[r / panel_rows], in / quant_block, x.data() + c * width,
-                                  width, yr + c * y_stride, y_stride, rows);
+            detail::panel_tile<1, in / quant_block>(w.data()[r / panel_rows], x.data() + c * width,
+                                                    width, yr + c * y_stride, y_stride, rows);
     }
 }
 
