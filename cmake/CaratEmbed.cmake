@@ -1,7 +1,8 @@
 # carat_embed(<target> MODEL <folder or GGUF file> [NAME <name>])
 #
 # Puts a model into an executable, which then needs no file: the bytes of model.carat (a packed checkpoint, for this
-# program's model and weights) or model.safetensors and of the texts beside it (or of the GGUF file) become read-only data, and <target> may include <carat/embedded/<name>.hpp>:
+# program's model and weights) or model.safetensors and of the texts beside it (or of the GGUF file) become read-only
+# data, and <target> may include <carat/embedded/<name>.hpp>:
 #
 #     namespace carat::embedded { inline std::span<const std::byte> <name>_weights(); inline std::string_view
 #     <name>_tokenizer_json(), <name>_generation_config(), <name>_chat_template(); }
@@ -32,6 +33,10 @@ function(carat_embed target)
     endif()
     if(NOT EXISTS "${weights}" OR IS_DIRECTORY "${weights}")
         message(FATAL_ERROR "carat_embed: there is no file ${weights}; a model in several files cannot be embedded")
+    endif()
+    if(EXISTS "${model}/tokenizer.gguf")
+        message(FATAL_ERROR "carat_embed: the tokenizer of ${model} is a GGUF file, expected tokenizer.json; "
+            "pack from a folder that has one, or embed the GGUF file itself")
     endif()
 
     set(folder "${CMAKE_CURRENT_BINARY_DIR}/carat_embedded/${target}")
