@@ -129,17 +129,15 @@ HWY_INLINE hn::Vec<PanelF32> block_product(const P& p, std::size_t block, std::s
 /// page, and a thread reads one stream.
 inline constexpr std::size_t panel_prefetch = 16384;
 
-/// Asks for what will be read soon: with each block its share of the lines of a panel, scales
-/// included, so that every line is asked for once, across the ends of panels.
+/// Asks for what will be read soon: with each block its share of a panel's bytes, scales included,
+/// so that no line is left out, across the ends of panels.
 template <class P, std::size_t blocks>
 HWY_INLINE void prefetch_share(const P& p, std::size_t block) {
-    constexpr std::size_t lines = sizeof(P) / 64, least = lines / blocks;
-    const auto* ahead = reinterpret_cast<const std::uint8_t*>(&p) + panel_prefetch;
-    const std::size_t first = block * lines / blocks, end = (block + 1) * lines / blocks;
-    unroll<least>([&](auto line) __attribute__((always_inline)) {
-        __builtin_prefetch(ahead + (first + line) * 64);
+    constexpr std::size_t share = sizeof(P) / blocks;
+    const auto* ahead = reinterpret_cast<const std::uint8_t*>(&p) + panel_prefetch + block * share;
+    unroll<(share + 63) / 64>([&](auto line) __attribute__((always_inline)) {
+        __builtin_prefetch(ahead + line * 64);
     });
-    if (end - first > least) __builtin_prefetch(ahead + (first + least) * 64);
 }
 
 template <std::size_t columns, std::size_t blocks, class P, class X>
