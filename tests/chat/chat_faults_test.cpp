@@ -44,6 +44,17 @@ struct Talk {
         return chat;
     }
 };
+/// One conversation in its file, and another that is to replace it.
+struct Saved {
+    Talk talk;
+    Folder folder{"chat"};
+    std::string path = folder / "x.chat";
+    std::string before = [&] {
+        REQUIRE(talk.said("My name is Anna.").save(path));
+        return read_text(path);
+    }();
+    Chat<Pocket> chat = talk.said("What is in this picture?");
+};
 std::size_t messages(const Chat<Pocket>& chat) { return chat.conversation().messages().Size(); }
 
 }  // namespace
@@ -72,50 +83,40 @@ TEST_CASE("a chat that cannot be opened for writing or reading is an error with 
 
 #if defined(__unix__)
 TEST_CASE("a disk that is full while a chat is saved leaves the old file, and no other") {
-    Talk talk;
-    const Folder folder("chat");
-    const std::string path = folder / "x.chat";
-    REQUIRE(talk.said("My name is Anna.").save(path));
-    const std::string before = read_text(path);
-    const auto chat = talk.said("What is in this picture?");
-    REQUIRE(chat.save(folder / "whole.chat"));
-    const std::size_t whole = read_text(folder / "whole.chat").size();
+    Saved at;
+    REQUIRE(at.chat.save(at.folder / "whole.chat"));
+    const std::size_t whole = read_text(at.folder / "whole.chat").size();
     for (const std::size_t limit : {std::size_t{0}, std::size_t{10}, whole / 2, whole - 1})
         for (const char* name : {"x.chat", "new.chat"}) {
             CAPTURE(limit);
             CAPTURE(name);
             CHECK(in_child([&] {
                       if (!limit_files(limit)) return 2;
-                      const auto saved = chat.save(folder / name);
+                      const auto saved = at.chat.save(at.folder / name);
                       if (saved) return 3;
                       return saved.error().code == Errc::io ? 0 : 4;
                   }) == 0);
-            CHECK(folder.files() == 2);
-            CHECK(read_text(path) == before);
+            CHECK(at.folder.files() == 2);
+            CHECK(read_text(at.path) == at.before);
         }
-    auto loaded = talk.chat();
-    CHECK(loaded.load(path));
+    auto loaded = at.talk.chat();
+    CHECK(loaded.load(at.path));
 }
 #endif
 
 #if defined(__cpp_exceptions)
 TEST_CASE("whichever allocation fails while a chat is saved, the old file stays") {
-    Talk talk;
-    const Folder folder("chat");
-    const std::string path = folder / "x.chat";
-    REQUIRE(talk.said("My name is Anna.").save(path));
-    const std::string before = read_text(path);
-    const auto chat = talk.said("What is in this picture?");
+    Saved at;
     CHECK(fail_until_good([&] {
-              auto saved = chat.save(path);
+              auto saved = at.chat.save(at.path);
               allocations_left = never;  // the test's own
               if (!saved) {
-                  CHECK(read_text(path) == before);
-                  CHECK(folder.files() == 1);
+                  CHECK(read_text(at.path) == at.before);
+                  CHECK(at.folder.files() == 1);
               }
               return saved;
           }) > 20);
-    CHECK(read_text(path) != before);
+    CHECK(read_text(at.path) != at.before);
 }
 
 TEST_CASE("whichever allocation fails while a chat is loaded, the chat can go on") {

@@ -7,7 +7,8 @@ import os from 'node:os';
 import path from 'node:path';
 import zlib from 'node:zlib';
 
-const [browser, folder, pocket, screenshot] = process.argv.slice(2);
+const [browser, ...paths] = process.argv.slice(2);
+const [folder, pocket, screenshot] = paths.map((name) => path.resolve(name));  // the browser takes no others
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'carat-web-'));
 const types = {html: 'text/html', js: 'text/javascript', wasm: 'application/wasm', json: 'application/json'};
 

@@ -165,26 +165,29 @@ inline bool run_job(const ReadJob& job, std::byte* to) {
     const bool converted = want.found.tensor->converted != Converted::nothing;
     std::vector<float> values(want.pack != nullptr || converted ? want.row_values : 0);
     std::vector<float> stored(converted ? want.row_values : 0);
+    const auto place = [&](std::size_t row) {
+        return to + stored_bytes(want.dtype, row * want.row_values);
+    };
     for (std::size_t row = job.begin; row < job.end; ++row) {
         const auto [t, from] = row_source(want, row);
         if (converted) {
             read_stored(t->dtype, from, want.row_values, stored.data());
             if (!undo_conversion(t->converted, stored.data(), want.row_values, values.data()))
                 return false;
-            if (want.pack != nullptr)
-                want.pack(to, row, values.data());
-            else
-                convert_elements(to + stored_bytes(want.dtype, row * want.row_values), want.dtype,
-                                 reinterpret_cast<std::byte*>(values.data()), DType::f32,
-                                 want.row_values);
-        } else if (want.pack == nullptr)
-            convert_elements(to + stored_bytes(want.dtype, row * want.row_values), want.dtype, from,
-                             t->dtype, want.row_values);
-        else if (t->dtype == want.dtype)
+        } else if (want.pack == nullptr) {
+            convert_elements(place(row), want.dtype, from, t->dtype, want.row_values);
+            continue;
+        } else if (t->dtype == want.dtype) {
             want.pack_blocks(to, row, from);
+            continue;
+        } else {
+            read_stored(t->dtype, from, want.row_values, values.data());
+        }
+        if (want.pack != nullptr)
+            want.pack(to, row, values.data());
         else
-            read_stored(t->dtype, from, want.row_values, values.data()),
-                want.pack(to, row, values.data());
+            convert_elements(place(row), want.dtype, reinterpret_cast<std::byte*>(values.data()),
+                             DType::f32, want.row_values);
     }
     want.found.file->map.dont_need(part);
     return true;

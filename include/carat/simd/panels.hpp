@@ -17,6 +17,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
 namespace carat::inline CARAT_ABI::simd {
@@ -124,23 +125,27 @@ HWY_INLINE hn::Vec<PanelF32> block_product(const P& p, std::size_t block, std::s
     return hn::Add(even, odd);
 }
 
-/// How far ahead of a single token's products the weights are asked for, in bytes: as much as
-/// memory delivers while a line is on its way. The machine's own prefetchers stop at the end of a
-/// page, and a thread reads one stream.
+/// Blocks of a row of panels P.
+template <class P>
+inline constexpr std::size_t blocks_of = std::extent_v<decltype(P::scale)>;
+
+/// How far ahead of a single token's products the weights are asked for, in bytes; more was not
+/// faster where it was measured. The machine's own prefetchers stop at the end of a page, and a
+/// thread reads one stream.
 inline constexpr std::size_t panel_prefetch = 16384;
 
 /// Asks for what will be read soon: with each block its share of a panel's bytes, scales included,
 /// so that no line is left out, across the ends of panels.
-template <class P, std::size_t blocks>
+template <class P>
 HWY_INLINE void prefetch_share(const P& p, std::size_t block) {
-    constexpr std::size_t share = sizeof(P) / blocks;
+    constexpr std::size_t share = sizeof(P) / blocks_of<P>;
     const auto* ahead = reinterpret_cast<const std::uint8_t*>(&p) + panel_prefetch + block * share;
     unroll<(share + 63) / 64>([&](auto line) __attribute__((always_inline)) {
         __builtin_prefetch(ahead + line * 64);
     });
 }
 
-template <std::size_t columns, std::size_t blocks, class P, class X>
+template <std::size_t columns, class P, class X>
 HWY_INLINE void panel_tile(const P& p, const X* x, std::size_t x_stride, float* y,
                            std::size_t y_stride, std::size_t rows) {
     const PanelF32 d;
@@ -148,9 +153,9 @@ HWY_INLINE void panel_tile(const P& p, const X* x, std::size_t x_stride, float* 
         if (part * panel_lanes >= rows) break;
         hn::Vec<PanelF32> sums[columns];
         unroll<columns>([&](auto c) __attribute__((always_inline)) { sums[c] = hn::Zero(d); });
-        for (std::size_t block = 0; block < blocks; ++block) {
+        for (std::size_t block = 0; block < blocks_of<P>; ++block) {
             if constexpr (columns == 1)
-                if (part == 0) prefetch_share<P, blocks>(p, block);
+                if (part == 0) prefetch_share(p, block);
             const auto scale = load_scales(p, block, part);
             unroll<columns>([&](auto c) __attribute__((always_inline)) {
                 const X& block_x = x[c * x_stride + block * (quant_block / values_in<X>)];
@@ -179,12 +184,11 @@ inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::
         float* yr = y + (r - begin);
         std::size_t c = 0;
         for (; c + tile <= x.rows(); c += tile)
-            detail::panel_tile<tile, in / quant_block>(w.data()[r / panel_rows],
-                                                       x.data() + c * width, width,
-                                                       yr + c * y_stride, y_stride, rows);
+            detail::panel_tile<tile>(w.data()[r / panel_rows], x.data() + c * width, width,
+                                     yr + c * y_stride, y_stride, rows);
         for (; c < x.rows(); ++c)
-            detail::panel_tile<1, in / quant_block>(w.data()[r / panel_rows], x.data() + c * width,
-                                                    width, yr + c * y_stride, y_stride, rows);
+            detail::panel_tile<1>(w.data()[r / panel_rows], x.data() + c * width, width,
+                                  yr + c * y_stride, y_stride, rows);
     }
 }
 
