@@ -231,7 +231,7 @@ TEST_CASE("panels are nothing for who wants rows, and the other way round") {
     REQUIRE_FALSE(memory);
     const std::string& text = memory.error().text;
     CHECK(memory.error().code == Errc::mismatch);
-    CHECK(contains(text, "tensor panels is packed as Q4_0 in panels of 640 bytes, expected F32"));
+    CHECK(contains(text, "tensor panels is packed as Q4_0 in panels of 576 bytes, expected F32"));
     CHECK(contains(text, "expected Q8_0 in panels"));
     CHECK(contains(text, "tensor table is packed as F32 of 512 bytes, expected Q4_0 in panels"));
     CHECK(contains(text, "tensor rows is packed as BF16 of 30 bytes, expected F32"));

@@ -30,8 +30,8 @@ struct Packed {
     explicit Packed(const std::vector<float>& values) {
         for (std::size_t r = 0; r < out; ++r)
             for (std::size_t b = 0; b < in / quant_block; ++b)
-                memory[r / panel_rows].set(
-                    r % panel_rows, b,
+                memory[r / panel_rows][b].set(
+                    r % panel_rows,
                     QuantBlock<Format>::quantize(&values[r * in + b * quant_block]));
     }
 };

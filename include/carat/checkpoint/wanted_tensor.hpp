@@ -118,7 +118,7 @@ WantedTensor wanted_panels(std::string name, Slot& slot, std::span<const std::si
         auto* panels = reinterpret_cast<Element*>(base) + row / out * Item::panels;
         Element& panel = panels[row % out / panel_rows];
         for (std::size_t b = 0; b < in / quant_block; ++b)
-            panel.set(row % out % panel_rows, b, block(b));
+            panel[b].set(row % out % panel_rows, block(b));
     };
     return {std::move(name),
             shape,

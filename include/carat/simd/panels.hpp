@@ -35,26 +35,24 @@ inline constexpr std::size_t panel_lanes = hn::MaxLanes(PanelF32());
 inline constexpr std::size_t panel_parts = panel_rows / panel_lanes;
 
 /// Four values of each of the part's rows, as they lie.
-template <std::size_t in>
-HWY_INLINE hn::Vec<PanelU8> load_quad(const Panel<q8_0, in>& p, std::size_t block, std::size_t quad,
+HWY_INLINE hn::Vec<PanelU8> load_quad(const PanelBlock<q8_0>& b, std::size_t quad,
                                       std::size_t part) {
-    return hn::LoadU(PanelU8(), p.q[block * 8 + quad][part * panel_lanes]);
+    return hn::LoadU(PanelU8(), b.q[quad][part * panel_lanes]);
 }
-template <std::size_t in>
-HWY_INLINE hn::Vec<PanelU8> load_quad(const Panel<q4_0, in>& p, std::size_t block, std::size_t quad,
+HWY_INLINE hn::Vec<PanelU8> load_quad(const PanelBlock<q4_0>& b, std::size_t quad,
                                       std::size_t part) {
     const PanelU8 d;
     const PanelU32 d32;
-    const auto both = hn::LoadU(d, p.q[block][quad % 4][part * panel_lanes]);
+    const auto both = hn::LoadU(d, b.q[quad % 4][part * panel_lanes]);
     const auto nibble = quad < 4 ? both : hn::BitCast(d, hn::ShiftRight<4>(hn::BitCast(d32, both)));
     return hn::And(nibble, hn::Set(d, std::uint8_t{15}));
 }
-template <class P>
-HWY_INLINE hn::Vec<PanelF32> load_scales(const P& p, std::size_t block, std::size_t part) {
+template <class Format>
+HWY_INLINE hn::Vec<PanelF32> load_scales(const PanelBlock<Format>& b, std::size_t part) {
     const hn::Rebind<hwy::float16_t, PanelF32> d16;
     const hn::RebindToUnsigned<decltype(d16)> bits;
-    return hn::PromoteTo(
-        PanelF32(), hn::BitCast(d16, hn::LoadU(bits, &p.scale[block][part * panel_lanes].bits)));
+    return hn::PromoteTo(PanelF32(),
+                         hn::BitCast(d16, hn::LoadU(bits, &b.scale[part * panel_lanes].bits)));
 }
 
 /// sum + the four products of each lane; the weights are levels + bias. first_sum() is what such
@@ -83,88 +81,114 @@ HWY_INLINE std::int32_t first_sum(const q8_activation& x) {
 }
 #endif
 
-/// One block of one part of a panel with one token, not yet times the weights' scale. By integer
-/// dot products:
-template <class P>
-HWY_INLINE hn::Vec<PanelF32> block_product(const P& p, std::size_t block, std::size_t part,
-                                           const q8_activation& x) {
-    const PanelI32 d;
-    auto sum = hn::Set(d, first_sum<P::bias>(x));
-    unroll<8>([&](auto quad) __attribute__((always_inline)) {
+/// A block of one part of a panel with one token, not yet times the weights' scale: four values a
+/// row at a time. By integer dot products:
+template <class Format, class X>
+struct BlockProduct {
+    using Operand = hn::Vec<PanelI8>;
+    hn::Vec<PanelI32> sum;
+
+    static HWY_INLINE Operand spread(const q8_activation& x, std::size_t quad) {
         std::int32_t four;
         __builtin_memcpy(&four, &x.q[quad * 4], 4);
-        sum = add_quads<P::bias>(load_quad(p, block, quad, part),
-                                 hn::BitCast(PanelI8(), hn::Set(d, four)), sum);
-    });
-    return hn::Mul(hn::ConvertTo(PanelF32(), sum), hn::Set(PanelF32(), x.scale));
-}
+        return hn::BitCast(PanelI8(), hn::Set(PanelI32(), four));
+    }
+    HWY_INLINE void start(const q8_activation& x) {
+        sum = hn::Set(PanelI32(), first_sum<PanelBlock<Format>::bias>(x));
+    }
+    HWY_INLINE void add(hn::Vec<PanelU8> weights, Operand x) {
+        sum = add_quads<PanelBlock<Format>::bias>(weights, x, sum);
+    }
+    HWY_INLINE hn::Vec<PanelF32> total(const q8_activation& x) const {
+        return hn::Mul(hn::ConvertTo(PanelF32(), sum), hn::Set(PanelF32(), x.scale));
+    }
+};
 
 /// The same in f32: x points to the block's 32 values.
-template <class P>
-HWY_INLINE hn::Vec<PanelF32> block_product(const P& p, std::size_t block, std::size_t part,
-                                           const float& x) {
-    const PanelF32 df;
-    const PanelI32 di;
-    const PanelU32 du;
-    const auto bias = hn::Set(di, P::bias);
-    const float* values = &x;
-    auto even = hn::Zero(df), odd = hn::Zero(df);
-    unroll<8>([&](auto quad) __attribute__((always_inline)) {
-        const auto four = hn::BitCast(du, load_quad(p, block, quad, part));
-        const auto level = [&](auto bits) __attribute__((always_inline)) {
-            return hn::ConvertTo(df, hn::Sub(hn::BitCast(di, bits), bias));
-        };
+template <class Format>
+struct BlockProduct<Format, float> {
+    struct Operand {
+        hn::Vec<PanelF32> x[4];
+    };
+    hn::Vec<PanelF32> even, odd;
+
+    static HWY_INLINE Operand spread(const float& x, std::size_t quad) {
+        const float* four = &x + quad * 4;
+        const PanelF32 d;
+        return {
+            {hn::Set(d, four[0]), hn::Set(d, four[1]), hn::Set(d, four[2]), hn::Set(d, four[3])}};
+    }
+    HWY_INLINE void start(const float&) { even = odd = hn::Zero(PanelF32()); }
+    HWY_INLINE void add(hn::Vec<PanelU8> weights, const Operand& x) {
+        const PanelI32 di;
+        const PanelU32 du;
+        const auto four = hn::BitCast(du, weights);
         const auto byte = hn::Set(du, 255u);
-        even = hn::MulAdd(level(hn::And(four, byte)), hn::Set(df, values[quad * 4]), even);
-        odd = hn::MulAdd(level(hn::And(hn::ShiftRight<8>(four), byte)),
-                         hn::Set(df, values[quad * 4 + 1]), odd);
-        even = hn::MulAdd(level(hn::And(hn::ShiftRight<16>(four), byte)),
-                          hn::Set(df, values[quad * 4 + 2]), even);
-        odd = hn::MulAdd(level(hn::ShiftRight<24>(four)), hn::Set(df, values[quad * 4 + 3]), odd);
-    });
-    return hn::Add(even, odd);
-}
+        const auto bias = hn::Set(di, PanelBlock<Format>::bias);
+        const auto level = [&](auto bits) __attribute__((always_inline)) {
+            return hn::ConvertTo(PanelF32(), hn::Sub(hn::BitCast(di, bits), bias));
+        };
+        even = hn::MulAdd(level(hn::And(four, byte)), x.x[0], even);
+        odd = hn::MulAdd(level(hn::And(hn::ShiftRight<8>(four), byte)), x.x[1], odd);
+        even = hn::MulAdd(level(hn::And(hn::ShiftRight<16>(four), byte)), x.x[2], even);
+        odd = hn::MulAdd(level(hn::ShiftRight<24>(four)), x.x[3], odd);
+    }
+    HWY_INLINE hn::Vec<PanelF32> total(const float&) const { return hn::Add(even, odd); }
+};
 
-/// Blocks of a row of panels P.
-template <class P>
-inline constexpr std::size_t blocks_of = std::extent_v<decltype(P::scale)>;
-
-/// How far ahead of a single token's products the weights are asked for, in bytes; more was not
-/// faster where it was measured. The machine's own prefetchers stop at the end of a page, and a
-/// thread reads one stream.
-inline constexpr std::size_t panel_prefetch = 16384;
-
-/// Asks for what will be read soon: with each block its share of a panel's bytes, scales included,
-/// so that no line is left out, across the ends of panels.
-template <class P>
-HWY_INLINE void prefetch_share(const P& p, std::size_t block) {
-    constexpr std::size_t share = sizeof(P) / blocks_of<P>;
-    const auto* ahead = reinterpret_cast<const std::uint8_t*>(&p) + panel_prefetch + block * share;
-    unroll<(share + 63) / 64>([&](auto line) __attribute__((always_inline)) {
-        __builtin_prefetch(ahead + line * 64);
-    });
-}
-
-template <std::size_t columns, class P, class X>
-HWY_INLINE void panel_tile(const P& p, const X* x, std::size_t x_stride, float* y,
+/// `panels` panels, their first blocks `stride` blocks apart, with `columns` tokens. A panel's sums
+/// go to y + its number · y_panel, those of its first `rows` rows.
+template <std::size_t panels, std::size_t columns, class Format, class X>
+HWY_INLINE void panel_tile(const PanelBlock<Format>* w, std::size_t stride, std::size_t blocks,
+                           const X* x, std::size_t x_stride, float* y, std::size_t y_panel,
                            std::size_t y_stride, std::size_t rows) {
     const PanelF32 d;
-    for (std::size_t part = 0; part < panel_parts; ++part) {
-        if (part * panel_lanes >= rows) break;
-        hn::Vec<PanelF32> sums[columns];
-        unroll<columns>([&](auto c) __attribute__((always_inline)) { sums[c] = hn::Zero(d); });
-        for (std::size_t block = 0; block < blocks_of<P>; ++block) {
-            if constexpr (columns == 1)
-                if (part == 0) prefetch_share(p, block);
-            const auto scale = load_scales(p, block, part);
+    // All parts of a token alone: a panel comes from memory once, and its sums fit the registers.
+    constexpr std::size_t together = columns == 1 ? panel_parts : 1, vectors = panels * together;
+    for (std::size_t first = 0; first < panel_parts; first += together) {
+        hn::Vec<PanelF32> sums[vectors * columns];
+        unroll<vectors * columns>([&](auto i)
+                                      __attribute__((always_inline)) { sums[i] = hn::Zero(d); });
+        for (std::size_t block = 0; block < blocks; ++block) {
+            const auto weights = [&](auto v) __attribute__((always_inline))->const auto& {
+                return w[v / together * stride + block];
+            };
+            const auto activation = [&](auto c) __attribute__((always_inline))->const X& {
+                return x[c * x_stride + block * (quant_block / values_in<X>)];
+            };
+            BlockProduct<Format, X> products[vectors * columns];
             unroll<columns>([&](auto c) __attribute__((always_inline)) {
-                const X& block_x = x[c * x_stride + block * (quant_block / values_in<X>)];
-                sums[c] = hn::MulAdd(block_product(p, block, part, block_x), scale, sums[c]);
+                unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+                    products[v * columns + c].start(activation(c));
+                });
+            });
+            unroll<quant_block / 4>([&](auto quad) __attribute__((always_inline)) {
+                typename BlockProduct<Format, X>::Operand xs[columns];
+                unroll<columns>([&](auto c) __attribute__((always_inline)) {
+                    xs[c] = BlockProduct<Format, X>::spread(activation(c), quad);
+                });
+                unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+                    const auto levels = load_quad(weights(v), quad, first + v % together);
+                    unroll<columns>([&](auto c) __attribute__((always_inline)) {
+                        products[v * columns + c].add(levels, xs[c]);
+                    });
+                });
+            });
+            unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+                const auto scale = load_scales(weights(v), first + v % together);
+                unroll<columns>([&](auto c) __attribute__((always_inline)) {
+                    auto& sum = sums[v * columns + c];
+                    sum = hn::MulAdd(products[v * columns + c].total(activation(c)), scale, sum);
+                });
             });
         }
-        const std::size_t n = std::min(panel_lanes, rows - part * panel_lanes);
-        unroll<columns>([&](auto c) __attribute__((always_inline)) {
-            hn::StoreN(sums[c], d, y + c * y_stride + part * panel_lanes, n);
+        unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+            const std::size_t at = (first + v % together) * panel_lanes;
+            const std::size_t n = std::min(panel_lanes, rows - std::min(rows, at));
+            unroll<columns>([&](auto c) __attribute__((always_inline)) {
+                hn::StoreN(sums[v * columns + c], d, y + v / together * y_panel + c * y_stride + at,
+                           n);
+            });
         });
     }
 }
@@ -176,19 +200,33 @@ HWY_INLINE void panel_tile(const P& p, const X* x, std::size_t x_stride, float* 
 template <class Format, std::size_t out, std::size_t in, class X>
 inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::size_t end,
                    ActivationRows<const X, in> x, float* y, std::size_t y_stride) noexcept {
-    constexpr std::size_t width = in / values_in<X>;
+    constexpr std::size_t width = in / values_in<X>, blocks = in / quant_block;
     constexpr std::size_t tile =
         HWY_TARGET <= HWY_AVX3 ? 8 : 4;  // sums of so many tokens fit the registers
-    for (std::size_t r = begin; r < end; r += panel_rows) {
+    const auto* first = w.data()[begin / panel_rows].data();
+    std::size_t panel = 0;
+    // A token alone waits for memory. Several places at once keep more of it under way: the
+    // machine's prefetchers run ahead of each, and begin anew with each page.
+    if (x.rows() == 1) {
+        constexpr std::size_t places = HWY_TARGET <= HWY_AVX3 ? 4 : 2;  // as registers allow
+        const std::size_t each = (end - begin) / panel_rows / places;
+        for (; panel < each; ++panel)
+            detail::panel_tile<places, 1>(first + panel * blocks, each * blocks, blocks, x.data(),
+                                          width, y + panel * panel_rows, each * panel_rows, 0,
+                                          panel_rows);
+        panel = each * places;
+    }
+    for (std::size_t r = begin + panel * panel_rows; r < end; r += panel_rows, ++panel) {
+        const auto* wp = first + panel * blocks;
         const std::size_t rows = std::min(panel_rows, end - r);
         float* yr = y + (r - begin);
         std::size_t c = 0;
         for (; c + tile <= x.rows(); c += tile)
-            detail::panel_tile<tile>(w.data()[r / panel_rows], x.data() + c * width, width,
-                                     yr + c * y_stride, y_stride, rows);
+            detail::panel_tile<1, tile>(wp, 0, blocks, x.data() + c * width, width,
+                                        yr + c * y_stride, 0, y_stride, rows);
         for (; c < x.rows(); ++c)
-            detail::panel_tile<1>(w.data()[r / panel_rows], x.data() + c * width, width,
-                                  yr + c * y_stride, y_stride, rows);
+            detail::panel_tile<1, 1>(wp, 0, blocks, x.data() + c * width, width, yr + c * y_stride,
+                                     0, y_stride, rows);
     }
 }
 

@@ -46,9 +46,9 @@ class PanelView {
 
     /// One value, for single rows (embeddings) and tests.
     [[nodiscard]] float at(std::size_t row, std::size_t i) const {
-        const Element& p = data_[row / panel_rows];
+        const PanelBlock<Format>& b = data_[row / panel_rows][i / quant_block];
         const std::size_t r = row % panel_rows;
-        return to_f32(p.scale[i / quant_block][r]) * static_cast<float>(p.level(r, i));
+        return to_f32(b.scale[r]) * static_cast<float>(b.level(r, i % quant_block));
     }
 
   private:

@@ -29,8 +29,8 @@ struct q4_0;
 inline constexpr std::size_t quant_block = 32;
 /// Rows of a panel: the f32 lanes of the widest vectors; narrower ones take a panel in parts.
 inline constexpr std::size_t panel_rows = 16;
-/// Grows with every change of a Panel's bytes: packed files say which they were written for.
-inline constexpr std::uint32_t panel_layout = 1;
+/// Grows with every change of a panel's bytes: packed files say which they were written for.
+inline constexpr std::uint32_t panel_layout = 2;
 
 namespace detail {
 
@@ -130,46 +130,50 @@ inline constexpr DType dtype_of<QuantBlock<q8_0>> = DType::q8_0;
 template <>
 inline constexpr DType dtype_of<QuantBlock<q4_0>> = DType::q4_0;
 
-/// Sixteen rows of `in` values. Quants are unsigned, the level plus `bias`, as dot product
-/// instructions want one operand; a vector of 64 bytes holds four consecutive values of each row.
-template <class Format, std::size_t in>
-struct Panel;
+/// 32 values of each of sixteen rows, and their scales right behind them, so that a panel is one
+/// stream of memory. Quants are unsigned, the level plus `bias`, as dot product instructions want
+/// one operand; a vector of 64 bytes holds four consecutive values of each row.
+template <class Format>
+struct PanelBlock;
 
-template <std::size_t in>
-struct Panel<q8_0, in> {
+template <>
+struct PanelBlock<q8_0> {
     static constexpr int bias = 128;
-    alignas(64) std::uint8_t q[in / 4][panel_rows][4];  ///< [value / 4, row, value % 4]
-    f16 scale[in / quant_block][panel_rows];
+    alignas(32) std::uint8_t q[quant_block / 4][panel_rows][4];  ///< [value / 4, row, value % 4]
+    f16 scale[panel_rows];
 
-    void set(std::size_t row, std::size_t block, const QuantBlock<q8_0>& b) {
-        scale[block][row] = b.scale;
+    void set(std::size_t row, const QuantBlock<q8_0>& b) {
+        scale[row] = b.scale;
         for (std::size_t i = 0; i < quant_block; ++i)
-            q[(block * quant_block + i) / 4][row][i % 4] =
-                static_cast<std::uint8_t>(b.level(i) + bias);
+            q[i / 4][row][i % 4] = static_cast<std::uint8_t>(b.level(i) + bias);
     }
     [[nodiscard]] int level(std::size_t row, std::size_t i) const {
         return q[i / 4][row][i % 4] - bias;
     }
 };
 
-template <std::size_t in>
-struct Panel<q4_0, in> {
+template <>
+struct PanelBlock<q4_0> {
     static constexpr int bias = 8;
-    /// [block, value / 4, row, value % 4]: low nibbles the block's first sixteen values, high
-    /// nibbles the others.
-    alignas(64) std::uint8_t q[in / quant_block][4][panel_rows][4];
-    f16 scale[in / quant_block][panel_rows];
+    /// [value / 4, row, value % 4]: low nibbles the first sixteen values, high nibbles the others.
+    alignas(32) std::uint8_t q[quant_block / 8][panel_rows][4];
+    f16 scale[panel_rows];
 
-    void set(std::size_t row, std::size_t block, const QuantBlock<q4_0>& b) {
-        scale[block][row] = b.scale;
-        for (std::size_t i = 0; i < quant_block / 2; ++i) q[block][i / 4][row][i % 4] = b.q[i];
+    void set(std::size_t row, const QuantBlock<q4_0>& b) {
+        scale[row] = b.scale;
+        for (std::size_t i = 0; i < quant_block / 2; ++i) q[i / 4][row][i % 4] = b.q[i];
     }
     [[nodiscard]] int level(std::size_t row, std::size_t i) const {
         const std::size_t j = i % (quant_block / 2);
-        const std::uint8_t byte = q[i / quant_block][j / 4][row][j % 4];
-        return (i % quant_block < quant_block / 2 ? byte & 15 : byte >> 4) - bias;
+        const std::uint8_t byte = q[j / 4][row][j % 4];
+        return (i < quant_block / 2 ? byte & 15 : byte >> 4) - bias;
     }
 };
+static_assert(sizeof(PanelBlock<q8_0>) == 544 && sizeof(PanelBlock<q4_0>) == 288);
+
+/// Sixteen rows of `in` values.
+template <class Format, std::size_t in>
+using Panel = std::array<PanelBlock<Format>, in / quant_block>;
 
 /// Activations for the integer dot product: 32 values, their scale, and their sum for the weights'
 /// bias.
