@@ -3,7 +3,7 @@
 #
 #   tests/run.sh           preset dev (each public header alone: preset clang, or cmake --build --preset headers)
 #   tests/run.sh PRESET…   others: clang, release, asan, tsan, noexcept; for other machines baseline, avx2, avx512,
-#                          aarch64, aarch64_dotprod
+#                          aarch64, aarch64_dotprod, aarch64_bf16
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
