@@ -133,6 +133,37 @@ _carat_package(carat::webpdemux CARAT_MEDIA_MISSING
     "libwebpdemux (install libwebp-dev)"
     "${CARAT_WEBP_DIR}" "${CARAT_WEBPDEMUX_LIBRARY}")
 
+# A static library needs others, which the pkg-config file that lies with it names: those of vcpkg are static.
+function(_carat_static target module)
+    if(NOT TARGET ${target})
+        return()
+    endif()
+    get_target_property(library ${target} IMPORTED_LOCATION)
+    get_filename_component(folder "${library}" DIRECTORY)
+    if(NOT library MATCHES "\\.(a|lib)$" OR NOT EXISTS "${folder}/pkgconfig/${module}.pc")
+        return()
+    endif()
+    find_package(PkgConfig QUIET)
+    if(NOT PkgConfig_FOUND)
+        return()
+    endif()
+    set(path "$ENV{PKG_CONFIG_PATH}")
+    set(ENV{PKG_CONFIG_PATH} "${folder}/pkgconfig:${folder}/../share/pkgconfig:${path}")
+    pkg_check_modules(_carat_${module} QUIET ${module})
+    set(ENV{PKG_CONFIG_PATH} "${path}")
+    get_filename_component(name "${library}" NAME_WE)
+    string(REGEX REPLACE "^lib" "" name "${name}")
+    list(REMOVE_ITEM _carat_${module}_STATIC_LIBRARIES "${name}")
+    list(REMOVE_DUPLICATES _carat_${module}_STATIC_LIBRARIES)
+    set_target_properties(${target} PROPERTIES
+        INTERFACE_LINK_DIRECTORIES "${_carat_${module}_STATIC_LIBRARY_DIRS}"
+        INTERFACE_LINK_LIBRARIES "${_carat_${module}_STATIC_LIBRARIES}")
+endfunction()
+_carat_static(carat::sentencepiece sentencepiece)
+_carat_static(carat::sndfile sndfile)
+_carat_static(carat::png libpng)
+_carat_static(carat::webp libwebp)
+
 # Its libraries are opened by the first video that is read, not linked. Headers older than 5.1 describe sound differently.
 set(_carat_video_missing "")
 set(_carat_ffmpeg "${CARAT_FFMPEG_DIR}")

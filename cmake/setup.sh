@@ -6,18 +6,21 @@
 #   cmake/setup.sh --with tests  what only the tests of packages and debuggers need as well
 #   cmake/setup.sh --with video  FFmpeg's libraries as well, for video files (120 MB, half a minute)
 #   cmake/setup.sh --with web    emscripten for the page in examples/web, and a browser to test it (1.5 GB)
-#   cmake/setup.sh --with aarch64  the cross compiler and the emulator of presets `aarch64…` as well
+#   cmake/setup.sh --with aarch64  the cross compiler and the emulator of presets `aarch64…` as well, and what carat::text links
 #   cmake/setup.sh --with bench  what bench/compare needs as well: NumPy, npm for its peer, oneDNN for its products
 #
 # Works as root or through sudo. Debian 12 has Highway 1.0 and carat needs 1.2: there the headers come from Debian 13's
 # package, fetched by name with apt from the mirror this machine uses already, checked against the same archive key,
 # and unpacked into ${XDG_CACHE_HOME:-~/.cache}/carat/highway, where carat's CMake looks. Nothing of it is installed.
+# So do the libraries for Arm (.../carat/aarch64): the packages of two architectures cannot be installed side by side.
 set -euo pipefail
 
 packages=(g++ cmake ninja-build libxsimd-dev rapidjson-dev libsentencepiece-dev libutf8proc-dev libcli11-dev
           libedit-dev libeigen3-dev libsndfile1-dev libmpg123-dev libsoxr-dev libpng-dev libjpeg-dev libgif-dev
           libwebp-dev doctest-dev libbenchmark-dev)
 highway_floor=1.2
+arm=
+arm_packages=(libsentencepiece-dev libsentencepiece0 libutf8proc-dev libutf8proc2)
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 if [[ -n ${XDG_CACHE_HOME:-} ]]; then cache=$XDG_CACHE_HOME/carat
@@ -35,7 +38,7 @@ while (($#)); do
                 tests) packages+=(gdb pkg-config doxygen libxml2-utils) ;;
                 video) packages+=(libavformat-dev libavcodec-dev libswscale-dev) ;;
                 web) packages+=(emscripten chromium) ;;
-                aarch64) packages+=(g++-aarch64-linux-gnu qemu-user) ;;
+                aarch64) packages+=(g++-aarch64-linux-gnu qemu-user); arm=yes ;;
                 bench) packages+=(python3-numpy npm libdnnl-dev) ;;
                 *) die "--with knows the groups clang, tests, video, web, aarch64 and bench; found '${2:-}'" ;;
             esac
@@ -104,15 +107,14 @@ for package in "${packages[@]}"; do
     missing+=("$package")
 done
 ((${#missing[@]} == 0)) || install "${missing[@]}"
-have_highway && exit 0
 
-# The sources of Debian 13, as this machine's own sources of Debian 12 with the suite replaced: the same mirror, the
-# same options, the same key.
-trixie_sources() {
-    local here='bookworm|oldstable|stable' file
+# debian_sources FILE RELEASE SUITES: this machine's own sources of the suites (an expression), with the release in their
+# place and for any architecture: the same mirror, the same options, the same key. Says which file it wrote.
+debian_sources() {
+    local suites=$3 file
     for file in /etc/apt/sources.list.d/*.sources; do
         [[ -f $file ]] || continue
-        awk -v suites="^($here)\$" '
+        awk -v suites="^($suites)\$" -v release="$2" '
             BEGIN { RS = ""; FS = "\n" }
             {
                 type = suite = 0
@@ -124,9 +126,9 @@ trixie_sources() {
                 }
                 if (!type || !suite) next
                 for (i = 1; i <= NF; ++i) {
-                    if ($i ~ /^#/) continue
+                    if ($i ~ /^(#|Architectures:)/) continue
                     if ($i ~ /^Types:/) $i = "Types: deb"
-                    if ($i ~ /^Suites:/) $i = "Suites: trixie"
+                    if ($i ~ /^Suites:/) $i = "Suites: " release
                     if ($i ~ /^Components:/) $i = "Components: main"
                     print $i
                 }
@@ -136,32 +138,46 @@ trixie_sources() {
     done
     for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
         [[ -f $file ]] || continue
-        sed -nE "s/^deb[ \t]+(\[[^]]*\][ \t]+)?([^ \t]+)[ \t]+($here)[ \t]+(.*[ \t])?main([ \t].*)?\$/deb \1\2 trixie main/p" \
-            "$file" | head -n 1 >"$1.list"
+        sed -nE -e "s/^deb[ \t]+(\[[^]]*\][ \t]+)?([^ \t]+)[ \t]+($suites)[ \t]+(.*[ \t])?main([ \t].*)?\$/deb \1\2 $2 main/p" \
+            "$file" | sed -E 's/(\[[^]]*)arch=[^] ]*/\1/; s/\[ *\] *//' | head -n 1 >"$1.list"
         if [[ -s $1.list ]]; then echo "$1.list"; return; fi
     done
     return 1
 }
-fetch_highway() {
-    local sources options
+# fetch WHERE WHAT ARCHITECTURE RELEASE SUITES PACKAGE...: unpacks packages of another release or architecture into
+# a folder of the cache, with package lists of its own.
+fetch() {
+    local where=$1 what=$2 architecture=$3 release=$4 suites=$5 sources options package
+    shift 5
     mkdir -p "$cache"
     scratch=$(mktemp -d "$cache/fetch.XXXXXX")
-    mkdir -p "$scratch/lists/partial" "$scratch/archives/partial" "$scratch/package"
-    sources=$(trixie_sources "$scratch/trixie") ||
-        die "found no Debian mirror in /etc/apt to fetch libhwy-dev 1.2 from; set CARAT_HIGHWAY_DIR for CMake instead"
+    mkdir -p "$scratch/lists/partial" "$scratch/archives/partial" "$scratch/packages"
+    : >"$scratch/status"  # nothing is installed there
+    sources=$(debian_sources "$scratch/debian" "$release" "$suites") || return
     options=(-o "Dir::Etc::SourceList=$sources" -o Dir::Etc::SourceParts=/dev/null
-             -o "Dir::State::Lists=$scratch/lists" -o "Dir::Cache=$scratch" -o Acquire::Languages=none
-             -o APT::Get::List-Cleanup=0)
+             -o "Dir::State::Lists=$scratch/lists" -o "Dir::State::status=$scratch/status" -o "Dir::Cache=$scratch"
+             -o "APT::Architecture=$architecture" -o "APT::Architectures=$architecture"
+             -o Acquire::Languages=none -o APT::Get::List-Cleanup=0)
     [[ $(id -u) == 0 ]] && options+=(-o APT::Sandbox::User=root)  # the scratch folder is root's
-    say "fetching the headers of Highway 1.2 (libhwy-dev of Debian 13)"
-    quietly apt-get "${options[@]}" update || die "could not read the package list of Debian 13"
-    (cd "$scratch/package" && quietly apt-get "${options[@]}" download libhwy-dev) ||
-        die "could not download libhwy-dev of Debian 13"
-    dpkg -x "$scratch"/package/libhwy-dev_*.deb "$scratch/highway"
-    [[ -f $scratch/highway/usr/include/hwy/highway.h ]] || die "libhwy-dev of Debian 13 holds no hwy/highway.h"
-    rm -rf "$cache/highway"
-    mv "$scratch/highway" "$cache/highway"
+    say "fetching $what"
+    quietly apt-get "${options[@]}" update || die "could not read the package list of Debian's $release"
+    (cd "$scratch/packages" && quietly apt-get "${options[@]}" download "$@") ||
+        die "could not download $* of Debian's $release"
+    for package in "$scratch"/packages/*.deb; do dpkg -x "$package" "$scratch/unpacked"; done
+    rm -rf "${cache:?}/$where"
+    mv "$scratch/unpacked" "$cache/$where" || return
+    rm -rf "$scratch"
 }
+
+if [[ -n $arm && ! -e $cache/aarch64/usr/lib/aarch64-linux-gnu/libsentencepiece.so ]]; then
+    release=$(. /etc/os-release && echo "${ID}_${VERSION_CODENAME:-}")
+    if [[ $release != debian_?* ]] ||
+        ! fetch aarch64 "what carat::text links on 64-bit Arm (${arm_packages[*]})" \
+            arm64 "${release#debian_}" "${release#debian_}|testing|stable|oldstable" "${arm_packages[@]}"; then
+        say "found no Debian mirror to fetch ${arm_packages[*]} for arm64 from: no carat::text in presets aarch64…"
+    fi
+fi
+have_highway && exit 0
 
 candidate=$(apt-cache policy libhwy-dev 2>/dev/null | sed -n 's/^ *Candidate: //p')
 if [[ -z $candidate || $candidate == "(none)" ]]; then
@@ -173,7 +189,10 @@ if [[ -n $candidate && $candidate != "(none)" ]] && dpkg --compare-versions "$ca
     missing=(libhwy-dev)
     install libhwy-dev
 elif [[ $system == "debian 12" ]]; then
-    fetch_highway
+    fetch highway "the headers of Highway 1.2 (libhwy-dev of Debian 13)" \
+        "$(dpkg --print-architecture)" trixie 'bookworm|oldstable|stable' libhwy-dev ||
+        die "found no Debian mirror in /etc/apt to fetch libhwy-dev 1.2 from; set CARAT_HIGHWAY_DIR for CMake instead"
+    have_highway || die "libhwy-dev of Debian 13 holds no hwy/highway.h"
 else
     die "carat needs the headers of Highway 1.2 or newer and this system offers '${candidate}'; unpack them anywhere" \
         "and tell CMake: -DCARAT_HIGHWAY_DIR=<folder that holds hwy/highway.h>"

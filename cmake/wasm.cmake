@@ -18,7 +18,7 @@ set(CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES /usr/include)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE BOTH)
 set(CMAKE_INCLUDE_PATH /usr/include)
 foreach(package SENTENCEPIECE UTF8PROC)  # headers without a library, which CMake wants to see
-    file(WRITE "${CMAKE_BINARY_DIR}/headers_only.a" "!<arch>\n")
+    file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/headers_only.a" CONTENT "!<arch>\n")
     set(CARAT_${package}_DIR "${bridge}" CACHE PATH "")
     set(CARAT_${package}_LIBRARY "${CMAKE_BINARY_DIR}/headers_only.a" CACHE FILEPATH "")
 endforeach()

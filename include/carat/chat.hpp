@@ -10,9 +10,11 @@
 #include "carat/chat/answer_stream.hpp"
 #include "carat/chat/chat_file.hpp"
 #include "carat/chat/chat_media.hpp"
+#include "carat/chat/chat_memory.hpp"
 #include "carat/chat/chat_prompt.hpp"
 #include "carat/chat/chat_settings.hpp"
 #include "carat/chat/context_window.hpp"
+#include "carat/chat/running_answer.hpp"
 #include "carat/constrain/answer_shape.hpp"
 #include "carat/generate/generate.hpp"
 #include "carat/text/chat_parse.hpp"
@@ -23,7 +25,6 @@
 #include "carat/text/tools.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -32,7 +33,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -55,8 +55,8 @@ class Chat {
         SamplerOptions sampling = settings.sampling.value_or(model.sampler_options());
         auto sampler = Sampler::create(Model::Text::vocab, std::move(sampling));
         if (!sampler) return std::move(sampler).error();
-        return Chat(model, std::move(tokenizer), *std::move(session), *std::move(sampler),
-                    std::move(settings));
+        return Chat(model, std::move(tokenizer), ChatMemory<Model>(*std::move(session)),
+                    *std::move(sampler), std::move(settings));
     }
 
     /// The same, with tokenizer and variant from the model's folder.
@@ -104,7 +104,7 @@ class Chat {
     [[nodiscard]] const Conversation& conversation() const noexcept { return talk_; }
     [[nodiscard]] ChatSettings& settings() noexcept { return settings_; }
     [[nodiscard]] const Tokenizer& tokenizer() const noexcept { return *tokenizer_; }
-    [[nodiscard]] const Session& session() const noexcept { return session_; }
+    [[nodiscard]] const Session& session() const noexcept { return memory_.session(); }
     /// How pictures, sounds and videos become soft tokens.
     void set_media_reader(MediaReader reader) { media_.set_reader(std::move(reader)); }
     /// What the following answers are bound to. The filter's object must outlive them.
@@ -183,13 +183,12 @@ class Chat {
     /// A conversation that has the same past and goes its own way. Bad input: memory that the
     /// system refuses.
     Result<Chat> fork() const {
-        auto session = session_.fork();
-        if (!session) return std::move(session).error();
-        Chat other(*model_, tokenizer_, *std::move(session), sampler_, settings_);
+        auto memory = memory_.fork();
+        if (!memory) return std::move(memory).error();
+        Chat other(*model_, tokenizer_, *std::move(memory), sampler_, settings_);
         other.talk_ = talk_.copy();
         other.window_ = window_;
         other.replies_ = replies_;
-        other.held_ = held_;
         other.media_ = media_;
         other.tokens_ = tokens_;
         other.constraint_ = constraint_;
@@ -207,8 +206,8 @@ class Chat {
                               .hidden = window_.hidden(),
                               .thinking = settings_.format.enable_thinking,
                               .talk = talk_.copy()};
-            if (with_cache) record.held = held_;
-            return save_chat(path, record, media_, [&](auto& write) { session_.save(write); });
+            if (with_cache) record.held = memory_.held();
+            return save_chat(path, record, media_, [&](auto& write) { session().save(write); });
         });
     }
 
@@ -221,27 +220,15 @@ class Chat {
 
   private:
     friend class AnswerStream<Chat>;
-    using Clock = std::chrono::steady_clock;
+    using Answer = RunningAnswer<Model>;
 
     Result<void> load_file(const std::string& path) {
-        const auto load_session = [&](std::span<const std::byte> state) -> Result<void> {
-            forget();  // before the session changes: after a failure neither is believed
-            return session_.load([&](std::span<std::byte> to) {
-                if (to.size() > state.size()) return false;
-                std::copy_n(state.begin(), to.size(), to.begin());
-                state = state.subspan(to.size());
-                return true;
-            });
-        };
         auto saved =
-            load_chat(path, model_->fingerprint(), Model::Text::hidden, media_, load_session);
+            load_chat(path, model_->fingerprint(), Model::Text::hidden, media_,
+                      [&](std::span<const std::byte> state) { return memory_.load(state); });
         if (!saved) return std::move(saved).error();
-        if (saved->held.ids.empty()) forget();
-        if (session_.size() != saved->held.ids.size()) {
-            forget();
+        if (!memory_.hold(std::move(saved->held)))
             return Error{Errc::bad_format, path + ": its cache and its tokens differ in length"};
-        }
-        held_ = std::move(saved->held);
         talk_ = std::move(saved->talk);
         window_ = ContextWindow(saved->hidden);
         replies_ = saved->replies;
@@ -249,85 +236,32 @@ class Chat {
         return {};
     }
 
-    /// An answer that is being given.
-    struct Answer {
-        ChatTurn turn{};
-        ReplyParser parser;
-        TextStream text;
-        std::optional<Generation<typename Model::Text>> generation{};
-        Clock::time_point started = Clock::now(), read = started;
-        std::size_t reread = 0;  ///< tokens of the answer that were read with a prompt, by a slide
-        bool over = false;
-    };
-
-    Chat(const Model& model, std::shared_ptr<const Tokenizer> tokenizer, Session session,
+    Chat(const Model& model, std::shared_ptr<const Tokenizer> tokenizer, ChatMemory<Model> memory,
          Sampler sampler, ChatSettings settings)
         : model_(&model),
           tokenizer_(std::move(tokenizer)),
-          session_(std::move(session)),
+          memory_(std::move(memory)),
           sampler_(std::move(sampler)),
           settings_(std::move(settings)) {}
-
-    static double ms(Clock::time_point from, Clock::time_point to) {
-        return std::chrono::duration<double, std::milli>(to - from).count();
-    }
 
     Result<ChatPrompt> prompt(Progress progress) {
         return chat_prompt(window_.visible(talk_.messages()), talk_.tools(), settings_.format,
                            *tokenizer_, media_, Model::config.tokens, Model::Text::hidden,
                            progress);
     }
-    /// What the session holds.
-    void forget() {
-        held_ = {};
-        session_.clear();
-    }
-    /// How many tokens of the prompt the session holds already; the others it holds are forgotten.
-    std::size_t keep_prefix(const ChatTokens& p) {
-        std::size_t n = shared_prefix(held_, p);
-        if (!session_.rewind(n)) {
-            session_.clear();
-            n = 0;
-        }
-        held_.resize(n);
-        return n;
-    }
-
-    /// Reads what the session does not hold yet of a prompt. How much it held.
+    /// Reads a prompt, with which an answer begins or goes on. How much of it was held already.
     Result<std::size_t> read(const ChatPrompt& p, std::size_t max_tokens, Progress progress) {
-        const std::size_t kept = keep_prefix(p);
-        SessionInput<typename Model::Text> in;
-        in.ids = std::span(p.ids).subspan(kept);
-        if (!p.types.empty()) in.token_types = std::span(p.types).subspan(kept);
-        if (!p.rows.empty()) {
-            constexpr MediaTokens tokens = Model::config.tokens;
-            constexpr std::size_t hidden = Model::Text::hidden;
-            const auto placeholder = [&](std::int32_t id) { return tokens.is_placeholder(id); };
-            const auto middle = p.ids.begin() + static_cast<std::ptrdiff_t>(kept);
-            const auto before = std::count_if(p.ids.begin(), middle, placeholder);
-            const auto after = std::count_if(middle, p.ids.end(), placeholder);
-            if (after > 0)
-                in.soft_tokens = View<const float, dynamic, hidden>(
-                    p.rows.data() + static_cast<std::size_t>(before) * hidden,
-                    static_cast<std::size_t>(after));
-        }
-        held_ = p;
-        answer_->generation.emplace(session_, sampler_,
+        answer_->generation.emplace(memory_.session(), sampler_,
                                     GenerateOptions{max_tokens, model_->generation().eos_token_ids},
                                     constraint_ ? TokenFilter(*constraint_) : filter_);
-        auto done = answer_->generation->read(in, progress);
-        if (!done) {
-            held_.resize(session_.size());
-            return done.error();
-        }
-        return kept;
+        return memory_.read(p, *answer_->generation, progress);
     }
 
     Result<void> begin(Progress progress) {
         answer_.reset();
         auto p = prompt(progress);
         if (!p) return std::move(p).error();
-        const std::size_t context = session_.context_tokens();
+        const std::size_t context = session().context_tokens();
         const std::size_t reserve = std::min(settings_.max_tokens, context / 4);
         while (settings_.full == FullContext::slide && p->ids.size() + reserve > context &&
                window_.slide(talk_.messages())) {
@@ -366,7 +300,7 @@ class Chat {
             return kept.error();
         }
         answer_->turn.reused = *kept;
-        answer_->read = Clock::now();
+        answer_->read = Answer::Clock::now();
         return {};
     }
 
@@ -375,7 +309,6 @@ class Chat {
     Result<bool> step(OnEvent& on_event, Progress progress) {
         Answer& a = *answer_;
         if (a.over) return false;
-        bool go_on = true;
         if (!progress(1, 1)) {
             a.turn.stop = StopReason::caller;
             return false;
@@ -388,24 +321,7 @@ class Chat {
                 return slide_on(progress);
             return false;
         }
-        a.turn.token_ids.push_back(**id);
-        if (const auto text = a.text.push(**id)) {
-            a.parser.push_token(
-                *text, tokenizer_->is_special(**id) ? tokenizer_->piece(**id) : std::string_view{},
-                [&](const ReplyEvent& e) { go_on = tell(on_event, e) && go_on; });
-        }
-        if (!go_on) a.turn.stop = StopReason::caller;
-        return go_on;
-    }
-    template <class OnEvent>
-    static bool tell(OnEvent& on_event, const ReplyEvent& e) {
-        if constexpr (std::is_convertible_v<std::invoke_result_t<OnEvent&, const ReplyEvent&>,
-                                            bool>) {
-            return on_event(e);
-        } else {
-            on_event(e);
-            return true;
-        }
+        return a.push(**id, *tokenizer_, on_event);
     }
 
     /// Forgets the oldest turn in the middle of an answer, and goes on with it.
@@ -429,16 +345,9 @@ class Chat {
     template <class OnEvent>
     ChatTurn end(OnEvent& on_event) {
         Answer& a = *answer_;
-        const auto quiet = [&](const ReplyEvent& e) { tell(on_event, e); };
-        a.parser.push_text(a.text.finish(), quiet);
-        a.turn.reply = a.parser.finish(quiet);
-        a.turn.read_ms = ms(a.started, a.read);
-        a.turn.write_ms = ms(a.read, Clock::now());
+        a.finish(on_event);
         if (!a.over) {
-            const auto& said = a.turn.token_ids;
-            held_.ids.insert(held_.ids.end(), said.begin() + static_cast<std::ptrdiff_t>(a.reread),
-                             said.end());
-            held_.resize(session_.size());
+            memory_.add(std::span(a.turn.token_ids).subspan(a.reread));
             talk_.assistant(a.turn.reply);
             ++replies_;
         }
@@ -449,13 +358,12 @@ class Chat {
 
     const Model* model_;
     std::shared_ptr<const Tokenizer> tokenizer_;
-    Session session_;
+    ChatMemory<Model> memory_;
     Sampler sampler_;
     ChatSettings settings_;
     Conversation talk_;
     ContextWindow window_;
     std::uint64_t replies_ = 0;
-    ChatTokens held_;  // in the session
     TokenFilter filter_;
     std::shared_ptr<const constrain::TokenTrie> tokens_;  // once a constraint needs it
     std::optional<Constraint> constraint_;

@@ -18,6 +18,17 @@ run("${CMAKE_COMMAND}" -S "${SOURCE}/consumer" -B "${SCRATCH}/build" -G "${GENER
 run("${CMAKE_COMMAND}" --build "${SCRATCH}/build")
 run("${SCRATCH}/build/consumer")
 
+if(STATIC_PNG)
+    find_program(PKG_CONFIG pkg-config)
+    if(PKG_CONFIG)
+        run("${CMAKE_COMMAND}" -S "${SOURCE}/static" -B "${SCRATCH}/static" -G "${GENERATOR}"
+            "-DCMAKE_PREFIX_PATH=${SCRATCH}/prefix" "-DCMAKE_CXX_COMPILER=${COMPILER}"
+            "-DCARAT_HIGHWAY_DIR=${HIGHWAY}" "-DCARAT_PNG_LIBRARY=${STATIC_PNG}")
+        run("${CMAKE_COMMAND}" --build "${SCRATCH}/static")
+        run("${SCRATCH}/static/static")
+    endif()
+endif()
+
 # pkg-config finds the headers where they are now, and a compiler is all that it takes then.
 find_program(PKG_CONFIG pkg-config)
 if(PKG_CONFIG)

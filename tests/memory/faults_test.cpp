@@ -106,7 +106,7 @@ TEST_CASE("a text that cannot be read is an error of packing, and leaves nothing
     CHECK(folder.files() == 1);
 }
 
-#if defined(MADV_POPULATE_READ)
+#if defined(MADV_POPULATE_READ) && !defined(CARAT_EMULATED)
 TEST_CASE("a file that is shortened before it is read is an error, and no signal") {
     const Folder folder("shortened");
     REQUIRE(pack_checkpoint<Gemma>(fixture_path("e2b-mini"), folder / "packed"));
@@ -133,7 +133,8 @@ TEST_CASE("a file that is shortened before it is read is an error, and no signal
 #endif
 
 // Without exceptions a string that finds no memory ends the program: see memory_errors.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && defined(__cpp_exceptions)
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
+    defined(__cpp_exceptions) && !defined(CARAT_EMULATED)
 TEST_CASE("a mapping or an arena that the system refuses is an error") {
     // Limits between nothing and plenty: the first refuses the map, later ones the arena.
     std::size_t refused = 0, opened = 0;

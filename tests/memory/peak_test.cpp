@@ -12,7 +12,8 @@
 #include <string>
 #include <vector>
 
-#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
+    !defined(CARAT_EMULATED)
 #include <sys/wait.h>
 #include <unistd.h>
 

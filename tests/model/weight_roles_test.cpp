@@ -133,7 +133,8 @@ std::size_t count_of(const std::string& text, std::string_view role) {
         CAPTURE(line);
         CHECK(contains(line, " is BF16, expected F32"));
         const std::size_t from = line.find("tensor ") + 7;
-        const std::string name = name_from_gguf(line.substr(from, line.find(" is ") - from));
+        const std::string name =
+            name_from_gguf(line.substr(from, line.find(" is ") - from), GgufAudioNames::llama_cpp);
         CHECK(role_of(name.substr(name.find("model.language_model.") + 21)) == role);
     }
     return count;

@@ -116,7 +116,9 @@ inline void add_config(GgufFile& to, const TextConfig& c) {
 /// GGUF names by carat's, for a model of so many layers.
 inline std::map<std::string, std::string> gguf_names(std::size_t layers) {
     std::map<std::string, std::string> names;
-    const auto add = [&](const std::string& gguf) { names[name_from_gguf(gguf)] = gguf; };
+    const auto add = [&](const std::string& gguf) {
+        names[name_from_gguf(gguf, GgufAudioNames::llama_cpp)] = gguf;
+    };
     for (const auto& pair : detail::gguf_text_names) add(std::string(pair.first));
     for (std::size_t l = 0; l < layers; ++l)
         for (const auto& pair : detail::gguf_layer_names)

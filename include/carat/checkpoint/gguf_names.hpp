@@ -181,8 +181,7 @@ enum class GgufAudioNames : std::uint8_t { llama_cpp, ollama };
 
 /// carat's name for a tensor of a GGUF file, with the prefix of published checkpoints; the file's
 /// own name where it has none (rope_freqs.weight, which carat has no use for).
-[[nodiscard]] inline std::string name_from_gguf(std::string_view name,
-                                                GgufAudioNames audio = GgufAudioNames::ollama) {
+[[nodiscard]] inline std::string name_from_gguf(std::string_view name, GgufAudioNames audio) {
     using namespace detail;
     const bool llama_cpp = audio == GgufAudioNames::llama_cpp;
     const auto found = [](std::string_view prefix, std::string_view rest) {

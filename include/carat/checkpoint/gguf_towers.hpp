@@ -99,11 +99,11 @@ inline Result<void> check_gguf_towers(const CheckpointFiles& files, const ModelC
         const detail::GgufTower tower(head, prefix + "audio.", faults);
         if (beside) tower.projector_type("gemma4a");
         tower.size("embedding_length", c.audio.hidden_size);
-        tower.size("feed_forward_length", 4 * c.audio.hidden_size);
+        tower.size("feed_forward_length", c.audio.ffw_size());
         tower.size("block_count", c.audio.num_hidden_layers);
         tower.size("attention.head_count", c.audio.num_attention_heads);
         tower.size("conv_kernel_size", c.audio.conv_kernel_size);
-        tower.size("num_mel_bins", 128);
+        tower.size("num_mel_bins", AudioConfig::mel_bins);
         if (beside) tower.size("projection_dim", c.text.hidden_size);
     }
     if (!faults.none()) return faults.error();

@@ -34,6 +34,10 @@ struct AudioConfig {
 
     friend constexpr bool operator==(const AudioConfig&, const AudioConfig&) = default;
     [[nodiscard]] constexpr bool present() const { return num_hidden_layers > 0; }
+    /// Bins of a mel frame, which every tower is made for.
+    static constexpr std::size_t mel_bins = 128;
+    /// Width inside a layer's two feed-forwards.
+    [[nodiscard]] constexpr std::size_t ffw_size() const { return 4 * hidden_size; }
     /// left_span with its default filled in.
     [[nodiscard]] constexpr std::size_t frames_seen() const {
         return left_span > 0 ? left_span : attention_context_left - 1;

@@ -136,9 +136,10 @@ constexpr std::size_t vision_tensors(const VisionConfig& v) {
 constexpr std::size_t audio_parameters(const ModelConfig& m) {
     const AudioConfig& a = m.audio;
     if (!a.present()) return 0;
-    const std::size_t d = a.hidden_size, ffw = 4 * d;
+    const std::size_t d = a.hidden_size, ffw = a.ffw_size();
     const std::size_t c0 = a.subsampling_conv_channels[0], c1 = a.subsampling_conv_channels[1];
-    constexpr std::size_t bands = 128 / 4;  // mel bands, halved by either convolution
+    constexpr std::size_t bands =
+        AudioConfig::mel_bins / 4;  // mel bins, halved by either convolution
     const std::size_t subsampling = c0 * 3 * 3 + c0 + c1 * c0 * 3 * 3 + c1 + d * bands * c1;
     const std::size_t layer = 2 * (2 * d + 2 * d * ffw) +                      // two feed-forwards
                               4 * d * d + d * d + d / a.num_attention_heads +  // attention

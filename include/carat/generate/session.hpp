@@ -7,6 +7,8 @@
 #pragma once
 
 #include "carat/config/model_config.hpp"
+#include "carat/generate/session_input.hpp"
+#include "carat/generate/session_state.hpp"
 #include "carat/model/text_model.hpp"
 #include "carat/parallel/executor.hpp"
 #include "carat/progress.hpp"
@@ -22,29 +24,6 @@
 #include <utility>
 
 namespace carat::inline CARAT_ABI {
-
-struct SessionOptions {
-    std::size_t context_tokens = 4096;  ///< longest sequence, prompt and output together
-    std::size_t chunk_tokens = 512;     ///< tokens computed at once while a prompt is read
-};
-
-/// Tokens to append to a session. What is left empty is what the reference does without it.
-template <class Model>
-struct SessionInput {
-    std::span<const std::int32_t> ids{};  ///< [tokens]
-    /// In place of the embeddings of ids: [tokens, hidden_size], already scaled.
-    View<const float, dynamic, Model::hidden> embeds{};
-    /// One row for each placeholder among ids, in order: [placeholders, hidden_size], not scaled.
-    /// Without any, placeholders are embedded as the pad token.
-    View<const float, dynamic, Model::hidden> soft_tokens{};
-    /// In place of the rows of the per-layer table: [tokens, layers · width], already scaled.
-    View<const float, dynamic, Model::layers * Model::per_layer> per_layer_tokens{};
-    std::span<const std::int32_t> positions{};  ///< [tokens]; default: how many tokens came before
-    std::span<const std::uint8_t> attention_mask{};  ///< [tokens], 0: padding; default: all real
-    std::span<const std::uint8_t>
-        token_types{};               ///< nn::TokenType values [tokens]; default: all text
-    std::size_t logits_to_keep = 1;  ///< how many of the last tokens get logits; 0: all
-};
 
 template <class M>
 class Session {
@@ -118,12 +97,14 @@ class Session {
     /// After a cancellation the tokens of finished chunks stay.
     template <class OnLogits, Tap T>
     Result<void> append(const Input& in, OnLogits&& on_logits, Progress progress, T& tap) {
-        if (Result<void> checked = check(in); !checked) return checked;
-        const std::size_t tokens = count(in);
+        const auto placeholder = [this](std::int32_t id) { return is_placeholder(id); };
+        if (Result<void> checked = detail::check_input(in, options_, seen_, placeholder); !checked)
+            return checked;
+        const std::size_t tokens = detail::token_count(in);
         const std::size_t wanted =
             in.logits_to_keep == 0 ? tokens : std::min(in.logits_to_keep, tokens);
         constexpr bool everything = T::hidden_states || T::attentions || T::router;
-        const bool packed = is_packed(in);
+        const bool packed = detail::is_packed(in, seen_);
         std::size_t soft_done = 0;
         for (std::size_t done = 0; done < tokens;) {
             const std::size_t n = next_chunk(in, done);
@@ -206,22 +187,14 @@ class Session {
     }
 
     /// Whether the state can be saved: the keys and values are rings of the usual kind.
-    static constexpr bool can_save = requires(typename Model::Cache & cache) {
-        cache.sliding[0].stored(0, 0);
-        cache.full[0].stored(0, 0);
-    };
+    static constexpr bool can_save = SessionState<Model>::possible;
 
     /// What the session remembers, piece by piece: write(std::span<const std::byte>). Keys are
     /// stored as they are, so that a session which loads them goes on bit by bit as this one would.
     template <class Write>
     requires can_save void save(Write&& write) const {
-        const StateHeader header{seen_, oldest_, masked_ ? 1u : 0u, token_bytes(), cache_type()};
-        write(std::as_bytes(std::span(&header, 1)));
-        if (masked_) write(std::as_bytes(std::span(memory_.mask.data(), seen_)));
-        for_each_part(seen_, oldest_, [&](const auto& ring, std::size_t head, std::size_t index) {
-            const auto part = ring.stored(head, index);
-            write(std::as_bytes(std::span(&part, 1)));
-        });
+        SessionState<Model>{seen_, oldest_, masked_}.save(memory_.cache, memory_.mask.span(),
+                                                          write);
     }
 
     /// Becomes what another session of this model saved, whatever the context of either:
@@ -231,41 +204,15 @@ class Session {
     template <class Read>
     requires can_save Result<void> load(Read&& read) {
         clear();
-        const auto cut_off = [&] {
+        const auto state = SessionState<Model>::load(memory_.cache, memory_.mask.span(), read);
+        if (!state) {
             clear();
-            return Error{Errc::bad_format, "the saved state is cut off"};
-        };
-        StateHeader header{};
-        if (!read(std::as_writable_bytes(std::span(&header, 1)))) return cut_off();
-        if (header.cache_type != cache_type())
-            return Error{
-                Errc::mismatch,
-                "the saved state has keys and values of another type than this session's " +
-                    std::string(name_of(static_cast<DType>(cache_type())))};
-        if (header.token_bytes != token_bytes() || header.oldest > header.seen)
-            return Error{Errc::mismatch, "the saved state is of another model: it has " +
-                                             std::to_string(header.token_bytes) +
-                                             " bytes a token, expected " +
-                                             std::to_string(token_bytes())};
-        if (header.seen > options_.context_tokens)
-            return Error{Errc::out_of_range, "the saved state has " + std::to_string(header.seen) +
-                                                 " tokens, which do not fit into a context of " +
-                                                 std::to_string(options_.context_tokens)};
-        if (header.masked != 0 &&
-            !read(std::as_writable_bytes(std::span(memory_.mask.data(), header.seen))))
-            return cut_off();
-        bool whole = true;
-        for_each_part(header.seen, header.oldest,
-                      [&](const auto& ring, std::size_t head, std::size_t index) {
-                          typename std::remove_cvref_t<decltype(ring)>::Stored part;
-                          whole = whole && read(std::as_writable_bytes(std::span(&part, 1)));
-                          if (whole) ring.restore(head, index, part);
-                      });
-        if (!whole) return cut_off();
-        seen_ = header.seen;
-        oldest_ = header.oldest;
+            return state.error();
+        }
+        seen_ = state->seen;
+        oldest_ = state->oldest;
         overwrite(seen_);
-        masked_ = header.masked != 0;
+        masked_ = state->masked;
         return {};
     }
 
@@ -288,40 +235,6 @@ class Session {
     }
 
   private:
-    struct StateHeader {
-        std::uint64_t seen, oldest, masked, token_bytes, cache_type;
-    };
-    /// Which type keys and values have: bf16 and f16 take the same bytes.
-    static constexpr std::uint64_t cache_type() requires can_save {
-        using Ring = typename decltype(Model::Cache::full)::value_type;
-        return static_cast<std::uint64_t>(Ring::stored_as);
-    }
-    /// Bytes of keys and values of one token in all layers that own some.
-    static constexpr std::size_t token_bytes() requires can_save {
-        std::size_t bytes = 0;
-        const auto add = [&](auto rings) {
-            using Ring = typename decltype(rings)::value_type;
-            bytes += rings.size() * Ring::heads * sizeof(typename Ring::Stored);
-        };
-        add(decltype(Model::Cache::sliding){});
-        add(decltype(Model::Cache::full){});
-        return bytes;
-    }
-    /// f(ring, head, index) for the keys and values of tokens [oldest, seen) of sliding layers and
-    /// [0, seen) of full ones, in order of the tokens: in a ring that is shorter than that, a later
-    /// one takes the place of an earlier one.
-    template <class F>
-    void for_each_part(std::size_t seen, std::size_t oldest, F&& f) const {
-        const auto rings = [&](const auto& all, std::size_t first) {
-            using Ring = std::remove_cvref_t<decltype(all[0])>;
-            for (const auto& ring : all)
-                for (std::size_t head = 0; head < Ring::heads; ++head)
-                    for (std::size_t index = first; index < seen; ++index) f(ring, head, index);
-        };
-        rings(memory_.cache.sliding, oldest);
-        rings(memory_.cache.full, 0);
-    }
-
     static constexpr std::size_t logit_rows =
         4;  // one tile of the product: the head is read once for so many rows
     static constexpr std::size_t most_context_tokens = std::size_t{1} << 28;
@@ -363,98 +276,17 @@ class Session {
             Model::Cache::sliding_slots(options_.context_tokens, options_.chunk_tokens);
         if (end > slots) oldest_ = std::max(oldest_, end - slots);
     }
-    static std::size_t count(const Input& in) {
-        return in.embeds ? in.embeds.rows() : in.ids.size();
-    }
     [[nodiscard]] bool is_placeholder(std::int32_t id) const {
         return multimodal_ && placeholders_.is_placeholder(id);
     }
     static Error cancelled() { return {Errc::cancelled, "cancelled by the caller"}; }
 
-    [[nodiscard]] Result<void> check(const Input& in) const {
-        const auto text = [](std::size_t n) { return std::to_string(n); };
-        const std::size_t tokens = count(in);
-        if (tokens == 0) return Error{Errc::invalid_argument, "there are no tokens"};
-        const auto fits = [&](std::size_t n, bool given, const char* name) -> Result<void> {
-            if (!given || n == tokens) return {};
-            return Error{Errc::mismatch, std::string(name) + " has " + text(n) +
-                                             " rows, expected " + text(tokens) +
-                                             ", one for each token"};
-        };
-        for (const Result<void>& r :
-             {fits(in.ids.size(), !in.ids.empty(), "input_ids"),
-              fits(in.positions.size(), !in.positions.empty(), "position_ids"),
-              fits(in.attention_mask.size(), !in.attention_mask.empty(), "attention_mask"),
-              fits(in.token_types.size(), !in.token_types.empty(), "mm_token_type_ids"),
-              fits(in.per_layer_tokens ? in.per_layer_tokens.rows() : 0,
-                   static_cast<bool>(in.per_layer_tokens), "per_layer_inputs")})
-            if (!r) return r;
-        if (Model::per_layer > 0 && in.ids.empty() && !in.per_layer_tokens)
-            return Error{Errc::invalid_argument,
-                         "this model has per-layer embeddings: inputs_embeds need input_ids or "
-                         "per_layer_inputs "
-                         "beside them"};
-        if (tokens > options_.context_tokens - seen_)
-            return Error{Errc::out_of_range, text(seen_) + " tokens and " + text(tokens) +
-                                                 " more do not fit into a context of " +
-                                                 text(options_.context_tokens)};
-        for (std::size_t t = 0; t < in.ids.size(); ++t)
-            if (in.ids[t] < 0 || static_cast<std::size_t>(in.ids[t]) >= Model::vocab)
-                return Error{Errc::out_of_range, "input_ids[" + text(t) + "] is " +
-                                                     std::to_string(in.ids[t]) +
-                                                     ", expected 0 to " + text(Model::vocab - 1)};
-        if (in.soft_tokens) {
-            std::size_t placeholders = 0;
-            for (const std::int32_t id : in.ids) placeholders += is_placeholder(id) ? 1 : 0;
-            if (in.embeds || in.soft_tokens.rows() != placeholders)
-                return Error{Errc::mismatch, "soft_tokens has " + text(in.soft_tokens.rows()) +
-                                                 " rows, expected " + text(placeholders) +
-                                                 ", one for each placeholder among input_ids"};
-        }
-        if (Model::config.use_bidirectional_attention == Bidirectional::all &&
-            tokens > options_.chunk_tokens)
-            return Error{Errc::invalid_argument,
-                         "a model whose tokens all see each other reads a sequence in one call: " +
-                             text(tokens) + " tokens need chunk_tokens of as many, not " +
-                             text(options_.chunk_tokens)};
-        if (is_packed(in) && tokens > options_.chunk_tokens)
-            return Error{Errc::invalid_argument,
-                         "packed sequences are read in one call: " + text(tokens) +
-                             " tokens need chunk_tokens of as many, not " +
-                             text(options_.chunk_tokens)};
-        for (std::size_t t = 0; t < tokens;) {
-            const std::size_t end = block_end(in, t);
-            if (end - t > options_.chunk_tokens)
-                return Error{
-                    Errc::invalid_argument,
-                    "an image of " + text(end - t) +
-                        " tokens is read in one call, which needs chunk_tokens of as many, not " +
-                        text(options_.chunk_tokens)};
-            t = end;
-        }
-        return {};
-    }
-
-    /// Positions that are given, break, and start a first call without padding mask: sequences of
-    /// their own.
-    [[nodiscard]] bool is_packed(const Input& in) const {
-        if (in.positions.empty() || !in.attention_mask.empty() || seen_ != 0) return false;
-        for (std::size_t t = 1; t < in.positions.size(); ++t)
-            if (in.positions[t] != in.positions[t - 1] + 1) return true;
-        return false;
-    }
-    /// End of what must be read in one call together with token t.
-    [[nodiscard]] static std::size_t block_end(const Input& in, std::size_t t) {
-        return Model::config.use_bidirectional_attention == Bidirectional::vision
-                   ? nn::vision_block_end(in.token_types, t)
-                   : t + 1;
-    }
     /// Tokens of the next call: as many as fit, whole vision blocks.
     [[nodiscard]] std::size_t next_chunk(const Input& in, std::size_t done) const {
-        const std::size_t tokens = count(in);
+        const std::size_t tokens = detail::token_count(in);
         std::size_t end = done;
         while (end < tokens) {
-            const std::size_t next = block_end(in, end);
+            const std::size_t next = detail::block_end(in, end);
             if (next - done > options_.chunk_tokens) break;
             end = next;
         }

@@ -12,6 +12,7 @@
 #include "carat/simd/unroll.hpp"
 
 #include <cstddef>
+#include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
 namespace carat::inline CARAT_ABI::simd {
@@ -44,8 +45,7 @@ struct Products<bf16, bf16> {
     using Tag = hn::ScalableTag<hwy::bfloat16_t>;
     using Bits = hn::RebindToUnsigned<Tag>;
     static HWY_INLINE std::size_t step() { return hn::Lanes(Tag()); }
-#if HWY_NATIVE_DOT_BF16
-    struct Sum {  // the instruction adds pairs itself; a second sum would only take registers
+    struct OneSum {  // the instruction adds pairs itself; a second sum would only take registers
         F32Vec sum = hn::Zero(F32Tag());
         HWY_INLINE void add(hn::Vec<Tag> w, hn::Vec<Tag> x) {
             auto unused = hn::Zero(F32Tag());
@@ -53,15 +53,14 @@ struct Products<bf16, bf16> {
         }
         HWY_INLINE float total() const { return hn::ReduceSum(F32Tag(), sum); }
     };
-#else
-    struct Sum {
+    struct TwoSums {
         F32Vec even = hn::Zero(F32Tag()), odd = hn::Zero(F32Tag());
         HWY_INLINE void add(hn::Vec<Tag> w, hn::Vec<Tag> x) {
             even = hn::ReorderWidenMulAccumulate(F32Tag(), w, x, even, odd);
         }
         HWY_INLINE float total() const { return hn::ReduceSum(F32Tag(), hn::Add(even, odd)); }
     };
-#endif
+    using Sum = std::conditional_t<native_dot_bf16, OneSum, TwoSums>;
     static HWY_INLINE hn::Vec<Tag> load(const bf16* p) {
         return hn::BitCast(Tag(), hn::LoadU(Bits(), &p->bits));
     }

@@ -15,6 +15,7 @@
 #include "carat/simd/convert.hpp"
 #include "carat/simd/unroll.hpp"
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -30,11 +31,7 @@ template <class X>
 inline constexpr std::size_t panel_pair = sizeof(X) == 2 ? 2 : 1;
 
 /// What rounded products are made of: bf16 where the target multiplies it, f32 elsewhere.
-#if HWY_NATIVE_DOT_BF16
-using FastOperand = bf16;
-#else
-using FastOperand = float;
-#endif
+using FastOperand = std::conditional_t<native_dot_bf16, bf16, float>;
 
 /// Place of element (lane, i) in panels of `inner` elements.
 template <class X>
@@ -91,9 +88,8 @@ struct LaneProducts<float> {
         return hn::MulAdd(a, b, sum);
     }
 };
-#if HWY_NATIVE_DOT_BF16
-template <>
-struct LaneProducts<bf16> {
+template <std::same_as<bf16> X>
+requires native_dot_bf16 struct LaneProducts<X> {
     using Tag = hn::Repartition<hwy::bfloat16_t, LaneTag>;
     using Vec = hn::Vec<Tag>;
     static HWY_INLINE Vec load(const bf16* p, std::uint32_t used) {
@@ -111,7 +107,6 @@ struct LaneProducts<bf16> {
         return hn::ReorderWidenMulAccumulate(LaneTag(), a, b, sum, unused);
     }
 };
-#endif
 
 /// `rows` rows with `panels` panels over the inner elements [begin, end). Elements outside are not
 /// read as numbers: what lies there may be anything.

@@ -20,7 +20,7 @@ namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
 /// Whether bf16 products are worth packing for: elsewhere f32 and 8-bit integers are faster.
-inline constexpr bool packs_bf16 = HWY_NATIVE_DOT_BF16 != 0;
+inline constexpr bool packs_bf16 = native_dot_bf16;
 
 namespace detail {
 

@@ -9,6 +9,13 @@
 #if defined(__AVX512BF16__) && !defined(HWY_WANT_AVX3_ZEN4)
 #define HWY_WANT_AVX3_ZEN4  // static dispatch leaves the bf16 dot product unused without it
 #endif
+#if defined(__ARM_FEATURE_SVE) && !defined(HWY_DISABLED_TARGETS)
+// Vectors whose size the compiler does not know fit into no array, and those of most such machines
+// are not longer than NEON's.
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
+#endif
+
+#include "carat/abi.hpp"
 
 #include <hwy/highway.h>
 
@@ -23,6 +30,25 @@
 #error \
     "carat: hwy/highway.h was included before carat. Include carat first, or lose the bf16 dot product."
 #endif
+#if HWY_TARGET_IS_SVE
+#error \
+    "carat: hwy/highway.h was included before carat and chose SVE; carat needs NEON. Include carat first."
+#endif
 #if !HWY_IS_LITTLE_ENDIAN
 #error "carat reads little-endian checkpoints as they are; big-endian machines are not supported."
 #endif
+
+namespace carat::inline CARAT_ABI::simd {
+inline namespace HWY_NAMESPACE {
+
+/// Whether one instruction multiplies pairs of bf16 and adds both products to a sum. Highway 1.2
+/// uses NEON's and says that there is none.
+#if HWY_NATIVE_DOT_BF16 || \
+    ((HWY_TARGET & HWY_ALL_NEON) && defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC))
+inline constexpr bool native_dot_bf16 = true;
+#else
+inline constexpr bool native_dot_bf16 = false;
+#endif
+
+}  // namespace HWY_NAMESPACE
+}  // namespace carat::inline CARAT_ABI::simd

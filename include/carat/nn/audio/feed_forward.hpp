@@ -17,7 +17,7 @@ inline namespace HWY_NAMESPACE {
 
 template <AudioConfig C, class Policy, class Act = simd::ActivationFor<C.hidden_act>>
 struct FeedForward {
-    static constexpr std::size_t hidden = C.hidden_size, inner = 4 * hidden;
+    static constexpr std::size_t hidden = C.hidden_size, inner = C.ffw_size();
     using Up = ClippedLinear<inner, hidden, C.use_clipped_linears, Policy>;
     using Down = ClippedLinear<hidden, inner, C.use_clipped_linears, Policy>;
     using Norm = ClippedNorm<C>;

@@ -20,8 +20,7 @@
 namespace carat::inline CARAT_ABI::nn::audio {
 inline namespace HWY_NAMESPACE {
 
-/// Bins of a mel frame, which the tower is made for.
-inline constexpr std::size_t mel_bins = 128;
+inline constexpr std::size_t mel_bins = AudioConfig::mel_bins;
 
 /// Rows of the tower that so many mel frames become.
 constexpr std::size_t tokens_of(std::size_t frames) { return (frames + 3) / 4; }
