@@ -17,8 +17,9 @@ inline namespace HWY_NAMESPACE {
 
 namespace detail {
 
-/// Tile of one token: eight rows give eight independent sums and eight streams for the prefetcher.
-inline constexpr std::size_t matvec_rows = 8;
+/// Rows that one token takes at once, from as many places: streams that the machine's prefetchers
+/// follow from row to row.
+inline constexpr std::size_t matvec_places = 4;
 /// Tile of a prompt: sums plus operands fit the 32 registers of AVX-512 and NEON, or the 16 of AVX2
 /// and SSE.
 inline constexpr bool many_registers = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64;
@@ -51,10 +52,14 @@ inline void matmul(const W* w, std::size_t w_stride, std::size_t rows, const X* 
                    std::size_t y_stride) noexcept {
     using namespace detail;
     if (columns == 1) {
-        std::size_t r = 0;
-        for (; r + matvec_rows <= rows; r += matvec_rows)
-            dot_tile<matvec_rows, 1>(w + r * w_stride, w_stride, x, x_stride, k, y + r, y_stride);
-        for (; r < rows; ++r)
+        const std::size_t each = rows / matvec_places;
+        for (std::size_t r = 0; r < each; ++r) {
+            float sums[matvec_places];
+            dot_tile<matvec_places, 1>(w + r * w_stride, each * w_stride, x, x_stride, k, sums, 0);
+            for (std::size_t place = 0; place < matvec_places; ++place)
+                y[place * each + r] = sums[place];
+        }
+        for (std::size_t r = each * matvec_places; r < rows; ++r)
             dot_tile<1, 1>(w + r * w_stride, w_stride, x, x_stride, k, y + r, y_stride);
         return;
     }
