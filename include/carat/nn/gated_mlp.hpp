@@ -8,26 +8,28 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <span>
 
 namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
 /// hidden[t, begin … end) = combine(gate · x_gate[t], up · x_up[t]), rounded to the type the next
-/// product takes. The two halves are computed a few rows at a time, so that they stay in the cache.
+/// product takes. The two halves are computed rows_at_once() rows at a time.
 ///   gate, up      matrices [inner, in]
 ///   x_gate, x_up  [tokens, in]
 ///   hidden        [tokens, inner]
-///   halves        [2 · tokens · row_grain] of this thread
+///   halves        room of this thread for results, at least [2 · tokens · row_grain]
 template <class M, class A, std::size_t in_columns, class H, std::size_t inner_columns,
           class Combine>
 void gated_rows(const M& gate, const M& up, Rows<const A, in_columns> x_gate,
                 Rows<const A, in_columns> x_up, Rows<H, inner_columns> hidden, std::size_t begin,
-                std::size_t end, float* halves, const Combine& combine) {
+                std::size_t end, std::span<float> halves, const Combine& combine) {
     const std::size_t tokens = x_gate.rows();
-    float* g = halves;
-    float* u = halves + tokens * row_grain;
-    for (std::size_t r = begin; r < end; r += row_grain) {
-        const std::size_t n = std::min(row_grain, end - r);
+    const std::size_t step = rows_at_once(tokens, halves.size() / 2);
+    float* g = halves.data();
+    float* u = g + tokens * step;
+    for (std::size_t r = begin; r < end; r += step) {
+        const std::size_t n = std::min(step, end - r);
         simd::matmul(gate, r, r + n, x_gate, g, n);
         simd::matmul(up, r, r + n, x_up, u, n);
         simd::map(g, u, tokens * n, g, combine);
@@ -81,7 +83,7 @@ struct GatedMlp {
         parallel_for(executor, inner, row_grain,
                      [&](std::size_t begin, std::size_t end, std::size_t worker) {
                          gated_rows(w.gate_proj, w.up_proj, input, input, gated, begin, end,
-                                    s.halves.row(worker).data(), Gated<Act>{act});
+                                    s.halves.row(worker).span(), Gated<Act>{act});
                      });
         project(executor, ActivationRows<const A, inner>(gated), Product{w.down_proj, out});
     }

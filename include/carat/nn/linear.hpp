@@ -57,6 +57,13 @@ struct Rounded<float, width> {
 /// (32).
 inline constexpr std::size_t row_grain = 64;
 
+/// Rows of weights between which a thread turns to another matrix: those whose results stay in the
+/// first-level cache; for a token alone, which reads weights faster the longer it stays with one
+/// matrix, all whose results the room of so many floats holds.
+constexpr std::size_t rows_at_once(std::size_t tokens, std::size_t room) {
+    return tokens > 1 ? row_grain : std::max(room / row_grain, std::size_t{1}) * row_grain;
+}
+
 /// One product of a group: w, a Matrix [out, in], with the group's input, into y [tokens, out].
 template <class M, std::size_t out>
 struct Product {

@@ -141,18 +141,20 @@ struct Experts {
                     const ActivationRows<const A, hidden> input(s.input.rows(first, count));
                     gated_rows(w.gate_up_proj.row(2 * e), w.gate_up_proj.row(2 * e + 1), input,
                                input, s.gated.rows(first, count), begin, end,
-                               s.halves.row(worker).data(), Gated<Act>{act});
+                               s.halves.row(worker).span(), Gated<Act>{act});
                 }
             });
         parallel_for(executor, hidden, row_grain,
                      [&](std::size_t begin, std::size_t end, std::size_t worker) {
                          for (std::size_t t = 0; t < x.rows(); ++t)
                              std::fill(out.row(t).data() + begin, out.row(t).data() + end, 0.0f);
-                         for (std::size_t e = 0; e < experts; ++e)
-                             for (std::size_t r = begin; s.begin[e] < s.begin[e + 1] && r < end;
-                                  r += row_grain)
-                                 add_expert(w, e, r, std::min(row_grain, end - r), out, s,
-                                            s.halves.row(worker).data());
+                         const auto y = s.halves.row(worker).span();
+                         for (std::size_t e = 0; e < experts; ++e) {
+                             const std::size_t count = s.begin[e + 1] - s.begin[e];
+                             const std::size_t step = rows_at_once(count, y.size());
+                             for (std::size_t r = begin; count > 0 && r < end; r += step)
+                                 add_expert(w, e, r, std::min(step, end - r), out, s, y.data());
+                         }
                      });
     }
 

@@ -74,7 +74,7 @@ struct GatedMlp {
             parallel_for(executor, inner, row_grain,
                          [&](std::size_t begin, std::size_t end, std::size_t worker) {
                              gated_rows(w.gate_proj.weight, w.up_proj.weight, for_gate, for_up,
-                                        gated, begin, end, s.halves.row(worker).data(), combine);
+                                        gated, begin, end, s.halves.row(worker).span(), combine);
                          });
         };
         const Rows<const A, inner> middle(gated);
