@@ -58,10 +58,10 @@ void check_panel() {
             for (std::size_t i = 0; i < quant_block; ++i)
                 x[i] = static_cast<float>((row * 131 + block * 37 + i * 17) % 101) - 50.0f;
             const auto b = QuantBlock<Format>::quantize(x.data());
-            panel.set(row, block, b);
+            panel[block].set(row, b);
             for (std::size_t i = 0; i < quant_block; ++i)
-                REQUIRE(panel.level(row, block * quant_block + i) == b.level(i));
-            REQUIRE(panel.scale[block][row] == b.scale);
+                REQUIRE(panel[block].level(row, i) == b.level(i));
+            REQUIRE(panel[block].scale[row] == b.scale);
         }
 }
 TEST_CASE("a panel gives back every level that was put into it") {
