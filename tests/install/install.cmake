@@ -18,17 +18,6 @@ run("${CMAKE_COMMAND}" -S "${SOURCE}/consumer" -B "${SCRATCH}/build" -G "${GENER
 run("${CMAKE_COMMAND}" --build "${SCRATCH}/build")
 run("${SCRATCH}/build/consumer")
 
-if(STATIC_PNG)
-    find_program(PKG_CONFIG pkg-config)
-    if(PKG_CONFIG)
-        run("${CMAKE_COMMAND}" -S "${SOURCE}/static" -B "${SCRATCH}/static" -G "${GENERATOR}"
-            "-DCMAKE_PREFIX_PATH=${SCRATCH}/prefix" "-DCMAKE_CXX_COMPILER=${COMPILER}"
-            "-DCARAT_HIGHWAY_DIR=${HIGHWAY}" "-DCARAT_PNG_LIBRARY=${STATIC_PNG}")
-        run("${CMAKE_COMMAND}" --build "${SCRATCH}/static")
-        run("${SCRATCH}/static/static")
-    endif()
-endif()
-
 # pkg-config finds the headers where they are now, and a compiler is all that it takes then.
 find_program(PKG_CONFIG pkg-config)
 if(PKG_CONFIG)
@@ -41,6 +30,13 @@ if(PKG_CONFIG)
     separate_arguments(flags NATIVE_COMMAND "${flags}")
     run("${COMPILER}" -std=c++20 "${SOURCE}/consumer/by_pkg_config.cpp" ${flags} -o "${SCRATCH}/by_pkg_config")
     run("${SCRATCH}/by_pkg_config")
+    if(STATIC_PNG)  # what a static library needs stands in its pkg-config file
+        run("${CMAKE_COMMAND}" -S "${SOURCE}/static" -B "${SCRATCH}/static" -G "${GENERATOR}"
+            "-DCMAKE_PREFIX_PATH=${SCRATCH}/prefix" "-DCMAKE_CXX_COMPILER=${COMPILER}"
+            "-DCARAT_HIGHWAY_DIR=${HIGHWAY}" "-DCARAT_PNG_LIBRARY=${STATIC_PNG}")
+        run("${CMAKE_COMMAND}" --build "${SCRATCH}/static")
+        run("${SCRATCH}/static/static")
+    endif()
 else()
-    message(STATUS "carat: not tested with pkg-config, which is not here")
+    message(STATUS "carat: not tested with pkg-config nor with static libraries: pkg-config is not here")
 endif()

@@ -79,12 +79,16 @@ TEST_CASE("panels times f32 are levels times scales times values") {
     check_products<q8_0, float, 37, 32>();
     check_products<q4_0, float, 48, 96>();
     check_products<q4_0, float, 37, 32>();
+    check_products<q8_0, float, 149, 32>();
 }
 TEST_CASE("panels times eight-bit activations are the product of what both store") {
     check_products<q8_0, q8_activation, 48, 96>();
     check_products<q8_0, q8_activation, 37, 32>();
     check_products<q4_0, q8_activation, 48, 96>();
     check_products<q4_0, q8_activation, 37, 32>();
+    check_products<q8_0, q8_activation, 149, 96>();  // a token alone reads several places of these
+    check_products<q4_0, q8_activation, 149, 96>();
+    check_products<q4_0, q8_activation, 128, 32>();
 }
 TEST_CASE("the largest levels of both operands do not overflow the integer dot product") {
     constexpr std::size_t in = 32, out = 16;
@@ -98,6 +102,20 @@ TEST_CASE("the largest levels of both operands do not overflow the integer dot p
         simd::matmul(w.view, 0, out, ActivationRows<const q8_activation, in>(x.data(), 1), y.data(),
                      out);
         for (const float v : y) CHECK(v == doctest::Approx(sign * 64.0f).epsilon(1e-3));
+    }
+    // A file may hold a level that quantising does not make.
+    Packed<q8_0, out, in> lowest(std::vector<float>(out * in, 1.0f));
+    QuantBlock<q8_0> block{to_f16(1.0f), {}};
+    block.q.fill(-128);
+    for (std::size_t r = 0; r < out; ++r) lowest.memory[0][0].set(r, block);
+    for (const float sign : {1.0f, -1.0f}) {
+        std::vector<q8_activation> x(1);
+        const std::vector<float> largest(in, sign * 127.0f);
+        simd::convert(largest.data(), in, x.data());
+        std::vector<float> y(out);
+        simd::matmul(lowest.view, 0, out, ActivationRows<const q8_activation, in>(x.data(), 1),
+                     y.data(), out);
+        for (const float v : y) CHECK(v == sign * -128.0f * 127.0f * 32.0f);
     }
 }
 TEST_CASE("an activation block keeps its largest value, its sum, and nothing of a block of zeros") {

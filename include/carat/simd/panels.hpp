@@ -58,28 +58,43 @@ HWY_INLINE hn::Vec<PanelF32> load_scales(const PanelBlock<Format>& b, std::size_
 /// sum + the four products of each lane; the weights are levels + bias. first_sum() is what such
 /// sums start from, so that they become those of levels.
 #if (HWY_TARGET & HWY_ALL_NEON) && defined(__ARM_FEATURE_DOTPROD)
+inline constexpr bool levels_of_eight_bits = true;  // signed bytes on both sides
 template <int bias>
 HWY_INLINE hn::Vec<PanelI32> add_quads(hn::Vec<PanelU8> weights, hn::Vec<PanelI8> x,
                                        hn::Vec<PanelI32> sum) {
-    // The instruction takes signed bytes on both sides: levels, where they have a sign bit.
     if constexpr (bias == 128) weights = hn::Xor(weights, hn::Set(PanelU8(), std::uint8_t{128}));
     return hn::Vec<PanelI32>(vdotq_s32(sum.raw, hn::BitCast(PanelI8(), weights).raw, x.raw));
 }
+#elif HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3_DL
+inline constexpr bool levels_of_eight_bits = true;
 template <int bias>
-HWY_INLINE std::int32_t first_sum(const q8_activation& x) {
-    return bias == 128 ? 0 : -bias * x.sum;
+HWY_INLINE hn::Vec<PanelI32> add_quads(hn::Vec<PanelU8> weights, hn::Vec<PanelI8> x,
+                                       hn::Vec<PanelI32> sum) {
+    const hn::Repartition<std::int16_t, PanelF32> d16;
+    // Pairs are added in 16 bits: two products of nibbles fit, and of bytes two of magnitudes, at
+    // most 128 · 127 each. The level's sign goes to the activation; where it is 0, so is the
+    // product.
+    if constexpr (bias == 128) {
+        const PanelI8 d8;
+        const auto level = hn::BitCast(d8, hn::Xor(weights, hn::Set(PanelU8(), std::uint8_t{128})));
+        weights = hn::BitCast(PanelU8(), hn::Abs(level));
+        x = hn::IfNegativeThenNegOrUndefIfZero(level, x);
+    }
+    const auto pairs = hn::SatWidenMulPairwiseAdd(d16, weights, x);
+    return hn::Add(sum, hn::WidenMulPairwiseAdd(PanelI32(), pairs, hn::Set(d16, 1)));
 }
 #else
+inline constexpr bool levels_of_eight_bits = false;
 template <int bias>
 HWY_INLINE hn::Vec<PanelI32> add_quads(hn::Vec<PanelU8> weights, hn::Vec<PanelI8> x,
                                        hn::Vec<PanelI32> sum) {
     return hn::SumOfMulQuadAccumulate(PanelI32(), weights, x, sum);
 }
+#endif
 template <int bias>
 HWY_INLINE std::int32_t first_sum(const q8_activation& x) {
-    return -bias * x.sum;
+    return levels_of_eight_bits && bias == 128 ? 0 : -bias * x.sum;
 }
-#endif
 
 /// A block of one part of a panel with one token, not yet times the weights' scale: four values a
 /// row at a time. By integer dot products:
@@ -108,7 +123,7 @@ struct BlockProduct {
 template <class Format>
 struct BlockProduct<Format, float> {
     struct Operand {
-        hn::Vec<PanelF32> x[4];
+        hn::Vec<PanelF32> values[4];
     };
     hn::Vec<PanelF32> even, odd;
 
@@ -128,10 +143,10 @@ struct BlockProduct<Format, float> {
         const auto level = [&](auto bits) __attribute__((always_inline)) {
             return hn::ConvertTo(PanelF32(), hn::Sub(hn::BitCast(di, bits), bias));
         };
-        even = hn::MulAdd(level(hn::And(four, byte)), x.x[0], even);
-        odd = hn::MulAdd(level(hn::And(hn::ShiftRight<8>(four), byte)), x.x[1], odd);
-        even = hn::MulAdd(level(hn::And(hn::ShiftRight<16>(four), byte)), x.x[2], even);
-        odd = hn::MulAdd(level(hn::ShiftRight<24>(four)), x.x[3], odd);
+        even = hn::MulAdd(level(hn::And(four, byte)), x.values[0], even);
+        odd = hn::MulAdd(level(hn::And(hn::ShiftRight<8>(four), byte)), x.values[1], odd);
+        even = hn::MulAdd(level(hn::And(hn::ShiftRight<16>(four), byte)), x.values[2], even);
+        odd = hn::MulAdd(level(hn::ShiftRight<24>(four)), x.values[3], odd);
     }
     HWY_INLINE hn::Vec<PanelF32> total(const float&) const { return hn::Add(even, odd); }
 };
@@ -163,14 +178,14 @@ HWY_INLINE void panel_tile(const PanelBlock<Format>* w, std::size_t stride, std:
                 });
             });
             unroll<quant_block / 4>([&](auto quad) __attribute__((always_inline)) {
-                typename BlockProduct<Format, X>::Operand xs[columns];
-                unroll<columns>([&](auto c) __attribute__((always_inline)) {
-                    xs[c] = BlockProduct<Format, X>::spread(activation(c), quad);
-                });
+                hn::Vec<PanelU8> levels[vectors];
                 unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-                    const auto levels = load_quad(weights(v), quad, first + v % together);
-                    unroll<columns>([&](auto c) __attribute__((always_inline)) {
-                        products[v * columns + c].add(levels, xs[c]);
+                    levels[v] = load_quad(weights(v), quad, first + v % together);
+                });
+                unroll<columns>([&](auto c) __attribute__((always_inline)) {
+                    const auto xs = BlockProduct<Format, X>::spread(activation(c), quad);
+                    unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+                        products[v * columns + c].add(levels[v], xs);
                     });
                 });
             });
@@ -201,14 +216,15 @@ template <class Format, std::size_t out, std::size_t in, class X>
 inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::size_t end,
                    ActivationRows<const X, in> x, float* y, std::size_t y_stride) noexcept {
     constexpr std::size_t width = in / values_in<X>, blocks = in / quant_block;
-    constexpr std::size_t tile =
-        HWY_TARGET <= HWY_AVX3 ? 8 : 4;  // sums of so many tokens fit the registers
+    // As registers allow: tokens of a tile, and places that a token alone reads at once.
+    constexpr bool many_registers = HWY_TARGET <= HWY_AVX3;
+    constexpr std::size_t tile = many_registers ? 8 : 4, places = many_registers ? 4 : 2;
+    const std::size_t tiled = x.rows() / tile * tile;
     const auto* first = w.data()[begin / panel_rows].data();
     std::size_t panel = 0;
     // A token alone waits for memory. Several places at once keep more of it under way: the
     // machine's prefetchers run ahead of each, and begin anew with each page.
     if (x.rows() == 1) {
-        constexpr std::size_t places = HWY_TARGET <= HWY_AVX3 ? 4 : 2;  // as registers allow
         const std::size_t each = (end - begin) / panel_rows / places;
         for (; panel < each; ++panel)
             detail::panel_tile<places, 1>(first + panel * blocks, each * blocks, blocks, x.data(),
@@ -220,11 +236,10 @@ inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::
         const auto* wp = first + panel * blocks;
         const std::size_t rows = std::min(panel_rows, end - r);
         float* yr = y + (r - begin);
-        std::size_t c = 0;
-        for (; c + tile <= x.rows(); c += tile)
+        for (std::size_t c = 0; c < tiled; c += tile)
             detail::panel_tile<1, tile>(wp, 0, blocks, x.data() + c * width, width,
                                         yr + c * y_stride, 0, y_stride, rows);
-        for (; c < x.rows(); ++c)
+        for (std::size_t c = tiled; c < x.rows(); ++c)
             detail::panel_tile<1, 1>(wp, 0, blocks, x.data() + c * width, width, yr + c * y_stride,
                                      0, y_stride, rows);
     }
