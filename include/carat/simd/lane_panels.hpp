@@ -170,7 +170,6 @@ inline void panel_product(const X* x, std::size_t x_stride, std::size_t rows, co
                           std::size_t inner, std::size_t panels, std::size_t begin, std::size_t end,
                           float* y, std::size_t y_stride) noexcept {
     // Sixteen sums in flight hide the latency of an instruction where registers allow it.
-    constexpr bool many_registers = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64;
     constexpr std::size_t tall = many_registers && detail::lane_parts <= 2 ? 8 : 4;
     constexpr std::size_t wide = detail::lane_parts == 1 ? 2 : 1;
     // A few panels at a time, which stay in the first-level cache while all rows pass.

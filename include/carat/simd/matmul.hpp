@@ -20,9 +20,7 @@ namespace detail {
 /// Rows that one token takes at once, from as many places: streams that the machine's prefetchers
 /// follow from row to row.
 inline constexpr std::size_t matvec_places = 4;
-/// Tile of a prompt: sums plus operands fit the 32 registers of AVX-512 and NEON, or the 16 of AVX2
-/// and SSE.
-inline constexpr bool many_registers = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64;
+/// Tile of a prompt: sums plus operands fit the registers.
 inline constexpr std::size_t matmul_rows = many_registers ? 4 : 2;
 inline constexpr std::size_t matmul_columns = many_registers ? 6 : 4;
 /// From so many tokens on a block of weights is packed before it is multiplied.
@@ -85,7 +83,7 @@ inline void matmul(const W* w, std::size_t w_stride, std::size_t rows, const X* 
 template <class W, std::size_t out, std::size_t in, class X>
 inline void matmul(View<const W, out, in> w, std::size_t begin, std::size_t end,
                    Rows<const X, in> x, float* y, std::size_t y_stride) noexcept {
-    if constexpr (packs_bf16 && std::is_same_v<W, bf16> && std::is_same_v<X, bf16> && in % 2 == 0)
+    if constexpr (std::is_same_v<W, bf16> && std::is_same_v<X, bf16> && in % 2 == 0)
         if (x.rows() >= detail::pack_tokens) {
             packed_matmul(begin, end, in, x.data(), x.rows(), y, y_stride,
                           [data = w.data()](std::size_t row, std::size_t rows, std::size_t k,

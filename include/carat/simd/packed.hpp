@@ -2,9 +2,10 @@
 /// Products of many tokens in bf16: weights of any format are turned into packed rows a cache-sized
 /// block at a time, and a register tile multiplies them with all tokens.
 ///
-/// Packed rows [depth / 2, packed_rows, 2] lie so that one vector holds two consecutive values of
-/// each of its rows, which is what the bf16 dot product takes beside a broadcast pair of a token:
-/// a lane is a row, and nothing is added across lanes.
+/// Packed rows lie so that a lane is a row, and nothing is added across lanes. Where there is a
+/// bf16 dot product, [depth / 2, packed_rows, 2]: a vector holds two consecutive values of each of
+/// its rows, beside a broadcast pair of a token. Elsewhere values are widened once, to f32 [depth,
+/// packed_rows].
 #pragma once
 
 #include "carat/simd/load.hpp"
@@ -14,40 +15,73 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
 namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
-/// Whether bf16 products are worth packing for: elsewhere f32 and 8-bit integers are faster.
-inline constexpr bool packs_bf16 = native_dot_bf16;
-
 namespace detail {
 
 using Bf16Tag = hn::Repartition<hwy::bfloat16_t, F32Tag>;
 using PairTag = hn::RebindToUnsigned<F32Tag>;  ///< a lane holds a pair of bf16
+/// What is multiplied.
+using PackedTag = std::conditional_t<native_dot_bf16, Bf16Tag, F32Tag>;
 
 inline constexpr std::size_t f32_lanes = HWY_MAX_LANES_D(F32Tag);
-/// Tile: 24 sums, four vectors of weights and a broadcast fill the registers of AVX-512 and NEON;
-/// ten loads feed 24 dot products, where two of each are done a cycle.
-inline constexpr std::size_t tile_vectors = 4, tile_tokens = 6;
+/// Tile: with 32 registers 24 sums, four vectors of weights and a broadcast, ten loads for 24
+/// products, where two of each are done a cycle; with 16 registers 12 sums and two vectors.
+inline constexpr std::size_t tile_vectors = many_registers ? 4 : 2;
+inline constexpr std::size_t tile_tokens = 6;
 inline constexpr std::size_t packed_rows = tile_vectors * f32_lanes;
-/// Values of each row in a block: 64 KB of packed weights, in the second-level cache with AVX-512
-/// (in the first with 128 bits), while sums go through memory once in 512 products.
-inline constexpr std::size_t packed_depth = 512;
+/// Lanes that hold a pair of values: one, or one each.
+inline constexpr std::size_t pair_lanes = native_dot_bf16 ? 1 : 2;
+/// Values of each row in a block: at most 64 KB of packed weights, in the second-level cache (with
+/// 128 bits in the first), while sums go through memory once in so many products.
+inline constexpr std::size_t packed_depth =
+    std::min<std::size_t>(512, 16384 / (packed_rows * pair_lanes) * 2);
 
 /// A block of packed rows, on the stack of the thread that multiplies with it.
 struct PackedBlock {
-    alignas(64) std::uint32_t pairs[packed_depth / 2][packed_rows];
+    alignas(64) std::uint32_t lanes[pair_lanes][packed_depth / 2][packed_rows];
+
+    /// Sets pair p of the rows from `row` on, as many as a vector has lanes.
+    HWY_INLINE void set(std::size_t p, std::size_t row, hn::Vec<PairTag> pairs) {
+        const PairTag d;
+        if constexpr (native_dot_bf16) {
+            hn::Store(pairs, d, &lanes[0][p][row]);
+        } else {
+            hn::Store(hn::ShiftLeft<16>(pairs), d, &lanes[0][p][row]);
+            hn::Store(hn::And(pairs, hn::Set(d, 0xffff0000u)), d, &lanes[1][p][row]);
+        }
+    }
 };
+
+/// A token's pair in all lanes, as what the lanes [half] of packed rows hold is multiplied with.
+template <std::size_t half>
+HWY_INLINE hn::Vec<PackedTag> spread_pair(const bf16* x) {
+    const PairTag d;
+    std::uint32_t pair;
+    std::memcpy(&pair, x, sizeof pair);
+    const auto both = hn::Set(d, pair);
+    if constexpr (native_dot_bf16)
+        return hn::BitCast(PackedTag(), both);
+    else if constexpr (half == 0)
+        return hn::BitCast(PackedTag(), hn::ShiftLeft<16>(both));
+    else
+        return hn::BitCast(PackedTag(), hn::And(both, hn::Set(d, 0xffff0000u)));
+}
+HWY_INLINE F32Vec add_product(hn::Vec<Bf16Tag> w, hn::Vec<Bf16Tag> x, F32Vec sum) {
+    auto unused = hn::Zero(F32Tag());  // the instruction adds a lane's pair itself
+    return hn::ReorderWidenMulAccumulate(F32Tag(), w, x, sum, unused);
+}
+HWY_INLINE F32Vec add_product(F32Vec w, F32Vec x, F32Vec sum) { return hn::MulAdd(w, x, sum); }
 
 /// y[c][0 … packed_rows) (+)= w · x[c] for the tokens of a tile. All of a tile's places are
 /// computed: a caller with fewer tokens repeats one. Sums start from y where `add`.
 HWY_INLINE void packed_tile(const PackedBlock& w, const bf16* const* x, std::size_t depth,
                             float* const* y, bool add) {
     const F32Tag d;
-    const PairTag pairs;
-    const Bf16Tag d16;
     F32Vec sums[tile_tokens * tile_vectors];
     unroll<tile_tokens>([&](auto c) __attribute__((always_inline)) {
         unroll<tile_vectors>([&](auto v) __attribute__((always_inline)) {
@@ -56,23 +90,22 @@ HWY_INLINE void packed_tile(const PackedBlock& w, const bf16* const* x, std::siz
     });
     const bf16* xs[tile_tokens];
     unroll<tile_tokens>([&](auto c) __attribute__((always_inline)) { xs[c] = x[c]; });
-    for (std::size_t p = 0; p < depth / 2; ++p) {
-        hn::Vec<Bf16Tag> ws[tile_vectors];
-        unroll<tile_vectors>([&](auto v) __attribute__((always_inline)) {
-            ws[v] = hn::BitCast(d16, hn::Load(pairs, &w.pairs[p][v * f32_lanes]));
-        });
-        unroll<tile_tokens>([&](auto c) __attribute__((always_inline)) {
-            std::uint32_t pair;
-            std::memcpy(&pair, xs[c] + 2 * p, sizeof pair);
-            const auto both = hn::BitCast(d16, hn::Set(pairs, pair));
+    unroll<pair_lanes>([&](auto half) __attribute__((always_inline)) {
+        for (std::size_t p = 0; p < depth / 2; ++p) {
+            hn::Vec<PackedTag> ws[tile_vectors];
             unroll<tile_vectors>([&](auto v) __attribute__((always_inline)) {
-                auto& sum = sums[c * tile_vectors + v];
-                auto unused = hn::Zero(d);
-                sum = hn::ReorderWidenMulAccumulate(d, ws[v], both, sum, unused);
-                if constexpr (!packs_bf16) sum = hn::Add(sum, unused);  // the odd products
+                ws[v] =
+                    hn::BitCast(PackedTag(), hn::Load(PairTag(), &w.lanes[half][p][v * f32_lanes]));
             });
-        });
-    }
+            unroll<tile_tokens>([&](auto c) __attribute__((always_inline)) {
+                const auto pair = spread_pair<half>(xs[c] + 2 * p);
+                unroll<tile_vectors>([&](auto v) __attribute__((always_inline)) {
+                    auto& sum = sums[c * tile_vectors + v];
+                    sum = add_product(ws[v], pair, sum);
+                });
+            });
+        }
+    });
     unroll<tile_tokens>([&](auto c) __attribute__((always_inline)) {
         unroll<tile_vectors>([&](auto v) __attribute__((always_inline)) {
             hn::StoreU(sums[c * tile_vectors + v], d, y[c] + v * f32_lanes);
@@ -145,13 +178,16 @@ HWY_INLINE void packed_tile(const PackedBlock& w, const bf16* const* x, std::siz
             const auto b = hn::BitCast(d64, hn::InterleaveLower(d, t[2], t[3]));
             const auto e = hn::BitCast(d64, hn::InterleaveUpper(d, t[0], t[1]));
             const auto f = hn::BitCast(d64, hn::InterleaveUpper(d, t[2], t[3]));
-            hn::Store(hn::BitCast(d, hn::InterleaveLower(d64, a, b)), d, &out.pairs[p][v]);
-            hn::Store(hn::BitCast(d, hn::InterleaveUpper(d64, a, b)), d, &out.pairs[p + 1][v]);
-            hn::Store(hn::BitCast(d, hn::InterleaveLower(d64, e, f)), d, &out.pairs[p + 2][v]);
-            hn::Store(hn::BitCast(d, hn::InterleaveUpper(d64, e, f)), d, &out.pairs[p + 3][v]);
+            out.set(p, v, hn::BitCast(d, hn::InterleaveLower(d64, a, b)));
+            out.set(p + 1, v, hn::BitCast(d, hn::InterleaveUpper(d64, a, b)));
+            out.set(p + 2, v, hn::BitCast(d, hn::InterleaveLower(d64, e, f)));
+            out.set(p + 3, v, hn::BitCast(d, hn::InterleaveUpper(d64, e, f)));
         }
-        for (std::size_t p = whole; p < pairs; ++p)
-            for (std::size_t r = 0; r < f32_lanes; ++r) out.pairs[p][v + r] = pair(from[r] + 2 * p);
+        for (std::size_t p = whole; p < pairs; ++p) {
+            std::uint32_t rest[f32_lanes];
+            for (std::size_t r = 0; r < f32_lanes; ++r) rest[r] = pair(from[r] + 2 * p);
+            out.set(p, v, hn::LoadU(d, rest));
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 /// the order of blocks.
 #pragma once
 
-#include "carat/simd/load.hpp"
+#include "carat/simd/block_product.hpp"
 #include "carat/simd/unroll.hpp"
 #include "carat/tensor/matrix.hpp"
 #include "carat/tensor/quantized.hpp"
@@ -24,142 +24,16 @@ namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 namespace detail {
 
-/// At most sixteen lanes: a panel is one vector of sums with AVX-512, two with AVX2, four with 128
-/// bits.
-using PanelF32 = hn::CappedTag<float, panel_rows>;
-using PanelI32 = hn::RebindToSigned<PanelF32>;
-using PanelU32 = hn::RebindToUnsigned<PanelF32>;
-using PanelU8 = hn::Repartition<std::uint8_t, PanelF32>;
-using PanelI8 = hn::RebindToSigned<PanelU8>;
-inline constexpr std::size_t panel_lanes = hn::MaxLanes(PanelF32());
-inline constexpr std::size_t panel_parts = panel_rows / panel_lanes;
-
-/// Four values of each of the part's rows, as they lie.
-HWY_INLINE hn::Vec<PanelU8> load_quad(const PanelBlock<q8_0>& b, std::size_t quad,
-                                      std::size_t part) {
-    return hn::LoadU(PanelU8(), b.q[quad][part * panel_lanes]);
-}
-HWY_INLINE hn::Vec<PanelU8> load_quad(const PanelBlock<q4_0>& b, std::size_t quad,
-                                      std::size_t part) {
-    const PanelU8 d;
-    const PanelU32 d32;
-    const auto both = hn::LoadU(d, b.q[quad % 4][part * panel_lanes]);
-    const auto nibble = quad < 4 ? both : hn::BitCast(d, hn::ShiftRight<4>(hn::BitCast(d32, both)));
-    return hn::And(nibble, hn::Set(d, std::uint8_t{15}));
-}
-template <class Format>
-HWY_INLINE hn::Vec<PanelF32> load_scales(const PanelBlock<Format>& b, std::size_t part) {
-    const hn::Rebind<hwy::float16_t, PanelF32> d16;
-    const hn::RebindToUnsigned<decltype(d16)> bits;
-    return hn::PromoteTo(PanelF32(),
-                         hn::BitCast(d16, hn::LoadU(bits, &b.scale[part * panel_lanes].bits)));
-}
-
-/// sum + the four products of each lane; the weights are levels + bias. first_sum() is what such
-/// sums start from, so that they become those of levels.
-#if (HWY_TARGET & HWY_ALL_NEON) && defined(__ARM_FEATURE_DOTPROD)
-inline constexpr bool levels_of_eight_bits = true;  // signed bytes on both sides
-template <int bias>
-HWY_INLINE hn::Vec<PanelI32> add_quads(hn::Vec<PanelU8> weights, hn::Vec<PanelI8> x,
-                                       hn::Vec<PanelI32> sum) {
-    if constexpr (bias == 128) weights = hn::Xor(weights, hn::Set(PanelU8(), std::uint8_t{128}));
-    return hn::Vec<PanelI32>(vdotq_s32(sum.raw, hn::BitCast(PanelI8(), weights).raw, x.raw));
-}
-#elif HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3_DL
-inline constexpr bool levels_of_eight_bits = true;
-template <int bias>
-HWY_INLINE hn::Vec<PanelI32> add_quads(hn::Vec<PanelU8> weights, hn::Vec<PanelI8> x,
-                                       hn::Vec<PanelI32> sum) {
-    const hn::Repartition<std::int16_t, PanelF32> d16;
-    // Pairs are added in 16 bits: two products of nibbles fit, and of bytes two of magnitudes, at
-    // most 128 · 127 each. The level's sign goes to the activation; where it is 0, so is the
-    // product.
-    if constexpr (bias == 128) {
-        const PanelI8 d8;
-        const auto level = hn::BitCast(d8, hn::Xor(weights, hn::Set(PanelU8(), std::uint8_t{128})));
-        weights = hn::BitCast(PanelU8(), hn::Abs(level));
-        x = hn::IfNegativeThenNegOrUndefIfZero(level, x);
-    }
-    const auto pairs = hn::SatWidenMulPairwiseAdd(d16, weights, x);
-    return hn::Add(sum, hn::WidenMulPairwiseAdd(PanelI32(), pairs, hn::Set(d16, 1)));
-}
-#else
-inline constexpr bool levels_of_eight_bits = false;
-template <int bias>
-HWY_INLINE hn::Vec<PanelI32> add_quads(hn::Vec<PanelU8> weights, hn::Vec<PanelI8> x,
-                                       hn::Vec<PanelI32> sum) {
-    return hn::SumOfMulQuadAccumulate(PanelI32(), weights, x, sum);
-}
-#endif
-template <int bias>
-HWY_INLINE std::int32_t first_sum(const q8_activation& x) {
-    return levels_of_eight_bits && bias == 128 ? 0 : -bias * x.sum;
-}
-
-/// A block of one part of a panel with one token, not yet times the weights' scale: four values a
-/// row at a time. By integer dot products:
-template <class Format, class X>
-struct BlockProduct {
-    using Operand = hn::Vec<PanelI8>;
-    hn::Vec<PanelI32> sum;
-
-    static HWY_INLINE Operand spread(const q8_activation& x, std::size_t quad) {
-        std::int32_t four;
-        __builtin_memcpy(&four, &x.q[quad * 4], 4);
-        return hn::BitCast(PanelI8(), hn::Set(PanelI32(), four));
-    }
-    HWY_INLINE void start(const q8_activation& x) {
-        sum = hn::Set(PanelI32(), first_sum<PanelBlock<Format>::bias>(x));
-    }
-    HWY_INLINE void add(hn::Vec<PanelU8> weights, Operand x) {
-        sum = add_quads<PanelBlock<Format>::bias>(weights, x, sum);
-    }
-    HWY_INLINE hn::Vec<PanelF32> total(const q8_activation& x) const {
-        return hn::Mul(hn::ConvertTo(PanelF32(), sum), hn::Set(PanelF32(), x.scale));
-    }
-};
-
-/// The same in f32: x points to the block's 32 values.
-template <class Format>
-struct BlockProduct<Format, float> {
-    struct Operand {
-        hn::Vec<PanelF32> values[4];
-    };
-    hn::Vec<PanelF32> even, odd;
-
-    static HWY_INLINE Operand spread(const float& x, std::size_t quad) {
-        const float* four = &x + quad * 4;
-        const PanelF32 d;
-        return {
-            {hn::Set(d, four[0]), hn::Set(d, four[1]), hn::Set(d, four[2]), hn::Set(d, four[3])}};
-    }
-    HWY_INLINE void start(const float&) { even = odd = hn::Zero(PanelF32()); }
-    HWY_INLINE void add(hn::Vec<PanelU8> weights, const Operand& x) {
-        const PanelI32 di;
-        const PanelU32 du;
-        const auto four = hn::BitCast(du, weights);
-        const auto byte = hn::Set(du, 255u);
-        const auto bias = hn::Set(di, PanelBlock<Format>::bias);
-        const auto level = [&](auto bits) __attribute__((always_inline)) {
-            return hn::ConvertTo(PanelF32(), hn::Sub(hn::BitCast(di, bits), bias));
-        };
-        even = hn::MulAdd(level(hn::And(four, byte)), x.values[0], even);
-        odd = hn::MulAdd(level(hn::And(hn::ShiftRight<8>(four), byte)), x.values[1], odd);
-        even = hn::MulAdd(level(hn::And(hn::ShiftRight<16>(four), byte)), x.values[2], even);
-        odd = hn::MulAdd(level(hn::ShiftRight<24>(four)), x.values[3], odd);
-    }
-    HWY_INLINE hn::Vec<PanelF32> total(const float&) const { return hn::Add(even, odd); }
-};
-
-/// `panels` panels, their first blocks `stride` blocks apart, with `columns` tokens. A panel's sums
-/// go to y + its number · y_panel, those of its first `rows` rows.
-template <std::size_t panels, std::size_t columns, class Format, class X>
+/// `panels` panels, their first blocks `stride` blocks apart, with `columns` tokens, `together`
+/// parts of each panel at a time. A panel's sums go to y + its number · y_panel, those of its first
+/// `rows` rows.
+template <std::size_t panels, std::size_t columns, std::size_t together, class Format, class X>
 HWY_INLINE void panel_tile(const PanelBlock<Format>* w, std::size_t stride, std::size_t blocks,
                            const X* x, std::size_t x_stride, float* y, std::size_t y_panel,
                            std::size_t y_stride, std::size_t rows) {
+    using Product = BlockProduct<Format, X>;
     const PanelF32 d;
-    // All parts of a token alone: a panel comes from memory once, and its sums fit the registers.
-    constexpr std::size_t together = columns == 1 ? panel_parts : 1, vectors = panels * together;
+    constexpr std::size_t vectors = panels * together;
     for (std::size_t first = 0; first < panel_parts; first += together) {
         hn::Vec<PanelF32> sums[vectors * columns];
         unroll<vectors * columns>([&](auto i)
@@ -171,21 +45,28 @@ HWY_INLINE void panel_tile(const PanelBlock<Format>* w, std::size_t stride, std:
             const auto activation = [&](auto c) __attribute__((always_inline))->const X& {
                 return x[c * x_stride + block * (quant_block / values_in<X>)];
             };
-            BlockProduct<Format, X> products[vectors * columns];
+            Product products[vectors * columns];
             unroll<columns>([&](auto c) __attribute__((always_inline)) {
                 unroll<vectors>([&](auto v) __attribute__((always_inline)) {
                     products[v * columns + c].start(activation(c));
                 });
             });
-            unroll<quant_block / 4>([&](auto quad) __attribute__((always_inline)) {
-                hn::Vec<PanelU8> levels[vectors];
+            unroll<block_steps<Format>>([&](auto step) __attribute__((always_inline)) {
+                hn::Vec<PanelU8> bytes[vectors];
                 unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-                    levels[v] = load_quad(weights(v), quad, first + v % together);
+                    bytes[v] = load_step(weights(v), step, first + v % together);
                 });
-                unroll<columns>([&](auto c) __attribute__((always_inline)) {
-                    const auto xs = BlockProduct<Format, X>::spread(activation(c), quad);
+                unroll<step_quads<Format>>([&](auto half) __attribute__((always_inline)) {
+                    typename Product::Levels levels[vectors];
                     unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-                        products[v * columns + c].add(levels[v], xs);
+                        levels[v] = Product::template levels<half>(bytes[v]);
+                    });
+                    unroll<columns>([&](auto c) __attribute__((always_inline)) {
+                        const auto xs =
+                            Product::spread(activation(c), step + half * block_steps<Format>);
+                        unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+                            products[v * columns + c].add(levels[v], xs);
+                        });
                     });
                 });
             });
@@ -216,9 +97,12 @@ template <class Format, std::size_t out, std::size_t in, class X>
 inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::size_t end,
                    ActivationRows<const X, in> x, float* y, std::size_t y_stride) noexcept {
     constexpr std::size_t width = in / values_in<X>, blocks = in / quant_block;
-    // As registers allow: tokens of a tile, and places that a token alone reads at once.
-    constexpr bool many_registers = HWY_TARGET <= HWY_AVX3;
+    // As registers allow: tokens of a tile and parts of a panel that are multiplied together, and
+    // places that a token alone reads at once.
+    using namespace detail;
     constexpr std::size_t tile = many_registers ? 8 : 4, places = many_registers ? 4 : 2;
+    constexpr std::size_t parts =
+        std::clamp<std::size_t>(2 / BlockProduct<Format, X>::vectors, 1, panel_parts);
     const std::size_t tiled = x.rows() / tile * tile;
     const auto* first = w.data()[begin / panel_rows].data();
     std::size_t panel = 0;
@@ -227,9 +111,9 @@ inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::
     if (x.rows() == 1) {
         const std::size_t each = (end - begin) / panel_rows / places;
         for (; panel < each; ++panel)
-            detail::panel_tile<places, 1>(first + panel * blocks, each * blocks, blocks, x.data(),
-                                          width, y + panel * panel_rows, each * panel_rows, 0,
-                                          panel_rows);
+            panel_tile<places, 1, panel_parts>(first + panel * blocks, each * blocks, blocks,
+                                               x.data(), width, y + panel * panel_rows,
+                                               each * panel_rows, 0, panel_rows);
         panel = each * places;
     }
     for (std::size_t r = begin + panel * panel_rows; r < end; r += panel_rows, ++panel) {
@@ -237,11 +121,11 @@ inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::
         const std::size_t rows = std::min(panel_rows, end - r);
         float* yr = y + (r - begin);
         for (std::size_t c = 0; c < tiled; c += tile)
-            detail::panel_tile<1, tile>(wp, 0, blocks, x.data() + c * width, width,
-                                        yr + c * y_stride, 0, y_stride, rows);
+            panel_tile<1, tile, parts>(wp, 0, blocks, x.data() + c * width, width,
+                                       yr + c * y_stride, 0, y_stride, rows);
         for (std::size_t c = tiled; c < x.rows(); ++c)
-            detail::panel_tile<1, 1>(wp, 0, blocks, x.data() + c * width, width, yr + c * y_stride,
-                                     0, y_stride, rows);
+            panel_tile<1, 1, panel_parts>(wp, 0, blocks, x.data() + c * width, width,
+                                          yr + c * y_stride, 0, y_stride, rows);
     }
 }
 

@@ -50,5 +50,8 @@ inline constexpr bool native_dot_bf16 = true;
 inline constexpr bool native_dot_bf16 = false;
 #endif
 
+/// Whether there are 32 vector registers; AVX2 and SSE have 16.
+inline constexpr bool many_registers = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64;
+
 }  // namespace HWY_NAMESPACE
 }  // namespace carat::inline CARAT_ABI::simd

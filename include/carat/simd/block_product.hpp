@@ -1,0 +1,208 @@
+/// \file
+/// A block of a quantised panel with the same block of a token: the innermost step of a product.
+///
+/// A part of a panel is as many of its sixteen rows as a vector has lanes. A block is gone through
+/// in quads, four values of each row, which every token multiplies with its own four: so that
+/// `levels` is what tokens share, and `spread` what rows share.
+#pragma once
+
+#include "carat/simd/load.hpp"
+#include "carat/tensor/quantized.hpp"
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+
+HWY_BEFORE_NAMESPACE();
+namespace carat::inline CARAT_ABI::simd {
+inline namespace HWY_NAMESPACE {
+namespace detail {
+
+/// At most sixteen lanes: a panel is one vector of sums with AVX-512, two with AVX2, four with 128
+/// bits.
+using PanelF32 = hn::CappedTag<float, panel_rows>;
+using PanelI32 = hn::RebindToSigned<PanelF32>;
+using PanelU32 = hn::RebindToUnsigned<PanelF32>;
+using PanelI16 = hn::Repartition<std::int16_t, PanelF32>;
+using PanelU8 = hn::Repartition<std::uint8_t, PanelF32>;
+using PanelI8 = hn::RebindToSigned<PanelU8>;
+inline constexpr std::size_t panel_lanes = hn::MaxLanes(PanelF32());
+inline constexpr std::size_t panel_parts = panel_rows / panel_lanes;
+
+/// Vectors of bytes of a part of a block: each holds a quad of the block, or, of q4_0, one of its
+/// first half in the low nibbles and one of its second in the high ones.
+template <class Format>
+inline constexpr std::size_t block_steps = std::size(decltype(PanelBlock<Format>::q){});
+template <class Format>
+inline constexpr std::size_t step_quads = quant_block / 4 / block_steps<Format>;
+
+template <class Format>
+HWY_INLINE hn::Vec<PanelU8> load_step(const PanelBlock<Format>& b, std::size_t step,
+                                      std::size_t part) {
+    return hn::LoadU(PanelU8(), b.q[step][part * panel_lanes]);
+}
+template <bool high>
+HWY_INLINE hn::Vec<PanelU8> nibbles(hn::Vec<PanelU8> v) {
+    const PanelU8 d;
+    if constexpr (high) v = hn::BitCast(d, hn::ShiftRight<4>(hn::BitCast(PanelU32(), v)));
+    return hn::And(v, hn::Set(d, std::uint8_t{15}));
+}
+/// Quad [half] of a step: levels plus the format's bias.
+template <class Format, std::size_t half>
+HWY_INLINE hn::Vec<PanelU8> biased(hn::Vec<PanelU8> step) {
+    if constexpr (step_quads<Format> == 1)
+        return step;
+    else
+        return nibbles<half == 1>(step);
+}
+
+/// `vectors` of sums: `levels`, `spread`, then `start`, `add` for every quad, and `total`: a part's
+/// sums over a block, not yet times the weights' scales. In f32, x points to the block's 32 values:
+template <class Format, class X>
+struct BlockProduct {
+    struct Levels {
+        hn::Vec<PanelF32> values[4];
+    };
+    using Operand = Levels;
+    static constexpr std::size_t vectors = 2;
+    hn::Vec<PanelF32> even, odd;
+
+    template <std::size_t half>
+    static HWY_INLINE Levels levels(hn::Vec<PanelU8> step) {
+        const PanelI32 di;
+        const PanelU32 du;
+        const auto four = hn::BitCast(du, biased<Format, half>(step));
+        const auto byte = hn::Set(du, 255u);
+        const auto bias = hn::Set(di, PanelBlock<Format>::bias);
+        const auto level = [&](auto bits) __attribute__((always_inline)) {
+            return hn::ConvertTo(PanelF32(), hn::Sub(hn::BitCast(di, bits), bias));
+        };
+        return {{level(hn::And(four, byte)), level(hn::And(hn::ShiftRight<8>(four), byte)),
+                 level(hn::And(hn::ShiftRight<16>(four), byte)), level(hn::ShiftRight<24>(four))}};
+    }
+    static HWY_INLINE Operand spread(const float& x, std::size_t quad) {
+        const float* four = &x + quad * 4;
+        const PanelF32 d;
+        return {
+            {hn::Set(d, four[0]), hn::Set(d, four[1]), hn::Set(d, four[2]), hn::Set(d, four[3])}};
+    }
+    HWY_INLINE void start(const float&) { even = odd = hn::Zero(PanelF32()); }
+    HWY_INLINE void add(const Levels& w, const Operand& x) {
+        even = hn::MulAdd(w.values[0], x.values[0], even);
+        odd = hn::MulAdd(w.values[1], x.values[1], odd);
+        even = hn::MulAdd(w.values[2], x.values[2], even);
+        odd = hn::MulAdd(w.values[3], x.values[3], odd);
+    }
+    HWY_INLINE hn::Vec<PanelF32> total(const float&) const { return hn::Add(even, odd); }
+};
+
+/// A token's four values, in all lanes.
+HWY_INLINE hn::Vec<PanelI8> spread_quad(const q8_activation& x, std::size_t quad) {
+    std::int32_t four;
+    __builtin_memcpy(&four, &x.q[quad * 4], 4);
+    return hn::BitCast(PanelI8(), hn::Set(PanelI32(), four));
+}
+HWY_INLINE hn::Vec<PanelF32> scaled(hn::Vec<PanelI32> sum, const q8_activation& x) {
+    return hn::Mul(hn::ConvertTo(PanelF32(), sum), hn::Set(PanelF32(), x.scale));
+}
+
+#if HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3_DL
+/// In integers without a dot product instruction: a level plus its bias is taken as digits of four
+/// bits. Two of them times activations are 3810 at most, 30480 over the quads of a block, so that
+/// sums of sixteen bits hold a block and are widened once.
+template <class Format>
+struct BlockProduct<Format, q8_activation> {
+    static constexpr int bias = PanelBlock<Format>::bias;
+    static constexpr std::size_t digits = bias == 128 ? 2 : 1, vectors = digits;
+    static_assert(quant_block / 2 * 15 * 127 <= 32767);
+    struct Levels {
+        hn::Vec<PanelU8> digit[digits];
+    };
+    using Operand = hn::Vec<PanelI8>;
+    hn::Vec<PanelI16> low, high;
+
+    template <std::size_t half>
+    static HWY_INLINE Levels levels(hn::Vec<PanelU8> step) {
+        const auto levels = biased<Format, half>(step);
+        if constexpr (digits == 1)
+            return {{levels}};
+        else
+            return {{nibbles<false>(levels), nibbles<true>(levels)}};
+    }
+    static HWY_INLINE Operand spread(const q8_activation& x, std::size_t quad) {
+        return spread_quad(x, quad);
+    }
+    HWY_INLINE void start(const q8_activation&) { low = high = hn::Zero(PanelI16()); }
+    HWY_INLINE void add(const Levels& w, Operand x) {
+        accumulate(w.digit[0], x, low);
+        if constexpr (digits == 2) accumulate(w.digit[1], x, high);
+    }
+    static HWY_INLINE void accumulate(hn::Vec<PanelU8> digit, Operand x, hn::Vec<PanelI16>& sum) {
+        sum = hn::Add(sum, hn::SatWidenMulPairwiseAdd(PanelI16(), digit, x));
+        // Or g++ takes all products of a block first, and has no registers for them.
+        asm("" : "+x"(sum.raw));
+    }
+    HWY_INLINE hn::Vec<PanelF32> total(const q8_activation& x) const {
+        const PanelI32 d;
+        const PanelI16 d16;
+        auto sum = hn::WidenMulPairwiseAdd(d, low, hn::Set(d16, 1));
+        if constexpr (digits == 2)
+            sum = hn::Add(sum, hn::WidenMulPairwiseAdd(d, high, hn::Set(d16, 16)));
+        const auto biased_sum = hn::ShiftLeft<std::countr_zero(unsigned{bias})>(hn::Set(d, x.sum));
+        return scaled(hn::Sub(sum, biased_sum), x);
+    }
+};
+#else
+/// In integers by dot products: of unsigned levels with a bias, which the sums start without, or of
+/// signed bytes on both sides where the machine's instruction takes them so.
+template <class Format>
+struct BlockProduct<Format, q8_activation> {
+    static constexpr int bias = PanelBlock<Format>::bias;
+#if (HWY_TARGET & HWY_ALL_NEON) && defined(__ARM_FEATURE_DOTPROD)
+    static constexpr bool takes_signed = true;
+#else
+    static constexpr bool takes_signed = false;
+#endif
+    static constexpr std::size_t vectors = 1;
+    using Levels = hn::Vec<PanelU8>;
+    using Operand = hn::Vec<PanelI8>;
+    hn::Vec<PanelI32> sum;
+
+    template <std::size_t half>
+    static HWY_INLINE Levels levels(hn::Vec<PanelU8> step) {
+        const auto levels = biased<Format, half>(step);
+        if constexpr (takes_signed && bias == 128)
+            return hn::Xor(levels, hn::Set(PanelU8(), std::uint8_t{128}));
+        else
+            return levels;
+    }
+    static HWY_INLINE Operand spread(const q8_activation& x, std::size_t quad) {
+        return spread_quad(x, quad);
+    }
+    HWY_INLINE void start(const q8_activation& x) {
+        sum = hn::Set(PanelI32(), takes_signed && bias == 128 ? 0 : -bias * x.sum);
+    }
+    HWY_INLINE void add(Levels w, Operand x) {
+#if (HWY_TARGET & HWY_ALL_NEON) && defined(__ARM_FEATURE_DOTPROD)
+        sum = hn::Vec<PanelI32>(vdotq_s32(sum.raw, hn::BitCast(PanelI8(), w).raw, x.raw));
+#else
+        sum = hn::SumOfMulQuadAccumulate(PanelI32(), w, x, sum);
+#endif
+    }
+    HWY_INLINE hn::Vec<PanelF32> total(const q8_activation& x) const { return scaled(sum, x); }
+};
+#endif
+
+template <class Format>
+HWY_INLINE hn::Vec<PanelF32> load_scales(const PanelBlock<Format>& b, std::size_t part) {
+    const hn::Rebind<hwy::float16_t, PanelF32> d16;
+    const hn::RebindToUnsigned<decltype(d16)> bits;
+    return widened(hn::PromoteTo(
+        PanelF32(), hn::BitCast(d16, hn::LoadU(bits, &b.scale[part * panel_lanes].bits))));
+}
+
+}  // namespace detail
+}  // namespace HWY_NAMESPACE
+}  // namespace carat::inline CARAT_ABI::simd
+HWY_AFTER_NAMESPACE();
