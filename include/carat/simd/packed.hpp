@@ -2,10 +2,10 @@
 /// Products of many tokens in bf16: weights of any format are turned into packed rows a cache-sized
 /// block at a time, and a register tile multiplies them with all tokens.
 ///
-/// Packed rows lie so that a lane is a row, and nothing is added across lanes. Where there is a
-/// bf16 dot product, [depth / 2, packed_rows, 2]: a vector holds two consecutive values of each of
-/// its rows, beside a broadcast pair of a token. Elsewhere values are widened once, to f32 [depth,
-/// packed_rows].
+/// Packed rows lie so that a lane is a row, and nothing is added across lanes. Where the machine
+/// has a fast bf16 dot product, [depth / 2, packed_rows, 2]: a vector holds two consecutive values
+/// of each of its rows, beside a broadcast pair of a token. Elsewhere values are widened once, to
+/// f32 [depth, packed_rows].
 #pragma once
 
 #include "carat/simd/load.hpp"
@@ -21,12 +21,16 @@ HWY_BEFORE_NAMESPACE();
 namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
+/// Whether packed values are multiplied in pairs by the bf16 dot product. Sapphire Rapids and its
+/// successors have one that is half as fast as f32 (40 and 80 G multiply-adds a second on a core).
+inline constexpr bool packs_pairs = native_dot_bf16 && HWY_TARGET != HWY_AVX3_SPR;
+
 namespace detail {
 
 using Bf16Tag = hn::Repartition<hwy::bfloat16_t, F32Tag>;
 using PairTag = hn::RebindToUnsigned<F32Tag>;  ///< a lane holds a pair of bf16
 /// What is multiplied.
-using PackedTag = std::conditional_t<native_dot_bf16, Bf16Tag, F32Tag>;
+using PackedTag = std::conditional_t<packs_pairs, Bf16Tag, F32Tag>;
 
 inline constexpr std::size_t f32_lanes = HWY_MAX_LANES_D(F32Tag);
 /// Tile: with 32 registers 24 sums, four vectors of weights and a broadcast, ten loads for 24
@@ -35,7 +39,7 @@ inline constexpr std::size_t tile_vectors = many_registers ? 4 : 2;
 inline constexpr std::size_t tile_tokens = 6;
 inline constexpr std::size_t packed_rows = tile_vectors * f32_lanes;
 /// Lanes that hold a pair of values: one, or one each.
-inline constexpr std::size_t pair_lanes = native_dot_bf16 ? 1 : 2;
+inline constexpr std::size_t pair_lanes = packs_pairs ? 1 : 2;
 /// Values of each row in a block: at most 64 KB of packed weights, in the second-level cache (with
 /// 128 bits in the first), while sums go through memory once in so many products.
 inline constexpr std::size_t packed_depth =
@@ -48,7 +52,7 @@ struct PackedBlock {
     /// Sets pair p of the rows from `row` on, as many as a vector has lanes.
     HWY_INLINE void set(std::size_t p, std::size_t row, hn::Vec<PairTag> pairs) {
         const PairTag d;
-        if constexpr (native_dot_bf16) {
+        if constexpr (packs_pairs) {
             hn::Store(pairs, d, &lanes[0][p][row]);
         } else {
             hn::Store(hn::ShiftLeft<16>(pairs), d, &lanes[0][p][row]);
@@ -64,7 +68,7 @@ HWY_INLINE hn::Vec<PackedTag> spread_pair(const bf16* x) {
     std::uint32_t pair;
     std::memcpy(&pair, x, sizeof pair);
     const auto both = hn::Set(d, pair);
-    if constexpr (native_dot_bf16)
+    if constexpr (packs_pairs)
         return hn::BitCast(PackedTag(), both);
     else if constexpr (half == 0)
         return hn::BitCast(PackedTag(), hn::ShiftLeft<16>(both));
