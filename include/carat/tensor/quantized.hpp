@@ -16,6 +16,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 
 namespace carat::inline CARAT_ABI {
@@ -34,17 +35,22 @@ inline constexpr std::uint32_t panel_layout = 2;
 
 namespace detail {
 
-/// The largest magnitudes of 32 floats on either side of zero, found on their bits: loops that a
-/// compiler turns into vectors.
+/// The largest magnitudes of 32 floats on either side of zero, found on their bits, as integers of
+/// which compilers make vectors: quantising a checkpoint is most of what opening it takes.
 struct BlockReach {
     std::uint32_t above = 0, below = 0;
     explicit BlockReach(const float* x) {
-        for (std::size_t i = 0; i < quant_block; ++i) {
-            const auto u = std::bit_cast<std::uint32_t>(x[i]), magnitude = u & 0x7fffffffu;
-            const std::uint32_t sign = 0u - (u >> 31);  // all ones for negative numbers
-            above = std::max(above, magnitude & ~sign);
-            below = std::max(below, magnitude & sign);
+        std::array<std::int32_t, quant_block> bits;
+        std::memcpy(&bits, x, sizeof bits);
+        std::int32_t up = 0, down = 0;
+        for (const std::int32_t u : bits) {
+            const std::int32_t sign = u >> 31, magnitude = u & 0x7fffffff;
+            const std::int32_t positive = magnitude & ~sign, negative = magnitude & sign;
+            up = positive > up ? positive : up;
+            down = negative > down ? negative : down;
         }
+        above = static_cast<std::uint32_t>(up);
+        below = static_cast<std::uint32_t>(down);
     }
     [[nodiscard]] float magnitude() const { return std::bit_cast<float>(std::max(above, below)); }
 };
@@ -73,13 +79,14 @@ struct QuantBlock<q8_0> {
             scale < std::numeric_limits<float>::infinity() ? detail::inverse_scale(scale) : 0.0f;
         QuantBlock b{to_f16(scale), {}};
         if (inverse == 0.0f) return b;
+        std::array<std::int32_t, quant_block> levels;
         for (std::size_t i = 0; i < quant_block; ++i) {
             const float v = x[i] * inverse;
-            const int whole = static_cast<int>(v);
+            const auto whole = static_cast<std::int32_t>(v);
             const float rest = v - static_cast<float>(whole);
-            b.q[i] =
-                static_cast<std::int8_t>(whole + (rest >= 0.5f ? 1 : 0) - (rest <= -0.5f ? 1 : 0));
+            levels[i] = whole + (rest >= 0.5f ? 1 : 0) - (rest <= -0.5f ? 1 : 0);
         }
+        for (std::size_t i = 0; i < quant_block; ++i) b.q[i] = static_cast<std::int8_t>(levels[i]);
         return b;
     }
     [[nodiscard]] int level(std::size_t i) const { return q[i]; }
@@ -107,12 +114,12 @@ struct QuantBlock<q4_0> {
                                   ? detail::inverse_scale(scale)
                                   : 0.0f;
         QuantBlock b{to_f16(scale), {}};
-        std::array<std::uint8_t, quant_block> levels;
+        std::array<std::int32_t, quant_block> levels;
         levels.fill(8);
         if (inverse != 0.0f)
             for (std::size_t i = 0; i < quant_block; ++i) {
-                const int l = static_cast<int>(x[i] * inverse + 8.5f);
-                levels[i] = static_cast<std::uint8_t>(l > 15 ? 15 : l);
+                const auto level = static_cast<std::int32_t>(x[i] * inverse + 8.5f);
+                levels[i] = level < 15 ? level : 15;
             }
         for (std::size_t i = 0; i < quant_block / 2; ++i)
             b.q[i] = static_cast<std::uint8_t>(levels[i] | (levels[i + quant_block / 2] << 4));
@@ -144,8 +151,12 @@ struct PanelBlock<q8_0> {
 
     void set(std::size_t row, const QuantBlock<q8_0>& b) {
         scale[row] = b.scale;
-        for (std::size_t i = 0; i < quant_block; ++i)
-            q[i / 4][row][i % 4] = static_cast<std::uint8_t>(b.level(i) + bias);
+        for (std::size_t i = 0; i < quant_block; i += 4) {
+            std::uint32_t four;
+            std::memcpy(&four, &b.q[i], sizeof four);
+            four ^= 0x80808080u;  // each plus its bias
+            std::memcpy(q[i / 4][row], &four, sizeof four);
+        }
     }
     [[nodiscard]] int level(std::size_t row, std::size_t i) const {
         return q[i / 4][row][i % 4] - bias;
@@ -161,7 +172,7 @@ struct PanelBlock<q4_0> {
 
     void set(std::size_t row, const QuantBlock<q4_0>& b) {
         scale[row] = b.scale;
-        for (std::size_t i = 0; i < quant_block / 2; ++i) q[i / 4][row][i % 4] = b.q[i];
+        for (std::size_t i = 0; i < quant_block / 2; i += 4) std::memcpy(q[i / 4][row], &b.q[i], 4);
     }
     [[nodiscard]] int level(std::size_t row, std::size_t i) const {
         const std::size_t j = i % (quant_block / 2);
