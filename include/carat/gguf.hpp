@@ -6,6 +6,7 @@
 /// Source: spec/checkpoint.md section 7.
 #pragma once
 
+#include "carat/name_order.hpp"
 #include "carat/printable.hpp"
 #include "carat/result.hpp"
 
@@ -267,8 +268,7 @@ class Gguf {
                            " tensors, expected at most " + std::to_string(most_tensors));
         for (std::uint64_t i = 0; i < entry_count; ++i)
             if (!read_entry(in)) return false;
-        const auto by_key = [](const Entry& a, const Entry& b) { return a.key < b.key; };
-        std::sort(entries_.begin(), entries_.end(), by_key);
+        sort_by_name(entries_, [](const Entry& e) { return e.key; });
         for (std::size_t i = 1; i < entries_.size(); ++i)
             if (entries_[i].key == entries_[i - 1].key)
                 return in.fail("metadata key " + printable(entries_[i].key) + " is there twice");
@@ -356,7 +356,7 @@ class Gguf {
         std::vector<std::string_view> names;
         names.reserve(tensors_.size());
         for (const Tensor& t : tensors_) names.push_back(t.name);
-        std::sort(names.begin(), names.end());
+        sort_by_name(names, [](std::string_view name) { return name; });
         const auto twice = std::adjacent_find(names.begin(), names.end());
         return twice == names.end() || in.fail("tensor " + printable(*twice) + " is there twice");
     }

@@ -16,6 +16,7 @@
 #include "carat/checkpoint/read_wanted.hpp"
 #include "carat/checkpoint/unfinished_file.hpp"
 #include "carat/checkpoint/wanted_tensor.hpp"
+#include "carat/name_order.hpp"
 #include "carat/printable.hpp"
 #include "carat/progress.hpp"
 #include "carat/result.hpp"
@@ -184,8 +185,7 @@ class Binder {
         std::vector<const Want*> order;
         for (const Want& want : wants_)
             if (want.found) order.push_back(&want);
-        std::stable_sort(order.begin(), order.end(),
-                         [](const Want* a, const Want* b) { return a->name < b->name; });
+        sort_by_name(order, [](const Want* want) { return std::string_view(want->name); });
         std::vector<PackedTensor> tensors;
         std::size_t most = 0;
         detail::ReadWork work{*files_, "packing", progress};

@@ -13,12 +13,12 @@
 #include "carat/gguf.hpp"
 #include "carat/json.hpp"
 #include "carat/result.hpp"
+#include "carat/name_order.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -205,7 +205,7 @@ class CheckpointFiles {
             return faults.error();
         }
 
-        std::map<std::string_view, std::size_t> shards;  // by name, with the place in files_
+        std::vector<std::string_view> shards;  // by name; their places are those in files_
         for (const auto& entry : json::members(map)) {
             const auto shard = json::string(entry.value);
             if (!shard || !is_plain_file_name(*shard))
@@ -215,24 +215,25 @@ class CheckpointFiles {
                                       : std::string(json::type_name(&entry.value))) +
                                ", expected the name of a file in the folder");
             else
-                shards.emplace(*shard, 0);
+                shards.push_back(*shard);
         }
         if (shards.empty() && faults.none()) faults.add(Errc::bad_format, "weight_map is empty");
+        sort_by_name(shards, [](std::string_view name) { return name; });
+        shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
         if (!faults.none()) return faults.error();
         files_.reserve(shards.size());
-        for (auto& [name, place] : shards) {
-            place = files_.size();
-            const std::string shard = folder + std::string(name);
-            Result<void> added = add(shard);
+        for (const std::string_view name : shards) {
+            Result<void> added = add(folder + std::string(name));
             if (!added) faults.add(added.error().code, added.error().text);
         }
         if (!faults.none()) return faults.error();
         for (const auto& entry : json::members(map)) {
             const std::string_view name = json::key(entry);
-            const auto shard = shards.find(json::string(entry.value).value_or(""));
-            if (shard != shards.end() && find_in(files_[shard->second], name) == nullptr)
+            const std::string_view shard = json::string(entry.value).value_or("");
+            const auto place = std::lower_bound(shards.begin(), shards.end(), shard);
+            if (find_in(files_[static_cast<std::size_t>(place - shards.begin())], name) == nullptr)
                 faults.add(Errc::mismatch, "tensor " + printable(name) + " is said to be in " +
-                                               printable(shard->first) + ", but is not");
+                                               printable(shard) + ", but is not");
         }
         if (!faults.none()) return faults.error();
         return {};
@@ -243,8 +244,7 @@ class CheckpointFiles {
         Faults faults(name_);
         for (std::size_t f = 0; f < files_.size(); ++f)
             for (const StoredTensor& t : files_[f].tensors) by_name_.push_back({&t, f});
-        std::sort(by_name_.begin(), by_name_.end(),
-                  [](const Entry& a, const Entry& b) { return a.tensor->name < b.tensor->name; });
+        sort_by_name(by_name_, [](const Entry& e) { return std::string_view(e.tensor->name); });
         for (std::size_t i = 1; i < by_name_.size(); ++i)
             if (by_name_[i].tensor->name == by_name_[i - 1].tensor->name)
                 faults.add(Errc::bad_format,

@@ -83,14 +83,9 @@ inline std::string place_gguf_tensor(const Gguf& head, const Gguf::Tensor& from,
 }
 
 inline void refuse_overlap(std::span<const StoredTensor> tensors, Faults& faults) {
-    std::vector<const StoredTensor*> order;
-    order.reserve(tensors.size());
-    for (const StoredTensor& t : tensors)
-        if (t.bytes > 0) order.push_back(&t);
-    std::sort(order.begin(), order.end(),
-              [](const StoredTensor* a, const StoredTensor* b) { return a->data < b->data; });
     const StoredTensor* last = nullptr;  // the one that reaches furthest
-    for (const StoredTensor* t : order) {
+    for (const StoredTensor* t : in_file_order(tensors)) {
+        if (t->bytes == 0) continue;
         if (last != nullptr && t->data < last->data + last->bytes)
             faults.add(Errc::bad_format, "tensors " + printable(last->spelling()) + " and " +
                                              printable(t->spelling()) + " overlap");
@@ -120,8 +115,7 @@ inline Result<std::vector<StoredTensor>> read_gguf_tensors(const Gguf& head,
         if (!fault.empty()) faults.add(Errc::bad_format, "tensor " + printable(t.name) + fault);
     }
     if (faults.none()) detail::refuse_overlap(all, faults);
-    std::sort(all.begin(), all.end(),
-              [](const StoredTensor& a, const StoredTensor& b) { return a.name < b.name; });
+    sort_by_name(all);
     for (std::size_t i = 1; i < all.size(); ++i)
         if (all[i].name == all[i - 1].name)
             faults.add(Errc::bad_format, "tensors " + printable(all[i - 1].spelling()) + " and " +

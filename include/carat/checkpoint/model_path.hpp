@@ -4,6 +4,7 @@
 #pragma once
 
 #include "carat/checkpoint/mapped_file.hpp"
+#include "carat/name_order.hpp"
 #include "carat/result.hpp"
 
 #include <algorithm>
@@ -29,7 +30,7 @@ inline std::vector<std::string> gguf_names_in([[maybe_unused]] const std::string
         if (name.ends_with(".gguf")) names.emplace_back(name);
     }
     ::closedir(open);
-    std::sort(names.begin(), names.end());
+    sort_by_name(names, [](const std::string& name) { return std::string_view(name); });
 #endif
     return names;
 }

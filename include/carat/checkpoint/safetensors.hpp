@@ -72,8 +72,7 @@ class Safetensors {
                            "tensor " + printable(all.tensors_.back().name) + fault);
         }
         if (faults.none()) check_tiles(all.tensors_, data, faults);
-        std::sort(all.tensors_.begin(), all.tensors_.end(),
-                  [](const StoredTensor& a, const StoredTensor& b) { return a.name < b.name; });
+        sort_by_name(all.tensors_);
         for (std::size_t i = 1; i < all.tensors_.size(); ++i)
             if (all.tensors_[i].name == all.tensors_[i - 1].name)
                 faults.add(Errc::bad_format,
@@ -133,12 +132,6 @@ class Safetensors {
     /// Every byte of the data belongs to exactly one tensor.
     static void check_tiles(std::span<const StoredTensor> tensors, std::span<const std::byte> data,
                             Faults& faults) {
-        std::vector<const StoredTensor*> order;
-        order.reserve(tensors.size());
-        for (const StoredTensor& t : tensors) order.push_back(&t);
-        std::sort(order.begin(), order.end(), [](const StoredTensor* a, const StoredTensor* b) {
-            return a->data != b->data ? a->data < b->data : a->bytes < b->bytes;
-        });
         const auto offset = [&data](const std::byte* p) {
             return static_cast<std::size_t>(p - data.data());
         };
@@ -149,7 +142,7 @@ class Safetensors {
         };
         std::size_t end = 0;
         const StoredTensor* last = nullptr;
-        for (const StoredTensor* t : order) {
+        for (const StoredTensor* t : in_file_order(tensors)) {
             const std::size_t begin = offset(t->data);
             if (begin > end) hole(end, begin);
             if (begin < end)

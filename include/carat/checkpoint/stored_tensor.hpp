@@ -2,6 +2,7 @@
 /// StoredTensor: a tensor as a file of weights holds it, whatever the format of the file.
 #pragma once
 
+#include "carat/name_order.hpp"
 #include "carat/tensor/element.hpp"
 
 #include <cstddef>
@@ -48,3 +49,19 @@ struct StoredTensor {
 };
 
 }  // namespace carat::inline CARAT_ABI
+inline void sort_by_name(std::vector<StoredTensor>& tensors) {
+    sort_by_name(tensors, [](const StoredTensor& t) { return std::string_view(t.name); });
+}
+
+/// The tensors in the order of their bytes, of two that begin together the shorter first.
+[[nodiscard]] inline std::vector<const StoredTensor*> in_file_order(
+    std::span<const StoredTensor> tensors) {
+    std::vector<const StoredTensor*> order;
+    order.reserve(tensors.size());
+    for (const StoredTensor& t : tensors) order.push_back(&t);
+    std::sort(order.begin(), order.end(), [](const StoredTensor* a, const StoredTensor* b) {
+        return a->data != b->data ? a->data < b->data : a->bytes < b->bytes;
+    });
+    return order;
+}
+
