@@ -24,6 +24,7 @@
 #include "carat/generate/memory_ceiling.hpp"
 #include "carat/generate/sampler.hpp"
 #include "carat/generate/session.hpp"
+#include "carat/joined.hpp"
 #include "carat/model/audio_tower.hpp"
 #include "carat/model/soft_tokens.hpp"
 #include "carat/model/text_model.hpp"
@@ -205,9 +206,9 @@ class Gemma4 {
             const std::size_t bytes = Vision::scratch_bytes(most, workers);
             Arena arena(bytes);
             if (!arena && bytes > 0)
-                return Error{Errc::out_of_memory, "a picture of " + std::to_string(most) +
-                                                      " patches takes " + std::to_string(bytes) +
-                                                      " bytes, which the system refused"};
+                return Error{Errc::out_of_memory,
+                             joined({"a picture of ", most, " patches takes ", bytes,
+                                     " bytes, which the system refused"})};
             const auto scratch = Vision::Scratch::take(arena, most, workers);
             SoftTokens tokens;
             for (std::size_t i = 0; i < pictures.size(); ++i) {
@@ -245,9 +246,9 @@ class Gemma4 {
             const std::size_t bytes = Audio::scratch_bytes(*frames, workers);
             Arena arena(bytes);
             if (!arena)
-                return Error{Errc::out_of_memory, "a clip of " + std::to_string(*frames) +
-                                                      " frames takes " + std::to_string(bytes) +
-                                                      " bytes, which the system refused"};
+                return Error{Errc::out_of_memory,
+                             joined({"a clip of ", *frames, " frames takes ", bytes,
+                                     " bytes, which the system refused"})};
             const auto scratch = Audio::Scratch::take(arena, *frames, workers);
             if (!Audio{}.forward(state_->audio, features.rows(0, *frames), out, scratch, executor,
                                  progress))
@@ -377,10 +378,11 @@ class Gemma4 {
                                              ": is packed for a model of another config than "
                                              "this program's: pack it again from its source"};
         const bool layout = theirs.layout != ours.layout;
-        return Error{Errc::mismatch,
-                     name + ": is packed as " + printable(layout ? theirs.layout : theirs.weights) +
-                         ", but this program wants " + (layout ? ours.layout : ours.weights) +
-                         ": pack it again from its source"};
+        return Error{
+            Errc::mismatch,
+            joined({name, ": is packed as ", printable(layout ? theirs.layout : theirs.weights),
+                    ", but this program wants ", layout ? ours.layout : ours.weights,
+                    ": pack it again from its source"})};
     }
 
     /// Everything that this model wants of the files.
@@ -431,7 +433,7 @@ class Gemma4 {
             if (!stored) return std::move(stored).error();
             const std::string difference = describe_difference(C, *stored);
             if (!difference.empty())
-                return Error{Errc::mismatch, path + "/config.json: " + difference};
+                return Error{Errc::mismatch, joined({path, "/config.json: ", difference})};
         }
         Result<CheckpointFiles> files = CheckpointFiles::open(path);
         if (!files) return std::move(files).error();
@@ -444,7 +446,7 @@ class Gemma4 {
             stored->text.use_bidirectional_attention = C.text.use_bidirectional_attention;
             const std::string difference = describe_difference(C, *stored);
             if (!difference.empty())
-                return Error{Errc::mismatch, opened.files.name() + ": " + difference};
+                return Error{Errc::mismatch, joined({opened.files.name(), ": ", difference})};
             if (auto fits = check_gguf_towers(opened.files, C); !fits)
                 return std::move(fits).error();
             opened.generation = read_gguf_generation_config(*opened.files.gguf());
@@ -518,24 +520,22 @@ class Gemma4 {
         std::size_t frames = features.rows();
         if (!mask.empty()) {
             if (mask.size() != frames)
-                return Error{Errc::mismatch, "input_features_mask has " +
-                                                 std::to_string(mask.size()) +
-                                                 " frames, expected " + std::to_string(frames)};
+                return Error{Errc::mismatch, joined({"input_features_mask has ", mask.size(),
+                                                     " frames, expected ", frames})};
             frames = 0;
             while (frames < mask.size() && mask[frames] != 0) ++frames;
             for (std::size_t i = frames; i < mask.size(); ++i)
                 if (mask[i] != 0)
                     return Error{Errc::invalid_argument,
-                                 "input_features_mask is 0 at frame " + std::to_string(frames) +
-                                     " and 1 at frame " + std::to_string(i) +
-                                     ", expected ones and then zeros"};
+                                 joined({"input_features_mask is 0 at frame ", frames,
+                                         " and 1 at frame ", i, ", expected ones and then zeros"})};
         }
         for (std::size_t i = 0; i < frames; ++i)
             for (const float v : features.row(i).span())
                 if (!std::isfinite(v))
-                    return Error{Errc::invalid_argument, "input_features has a value at frame " +
-                                                             std::to_string(i) +
-                                                             " that is not a finite number"};
+                    return Error{Errc::invalid_argument,
+                                 joined({"input_features has a value at frame ", i,
+                                         " that is not a finite number"})};
         return frames;
     }
 

@@ -11,9 +11,10 @@
 #include "carat/checkpoint/safetensors.hpp"
 #include "carat/checkpoint/stored_tensor.hpp"
 #include "carat/gguf.hpp"
+#include "carat/joined.hpp"
 #include "carat/json.hpp"
-#include "carat/result.hpp"
 #include "carat/name_order.hpp"
+#include "carat/result.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -200,8 +201,8 @@ class CheckpointFiles {
         if (!index) return std::move(index).error();
         const JsonValue* map = json::find(*index, "weight_map");
         if (map == nullptr || !map->IsObject()) {
-            faults.add(Errc::bad_format, std::string("weight_map is ") + json::type_name(map) +
-                                             ", expected an object of tensor and file names");
+            faults.add(Errc::bad_format, joined({"weight_map is ", json::type_name(map),
+                                                 ", expected an object of tensor and file names"}));
             return faults.error();
         }
 
@@ -210,16 +211,16 @@ class CheckpointFiles {
             const auto shard = json::string(entry.value);
             if (!shard || !is_plain_file_name(*shard))
                 faults.add(Errc::bad_format,
-                           "tensor " + printable(json::key(entry)) + " is said to be in " +
-                               (shard ? '"' + printable(*shard) + '"'
-                                      : std::string(json::type_name(&entry.value))) +
-                               ", expected the name of a file in the folder");
+                           joined({"tensor ", printable(json::key(entry)), " is said to be in ",
+                                   shard ? '"' + printable(*shard) + '"'
+                                         : std::string(json::type_name(&entry.value)),
+                                   ", expected the name of a file in the folder"}));
             else
                 shards.push_back(*shard);
         }
-        if (shards.empty() && faults.none()) faults.add(Errc::bad_format, "weight_map is empty");
         sort_by_name(shards, [](std::string_view name) { return name; });
         shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
+        if (shards.empty() && faults.none()) faults.add(Errc::bad_format, "weight_map is empty");
         if (!faults.none()) return faults.error();
         files_.reserve(shards.size());
         for (const std::string_view name : shards) {
@@ -232,8 +233,8 @@ class CheckpointFiles {
             const std::string_view shard = json::string(entry.value).value_or("");
             const auto place = std::lower_bound(shards.begin(), shards.end(), shard);
             if (find_in(files_[static_cast<std::size_t>(place - shards.begin())], name) == nullptr)
-                faults.add(Errc::mismatch, "tensor " + printable(name) + " is said to be in " +
-                                               printable(shard) + ", but is not");
+                faults.add(Errc::mismatch, joined({"tensor ", printable(name), " is said to be in ",
+                                                   printable(shard), ", but is not"}));
         }
         if (!faults.none()) return faults.error();
         return {};
@@ -248,9 +249,9 @@ class CheckpointFiles {
         for (std::size_t i = 1; i < by_name_.size(); ++i)
             if (by_name_[i].tensor->name == by_name_[i - 1].tensor->name)
                 faults.add(Errc::bad_format,
-                           "tensor " + printable(by_name_[i].tensor->name) + " is both in " +
-                               printable(files_[by_name_[i - 1].file].name) + " and in " +
-                               printable(files_[by_name_[i].file].name));
+                           joined({"tensor ", printable(by_name_[i].tensor->name), " is both in ",
+                                   printable(files_[by_name_[i - 1].file].name), " and in ",
+                                   printable(files_[by_name_[i].file].name)}));
         if (!faults.none()) return faults.error();
         return std::move(*this);
     }

@@ -5,10 +5,12 @@
 #include "carat/name_order.hpp"
 #include "carat/tensor/element.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace carat::inline CARAT_ABI {
@@ -48,7 +50,6 @@ struct StoredTensor {
     [[nodiscard]] std::span<const std::byte> span() const noexcept { return {data, bytes}; }
 };
 
-}  // namespace carat::inline CARAT_ABI
 inline void sort_by_name(std::vector<StoredTensor>& tensors) {
     sort_by_name(tensors, [](const StoredTensor& t) { return std::string_view(t.name); });
 }
@@ -65,3 +66,4 @@ inline void sort_by_name(std::vector<StoredTensor>& tensors) {
     return order;
 }
 
+}  // namespace carat::inline CARAT_ABI
