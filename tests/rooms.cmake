@@ -29,6 +29,8 @@ set(users_of_json model generate checkpoint text media constrain chat)
 set(users_of_json_writer ${users_of_json})
 set(users_of_printable model generate checkpoint text media)
 set(users_of_gguf checkpoint text)
+set(users_of_joined model generate checkpoint text media constrain chat)
+set(users_of_name_order checkpoint)
 set(users_of_progress model generate checkpoint media chat)
 set(users_of_gemma4 instantiate)  # the one room above a door
 set(below_root_abi "")
@@ -39,6 +41,8 @@ set(below_root_json_writer "")
 set(below_root_progress "")
 set(below_root_printable "")
 set(below_root_gguf "")
+set(below_root_joined "")
+set(below_root_name_order "")
 
 # Who may include which package.
 set(places_of_hwy simd)

@@ -9,29 +9,28 @@
 #include "carat/checkpoint/audio_tensors.hpp"
 #include "carat/checkpoint/bind.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
-#include "carat/checkpoint/config_difference.hpp"
 #include "carat/checkpoint/config_hash.hpp"
-#include "carat/checkpoint/config_json.hpp"
 #include "carat/checkpoint/fnv1a.hpp"
 #include "carat/checkpoint/generation_config.hpp"
 #include "carat/checkpoint/gguf_config.hpp"
-#include "carat/checkpoint/gguf_towers.hpp"
+#include "carat/checkpoint/open_files.hpp"
 #include "carat/checkpoint/packed.hpp"
 #include "carat/checkpoint/text_tensors.hpp"
 #include "carat/checkpoint/unfinished_file.hpp"
 #include "carat/checkpoint/vision_tensors.hpp"
 #include "carat/config/model_config.hpp"
 #include "carat/generate/memory_ceiling.hpp"
-#include "carat/generate/sampler.hpp"
+#include "carat/generate/sampler_options.hpp"
 #include "carat/generate/session.hpp"
+#include "carat/joined.hpp"
 #include "carat/model/audio_tower.hpp"
 #include "carat/model/soft_tokens.hpp"
 #include "carat/model/text_model.hpp"
+#include "carat/model/valid_frames.hpp"
 #include "carat/model/vision_tower.hpp"
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -117,7 +116,7 @@ class Gemma4 {
     static Result<void> pack_weights(const std::string& path, UnfinishedFile& file,
                                      Progress progress = {}, BindOptions options = {}) {
         return memory_errors([&]() -> Result<void> {
-            Result<Opened> opened = open_files(path);
+            Result<OpenedFiles> opened = open_files(path, C);
             if (!opened) return std::move(opened).error();
             if (opened->files.packed_for() != nullptr)
                 return Error{Errc::invalid_argument, path + ": is a packed checkpoint already"};
@@ -205,9 +204,9 @@ class Gemma4 {
             const std::size_t bytes = Vision::scratch_bytes(most, workers);
             Arena arena(bytes);
             if (!arena && bytes > 0)
-                return Error{Errc::out_of_memory, "a picture of " + std::to_string(most) +
-                                                      " patches takes " + std::to_string(bytes) +
-                                                      " bytes, which the system refused"};
+                return Error{Errc::out_of_memory,
+                             joined({"a picture of ", most, " patches takes ", bytes,
+                                     " bytes, which the system refused"})};
             const auto scratch = Vision::Scratch::take(arena, most, workers);
             SoftTokens tokens;
             for (std::size_t i = 0; i < pictures.size(); ++i) {
@@ -245,9 +244,9 @@ class Gemma4 {
             const std::size_t bytes = Audio::scratch_bytes(*frames, workers);
             Arena arena(bytes);
             if (!arena)
-                return Error{Errc::out_of_memory, "a clip of " + std::to_string(*frames) +
-                                                      " frames takes " + std::to_string(bytes) +
-                                                      " bytes, which the system refused"};
+                return Error{Errc::out_of_memory,
+                             joined({"a clip of ", *frames, " frames takes ", bytes,
+                                     " bytes, which the system refused"})};
             const auto scratch = Audio::Scratch::take(arena, *frames, workers);
             if (!Audio{}.forward(state_->audio, features.rows(0, *frames), out, scratch, executor,
                                  progress))
@@ -366,26 +365,10 @@ class Gemma4 {
     static PackedFor packed_for() {
         return {config_hash(C), weights_text<Policy>(), layout_text()};
     }
-    /// A packed checkpoint that was made for something else.
-    static Result<void> check_packed(const CheckpointFiles& files) {
-        const PackedFor ours = packed_for();
-        if (files.packed_for() == nullptr || *files.packed_for() == ours) return {};
-        const PackedFor& theirs = *files.packed_for();
-        const std::string name = files.files()[0].name;
-        if (theirs.config != ours.config)
-            return Error{Errc::mismatch, name +
-                                             ": is packed for a model of another config than "
-                                             "this program's: pack it again from its source"};
-        const bool layout = theirs.layout != ours.layout;
-        return Error{Errc::mismatch,
-                     name + ": is packed as " + printable(layout ? theirs.layout : theirs.weights) +
-                         ", but this program wants " + (layout ? ours.layout : ours.weights) +
-                         ": pack it again from its source"};
-    }
-
     /// Everything that this model wants of the files.
     static Result<Binder> binder(State& state, const BindOptions& options) {
-        if (auto fits = check_packed(state.files); !fits) return std::move(fits).error();
+        if (auto fits = check_packed(state.files, packed_for()); !fits)
+            return std::move(fits).error();
         Result<std::string> prefix = text_prefix(state.files);
         if (!prefix) return std::move(prefix).error();
         Binder bind(state.files, *prefix, options);
@@ -420,42 +403,6 @@ class Gemma4 {
         return model;
     }
 
-    struct Opened {
-        CheckpointFiles files;
-        GenerationConfig generation;
-    };
-    /// The files at `path`, whose configuration is C's, and how its tokens are drawn.
-    static Result<Opened> open_files(const std::string& path) {
-        if (!is_gguf_path(path) && !is_gguf_folder(path)) {
-            Result<ModelConfig> stored = read_config_file(path);
-            if (!stored) return std::move(stored).error();
-            const std::string difference = describe_difference(C, *stored);
-            if (!difference.empty())
-                return Error{Errc::mismatch, path + "/config.json: " + difference};
-        }
-        Result<CheckpointFiles> files = CheckpointFiles::open(path);
-        if (!files) return std::move(files).error();
-        Opened opened{*std::move(files), {}};
-        if (opened.files.gguf() != nullptr) {
-            Result<ModelConfig> stored = read_gguf_config(opened.files);
-            if (!stored) return std::move(stored).error();
-            // Of these the file says nothing.
-            stored->text.hidden_activation = C.text.hidden_activation;
-            stored->text.use_bidirectional_attention = C.text.use_bidirectional_attention;
-            const std::string difference = describe_difference(C, *stored);
-            if (!difference.empty())
-                return Error{Errc::mismatch, opened.files.name() + ": " + difference};
-            if (auto fits = check_gguf_towers(opened.files, C); !fits)
-                return std::move(fits).error();
-            opened.generation = read_gguf_generation_config(*opened.files.gguf());
-        } else {
-            Result<GenerationConfig> read = read_generation_config_file(path);
-            if (!read) return std::move(read).error();
-            opened.generation = *std::move(read);
-        }
-        return opened;
-    }
-
     static Result<Gemma4> open_path(const std::string& path, const MemoryCeiling& ceiling,
                                     Progress progress, const BindOptions& options) {
         // What stays in its file is known when the file is.
@@ -463,7 +410,7 @@ class Gemma4 {
             options.in_place ? 0 : memory_plan(ceiling.session, ceiling.threads).weights;
         if (auto fits = check_ceiling<Session>(ceiling, planned, path); !fits)
             return std::move(fits).error();
-        Result<Opened> opened = open_files(path);
+        Result<OpenedFiles> opened = open_files(path, C);
         if (!opened) return std::move(opened).error();
         Result<Gemma4> model = bound(std::move(opened->files), ceiling, progress, options);
         if (model) model->state_->generation = std::move(opened->generation);
@@ -512,33 +459,6 @@ class Gemma4 {
             bind.optional(name, slot, Residence::mapped);
         }
     };
-    /// How many of the frames the mask keeps, once everything is as it must be.
-    static Result<std::size_t> valid_frames(Rows<const float, nn::audio::mel_bins> features,
-                                            std::span<const std::uint8_t> mask) {
-        std::size_t frames = features.rows();
-        if (!mask.empty()) {
-            if (mask.size() != frames)
-                return Error{Errc::mismatch, "input_features_mask has " +
-                                                 std::to_string(mask.size()) +
-                                                 " frames, expected " + std::to_string(frames)};
-            frames = 0;
-            while (frames < mask.size() && mask[frames] != 0) ++frames;
-            for (std::size_t i = frames; i < mask.size(); ++i)
-                if (mask[i] != 0)
-                    return Error{Errc::invalid_argument,
-                                 "input_features_mask is 0 at frame " + std::to_string(frames) +
-                                     " and 1 at frame " + std::to_string(i) +
-                                     ", expected ones and then zeros"};
-        }
-        for (std::size_t i = 0; i < frames; ++i)
-            for (const float v : features.row(i).span())
-                if (!std::isfinite(v))
-                    return Error{Errc::invalid_argument, "input_features has a value at frame " +
-                                                             std::to_string(i) +
-                                                             " that is not a finite number"};
-        return frames;
-    }
-
     std::unique_ptr<State> state_;
 };
 

@@ -6,6 +6,8 @@
 /// Source: spec/checkpoint.md section 7.
 #pragma once
 
+#include "carat/joined.hpp"
+#include "carat/name_order.hpp"
 #include "carat/printable.hpp"
 #include "carat/result.hpp"
 
@@ -78,7 +80,8 @@ class Gguf {
     static Result<Gguf> read(std::span<const std::byte> file, std::string_view what) {
         Gguf all;
         Reader in{file, 0, {}, Errc::bad_format};
-        if (!all.read_head(in)) return Error{in.code, printable(what, 400) + ": " + in.fault};
+        if (!all.read_head(in))
+            return Error{in.code, joined({printable(what, 400), ": ", in.fault})};
         return all;
     }
 
@@ -143,8 +146,7 @@ class Gguf {
     [[nodiscard]] static std::string describe(const Value* v) {
         if (v == nullptr) return "missing";
         if (v->type != Type::array) return "of type " + std::string(name_of_type(v->type));
-        return "an array of " + std::to_string(v->count) + ' ' +
-               std::string(name_of_type(v->element));
+        return joined({"an array of ", v->count, " ", name_of_type(v->element)});
     }
 
     template <class T>
@@ -216,9 +218,8 @@ class Gguf {
         /// The next n bytes, of `what`.
         bool bytes(std::uint64_t n, std::string_view what, std::span<const std::byte>& out) {
             if (n > left())
-                return fail("byte " + std::to_string(at) + ": " + std::string(what) + " takes " +
-                            std::to_string(n) + " bytes, but only " + std::to_string(left()) +
-                            " are there");
+                return fail(joined({"byte ", at, ": ", what, " takes ", n, " bytes, but only ",
+                                    left(), " are there"}));
             out = file.subspan(at, static_cast<std::size_t>(n));
             at += static_cast<std::size_t>(n);
             return true;
@@ -238,8 +239,7 @@ class Gguf {
             std::uint32_t t = 0;
             if (!number(what, t)) return false;
             if (t >= types)
-                return fail(std::string(what) + " has the value type " + std::to_string(t) +
-                            ", expected 0 to 12");
+                return fail(joined({what, " has the value type ", t, ", expected 0 to 12"}));
             out = static_cast<Type>(t);
             return true;
         }
@@ -247,8 +247,7 @@ class Gguf {
 
     bool read_head(Reader& in) {
         if (in.file.size() < 24)
-            return in.fail("has " + std::to_string(in.file.size()) +
-                           " bytes, too few for a GGUF file");
+            return in.fail(joined({"has ", in.file.size(), " bytes, too few for a GGUF file"}));
         std::uint32_t magic = 0, version = 0;
         std::uint64_t tensor_count = 0, entry_count = 0;
         in.number("the magic number", magic);
@@ -257,21 +256,21 @@ class Gguf {
         in.number("the number of metadata entries", entry_count);
         if (magic != 0x46554747u) return in.fail("does not begin with \"GGUF\": not a GGUF file");
         if (version != 2 && version != 3)
-            return in.fail("is GGUF version " + std::to_string(version) + ", expected 2 or 3",
+            return in.fail(joined({"is GGUF version ", version, ", expected 2 or 3"}),
                            Errc::unsupported);
         if (entry_count > most_entries)
-            return in.fail("says it has " + std::to_string(entry_count) +
-                           " metadata entries, expected at most " + std::to_string(most_entries));
+            return in.fail(joined({"says it has ", entry_count,
+                                   " metadata entries, expected at most ", most_entries}));
         if (tensor_count > most_tensors)
-            return in.fail("says it has " + std::to_string(tensor_count) +
-                           " tensors, expected at most " + std::to_string(most_tensors));
+            return in.fail(joined(
+                {"says it has ", tensor_count, " tensors, expected at most ", most_tensors}));
         for (std::uint64_t i = 0; i < entry_count; ++i)
             if (!read_entry(in)) return false;
-        const auto by_key = [](const Entry& a, const Entry& b) { return a.key < b.key; };
-        std::sort(entries_.begin(), entries_.end(), by_key);
+        sort_by_name(entries_, [](const Entry& e) { return e.key; });
         for (std::size_t i = 1; i < entries_.size(); ++i)
             if (entries_[i].key == entries_[i - 1].key)
-                return in.fail("metadata key " + printable(entries_[i].key) + " is there twice");
+                return in.fail(
+                    joined({"metadata key ", printable(entries_[i].key), " is there twice"}));
         for (std::uint64_t i = 0; i < tensor_count; ++i)
             if (!read_tensor(in)) return false;
         return unique_names(in) && find_data(in);
@@ -281,9 +280,8 @@ class Gguf {
         std::span<const std::byte> key;
         if (!in.string("a metadata key", key)) return false;
         if (key.empty() || key.size() > most_key_bytes)
-            return in.fail("metadata entry " + std::to_string(entries_.size()) + " has a key of " +
-                           std::to_string(key.size()) + " bytes, expected 1 to " +
-                           std::to_string(most_key_bytes));
+            return in.fail(joined({"metadata entry ", entries_.size(), " has a key of ", key.size(),
+                                   " bytes, expected 1 to ", most_key_bytes}));
         Entry entry{text_of(key), {}};
         const std::string what = "metadata key " + printable(entry.key);
         if (!in.type(what, entry.value.type) || !read_value(in, what, entry.value)) return false;
@@ -308,15 +306,14 @@ class Gguf {
         const std::size_t fixed = size_of_type(element);
         const std::size_t least = fixed > 0 ? fixed : element == Type::string ? 8 : 12;
         if (count > in.left() / least)
-            return in.fail(what + " is an array of " + std::to_string(count) + ' ' +
-                           std::string(name_of_type(element)) + ", but only " +
-                           std::to_string(in.left()) + " bytes are there");
+            return in.fail(joined({what, " is an array of ", count, " ", name_of_type(element),
+                                   ", but only ", in.left(), " bytes are there"}));
         if (fixed > 0) {
             in.at += static_cast<std::size_t>(count) * fixed;
             return true;
         }
         if (element == Type::array && depth >= most_nesting)
-            return in.fail(what + " nests arrays deeper than " + std::to_string(most_nesting));
+            return in.fail(joined({what, " nests arrays deeper than ", most_nesting}));
         for (std::uint64_t i = 0; i < count; ++i) {
             std::span<const std::byte> text;
             Type inner{};
@@ -334,16 +331,15 @@ class Gguf {
         std::span<const std::byte> name;
         if (!in.string("the name of a tensor", name)) return false;
         if (name.empty() || name.size() > most_name_bytes)
-            return in.fail("tensor " + std::to_string(tensors_.size()) + " has a name of " +
-                           std::to_string(name.size()) + " bytes, expected 1 to " +
-                           std::to_string(most_name_bytes));
+            return in.fail(joined({"tensor ", tensors_.size(), " has a name of ", name.size(),
+                                   " bytes, expected 1 to ", most_name_bytes}));
         Tensor t;
         t.name = text_of(name);
         const std::string what = "tensor " + printable(t.name);
         std::uint32_t rank = 0;
         if (!in.number(what, rank)) return false;
         if (rank == 0 || rank > t.dims.size())
-            return in.fail(what + " has " + std::to_string(rank) + " axes, expected 1 to 4");
+            return in.fail(joined({what, " has ", rank, " axes, expected 1 to 4"}));
         t.rank = rank;
         for (std::size_t i = 0; i < rank; ++i)
             if (!in.number(what, t.dims[i])) return false;
@@ -356,18 +352,19 @@ class Gguf {
         std::vector<std::string_view> names;
         names.reserve(tensors_.size());
         for (const Tensor& t : tensors_) names.push_back(t.name);
-        std::sort(names.begin(), names.end());
+        sort_by_name(names, [](std::string_view name) { return name; });
         const auto twice = std::adjacent_find(names.begin(), names.end());
-        return twice == names.end() || in.fail("tensor " + printable(*twice) + " is there twice");
+        return twice == names.end() ||
+               in.fail(joined({"tensor ", printable(*twice), " is there twice"}));
     }
 
     bool find_data(Reader& in) {
         if (const Value* v = find("general.alignment")) {
             const std::uint64_t n = unsigned_integer(v).value_or(0);
             if (n == 0 || n > (1u << 20) || n % 8 != 0)
-                return in.fail("general.alignment is " +
-                               (unsigned_integer(v) ? std::to_string(n) : describe(v)) +
-                               ", expected a multiple of 8 up to 1048576");
+                return in.fail(joined({"general.alignment is ",
+                                       unsigned_integer(v) ? std::to_string(n) : describe(v),
+                                       ", expected a multiple of 8 up to 1048576"}));
             alignment_ = static_cast<std::size_t>(n);
         }
         data_start_ = (in.at + alignment_ - 1) / alignment_ * alignment_;

@@ -6,6 +6,7 @@
 /// answer "nothing" instead, so that a stranger's file can never stop the program.
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/result.hpp"
 
 #include <rapidjson/document.h>
@@ -160,7 +161,7 @@ inline std::string line_and_column(std::string_view text, std::size_t offset) {
         ++line;
         start = i + 1;
     }
-    return "line " + std::to_string(line) + ", column " + std::to_string(before.size() - start + 1);
+    return joined({"line ", line, ", column ", before.size() - start + 1});
 }
 
 }  // namespace detail
@@ -289,10 +290,10 @@ inline std::string line_and_column(std::string_view text, std::size_t offset) {
     if (end.error != nullptr) {
         const bool deep = limiter.depth > json::max_depth;
         return Error{Errc::bad_format,
-                     std::string(what) + ": " + json::detail::line_and_column(text, end.offset) +
-                         (deep ? ": JSON nested deeper than " + std::to_string(json::max_depth) +
-                                     " levels, which carat does not read"
-                               : std::string(": not JSON: ") + end.error)};
+                     joined({what, ": ", json::detail::line_and_column(text, end.offset),
+                             deep ? ": JSON nested deeper than " + std::to_string(json::max_depth) +
+                                        " levels, which carat does not read"
+                                  : std::string(": not JSON: ") + end.error})};
     }
     return tree;
 }

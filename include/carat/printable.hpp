@@ -12,7 +12,8 @@ namespace carat::inline CARAT_ABI {
 
 /// A name out of a file as it may stand in the text of an error: control characters become `\x0a`,
 /// and no more than `limit` bytes are shown.
-[[nodiscard]] inline std::string printable(std::string_view name, std::size_t limit = 120) {
+[[nodiscard]] [[gnu::noinline, gnu::cold]] inline std::string printable(std::string_view name,
+                                                                        std::size_t limit = 120) {
     constexpr std::string_view digits = "0123456789abcdef";
     std::string text;
     for (const char c : name.substr(0, limit)) {

@@ -16,6 +16,8 @@
 #include "carat/checkpoint/read_wanted.hpp"
 #include "carat/checkpoint/unfinished_file.hpp"
 #include "carat/checkpoint/wanted_tensor.hpp"
+#include "carat/joined.hpp"
+#include "carat/name_order.hpp"
 #include "carat/printable.hpp"
 #include "carat/progress.hpp"
 #include "carat/result.hpp"
@@ -43,7 +45,7 @@ namespace carat::inline CARAT_ABI {
 class Binder {
   public:
     using Name = std::string;
-    static Name layer_prefix(std::size_t layer) { return "layers." + std::to_string(layer) + "."; }
+    static Name layer_prefix(std::size_t layer) { return joined({"layers.", layer, "."}); }
 
     /// Tensors are looked up under `prefix` followed by their name. `files` must outlive the
     /// binder, and the views of whatever stayed mapped.
@@ -149,8 +151,8 @@ class Binder {
             base = arena.take<std::byte, dynamic>(*bytes).data();
             if (base == nullptr)
                 return Error{Errc::out_of_memory,
-                             files_->name() + ": " + std::to_string(*bytes) +
-                                 " bytes of memory for the weights were refused"};
+                             joined({files_->name(), ": ", *bytes,
+                                     " bytes of memory for the weights were refused"})};
         }
         std::vector<detail::ReadJob> jobs;
         for (const std::size_t i : copied_in_file_order())
@@ -184,8 +186,7 @@ class Binder {
         std::vector<const Want*> order;
         for (const Want& want : wants_)
             if (want.found) order.push_back(&want);
-        std::stable_sort(order.begin(), order.end(),
-                         [](const Want* a, const Want* b) { return a->name < b->name; });
+        sort_by_name(order, [](const Want* want) { return std::string_view(want->name); });
         std::vector<PackedTensor> tensors;
         std::size_t most = 0;
         detail::ReadWork work{*files_, "packing", progress};
@@ -193,8 +194,8 @@ class Binder {
             const Want& want = *order[i];
             if (i + 1 < order.size() && order[i + 1]->name == want.name)
                 return Error{Errc::unsupported,
-                             files_->name() + ": tensor " + printable(want.name) +
-                                 " is wanted twice, which a packed checkpoint cannot say"};
+                             joined({files_->name(), ": tensor ", printable(want.name),
+                                     " is wanted twice, which a packed checkpoint cannot say"})};
             const bool as_is = detail::as_wanted(want);
             tensors.push_back({want.name,
                                as_is ? want.found.tensor->dtype : want.dtype,
@@ -209,8 +210,9 @@ class Binder {
         Arena buffer(most);
         std::byte* base = buffer.take<std::byte, dynamic>(most).data();
         if (base == nullptr && most > 0)
-            return Error{Errc::out_of_memory, files_->name() + ": " + std::to_string(most) +
-                                                  " bytes of memory for a tensor were refused"};
+            return Error{
+                Errc::out_of_memory,
+                joined({files_->name(), ": ", most, " bytes of memory for a tensor were refused"})};
         file.write(head->data(), head->size());
         std::vector<std::uint64_t> sums;
         for (std::size_t i = 0; i < order.size() && !file.failed(); ++i) {

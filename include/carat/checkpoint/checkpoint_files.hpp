@@ -11,14 +11,15 @@
 #include "carat/checkpoint/safetensors.hpp"
 #include "carat/checkpoint/stored_tensor.hpp"
 #include "carat/gguf.hpp"
+#include "carat/joined.hpp"
 #include "carat/json.hpp"
+#include "carat/name_order.hpp"
 #include "carat/result.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -200,39 +201,40 @@ class CheckpointFiles {
         if (!index) return std::move(index).error();
         const JsonValue* map = json::find(*index, "weight_map");
         if (map == nullptr || !map->IsObject()) {
-            faults.add(Errc::bad_format, std::string("weight_map is ") + json::type_name(map) +
-                                             ", expected an object of tensor and file names");
+            faults.add(Errc::bad_format, joined({"weight_map is ", json::type_name(map),
+                                                 ", expected an object of tensor and file names"}));
             return faults.error();
         }
 
-        std::map<std::string_view, std::size_t> shards;  // by name, with the place in files_
+        std::vector<std::string_view> shards;  // by name; their places are those in files_
         for (const auto& entry : json::members(map)) {
             const auto shard = json::string(entry.value);
             if (!shard || !is_plain_file_name(*shard))
                 faults.add(Errc::bad_format,
-                           "tensor " + printable(json::key(entry)) + " is said to be in " +
-                               (shard ? '"' + printable(*shard) + '"'
-                                      : std::string(json::type_name(&entry.value))) +
-                               ", expected the name of a file in the folder");
+                           joined({"tensor ", printable(json::key(entry)), " is said to be in ",
+                                   shard ? '"' + printable(*shard) + '"'
+                                         : std::string(json::type_name(&entry.value)),
+                                   ", expected the name of a file in the folder"}));
             else
-                shards.emplace(*shard, 0);
+                shards.push_back(*shard);
         }
+        sort_by_name(shards, [](std::string_view name) { return name; });
+        shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
         if (shards.empty() && faults.none()) faults.add(Errc::bad_format, "weight_map is empty");
         if (!faults.none()) return faults.error();
         files_.reserve(shards.size());
-        for (auto& [name, place] : shards) {
-            place = files_.size();
-            const std::string shard = folder + std::string(name);
-            Result<void> added = add(shard);
+        for (const std::string_view name : shards) {
+            Result<void> added = add(folder + std::string(name));
             if (!added) faults.add(added.error().code, added.error().text);
         }
         if (!faults.none()) return faults.error();
         for (const auto& entry : json::members(map)) {
             const std::string_view name = json::key(entry);
-            const auto shard = shards.find(json::string(entry.value).value_or(""));
-            if (shard != shards.end() && find_in(files_[shard->second], name) == nullptr)
-                faults.add(Errc::mismatch, "tensor " + printable(name) + " is said to be in " +
-                                               printable(shard->first) + ", but is not");
+            const std::string_view shard = json::string(entry.value).value_or("");
+            const auto place = std::lower_bound(shards.begin(), shards.end(), shard);
+            if (find_in(files_[static_cast<std::size_t>(place - shards.begin())], name) == nullptr)
+                faults.add(Errc::mismatch, joined({"tensor ", printable(name), " is said to be in ",
+                                                   printable(shard), ", but is not"}));
         }
         if (!faults.none()) return faults.error();
         return {};
@@ -243,14 +245,13 @@ class CheckpointFiles {
         Faults faults(name_);
         for (std::size_t f = 0; f < files_.size(); ++f)
             for (const StoredTensor& t : files_[f].tensors) by_name_.push_back({&t, f});
-        std::sort(by_name_.begin(), by_name_.end(),
-                  [](const Entry& a, const Entry& b) { return a.tensor->name < b.tensor->name; });
+        sort_by_name(by_name_, [](const Entry& e) { return std::string_view(e.tensor->name); });
         for (std::size_t i = 1; i < by_name_.size(); ++i)
             if (by_name_[i].tensor->name == by_name_[i - 1].tensor->name)
                 faults.add(Errc::bad_format,
-                           "tensor " + printable(by_name_[i].tensor->name) + " is both in " +
-                               printable(files_[by_name_[i - 1].file].name) + " and in " +
-                               printable(files_[by_name_[i].file].name));
+                           joined({"tensor ", printable(by_name_[i].tensor->name), " is both in ",
+                                   printable(files_[by_name_[i - 1].file].name), " and in ",
+                                   printable(files_[by_name_[i].file].name)}));
         if (!faults.none()) return faults.error();
         return std::move(*this);
     }

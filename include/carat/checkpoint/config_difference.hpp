@@ -6,6 +6,7 @@
 #include "carat/checkpoint/config_fields.hpp"
 #include "carat/checkpoint/json_fields.hpp"
 #include "carat/config/model_config.hpp"
+#include "carat/joined.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -84,7 +85,7 @@ inline void level_idle_fields(TextConfig& a, TextConfig& b) {
     d.compare_fields(compiled, file, text_reals);
     for (std::size_t l = 0; l < std::min(compiled.num_hidden_layers, file.num_hidden_layers); ++l)
         if (compiled.attention_type(l) != file.attention_type(l)) {
-            d.compare_names("layer_types[" + std::to_string(l) + "]", attention_types,
+            d.compare_names(joined({"layer_types[", l, "]"}), attention_types,
                             compiled.attention_type(l), file.attention_type(l));
             break;  // the first says enough
         }
@@ -122,7 +123,7 @@ inline void level_idle_fields(TextConfig& a, TextConfig& b) {
     d.compare_fields(compiled, file, audio_reals);
     d.compare_names("hidden_act", activations, compiled.hidden_act, file.hidden_act);
     for (std::size_t i = 0; i < 2; ++i)
-        d.compare("subsampling_conv_channels[" + std::to_string(i) + "]",
+        d.compare(joined({"subsampling_conv_channels[", i, "]"}),
                   compiled.subsampling_conv_channels[i], file.subsampling_conv_channels[i]);
     return d.text;
 }

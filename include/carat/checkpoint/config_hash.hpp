@@ -21,7 +21,7 @@ namespace detail {
 struct ConfigHash {
     Fnv1a sum{};
 
-    void add(std::string_view key, std::uint64_t value) {
+    [[gnu::noinline]] void add(std::string_view key, std::uint64_t value) {
         sum.add(std::as_bytes(std::span(key)));
         sum.add(std::as_bytes(std::span(&value, 1)));
     }

@@ -10,6 +10,7 @@
 #include "carat/checkpoint/text_config_json.hpp"
 #include "carat/config/check.hpp"
 #include "carat/config/model_config.hpp"
+#include "carat/joined.hpp"
 #include "carat/json.hpp"
 #include "carat/result.hpp"
 
@@ -80,7 +81,7 @@ inline Result<ModelConfig> read_config(std::string_view json_text, std::string_v
     Faults faults(what);
     if (!tree->IsObject()) {
         faults.add(Errc::bad_format,
-                   std::string("is ") + json::type_name(&*tree) + ", expected an object");
+                   joined({"is ", json::type_name(&*tree), ", expected an object"}));
         return faults.error();
     }
     ModelConfig c;
@@ -125,7 +126,7 @@ inline Result<ModelConfig> read_config(std::string_view json_text, std::string_v
 inline Result<ModelConfig> read_config_file(const std::string& folder) {
     const bool slash = folder.empty() || folder.ends_with('/');
     const Result<MappedFile> file =
-        MappedFile::open(folder + (slash ? "" : "/") + "config.json", std::size_t{1} << 20);
+        MappedFile::open(joined({folder, slash ? "" : "/", "config.json"}), std::size_t{1} << 20);
     if (!file) return file.error();
     return read_config(file->text(), file->path());
 }

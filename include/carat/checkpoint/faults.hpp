@@ -19,9 +19,10 @@ class Faults {
     static constexpr std::size_t most_lines = 20;
 
     /// `where` names the file: it begins every line.
-    explicit Faults(std::string_view where) : where_(printable(where, 400)) {}
+    [[gnu::noinline, gnu::cold]] explicit Faults(std::string_view where)
+        : where_(printable(where, 400)) {}
 
-    void add(Errc code, std::string_view what) {
+    [[gnu::noinline, gnu::cold]] void add(Errc code, std::string_view what) {
         if (count_ == 0) code_ = code;
         if (++count_ > most_lines) return;
         if (count_ > 1) text_ += '\n';
@@ -37,7 +38,7 @@ class Faults {
     [[nodiscard]] bool none() const noexcept { return count_ == 0; }
     /// Enough has been found: looking for more would change no line.
     [[nodiscard]] bool full() const noexcept { return count_ > most_lines; }
-    [[nodiscard]] Error error() const {
+    [[nodiscard]] [[gnu::noinline, gnu::cold]] Error error() const {
         Error all{code_, text_};
         if (count_ > most_lines)
             all.text += "\nand " + std::to_string(count_ - most_lines) + " more faults like these";

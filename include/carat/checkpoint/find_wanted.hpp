@@ -7,6 +7,7 @@
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/stored_tensor.hpp"
 #include "carat/checkpoint/wanted_tensor.hpp"
+#include "carat/joined.hpp"
 #include "carat/printable.hpp"
 #include "carat/tensor/arena.hpp"
 #include "carat/tensor/element.hpp"
@@ -43,31 +44,32 @@ inline void check_wanted(const BindOptions& options, WantedTensor& want,
     const StoredTensor& tensor = *found.tensor;
     const std::string who = "tensor " + printable(tensor.spelling());
     if (!same_file_shape(tensor, shape)) {
-        faults.add_in(found.file->name, Errc::mismatch,
-                      who + " is " + shape_text(tensor.shape) + ", expected " + shape_text(shape));
+        faults.add_in(
+            found.file->name, Errc::mismatch,
+            joined({who, " is ", shape_text(tensor.shape), ", expected ", shape_text(shape)}));
         return;
     }
     const bool any = want.dtype == DType::unknown, same = tensor.dtype == want.dtype;
     if (tensor.panels ? !same || want.pack == nullptr || tensor.bytes != want.packed_bytes
                       : tensor.sums != nullptr && !any && (!same || want.pack != nullptr)) {
-        faults.add_in(found.file->name, Errc::mismatch,
-                      who + " is packed as " + std::string(name_of(tensor.dtype)) +
-                          (tensor.panels ? " in panels" : "") + " of " +
-                          std::to_string(tensor.bytes) + " bytes, expected " +
-                          (any ? std::string("rows") : std::string(name_of(want.dtype))) +
-                          (want.pack != nullptr ? " in panels" : ""));
+        faults.add_in(
+            found.file->name, Errc::mismatch,
+            joined({who, " is packed as ", name_of(tensor.dtype), tensor.panels ? " in panels" : "",
+                    " of ", tensor.bytes, " bytes, expected ",
+                    any ? std::string("rows") : std::string(name_of(want.dtype)),
+                    want.pack != nullptr ? " in panels" : ""}));
         return;
     }
     if (!same && !((any || options.convert) && is_float_stored(tensor.dtype))) {
         faults.add_in(
             found.file->name, Errc::mismatch,
-            who + " is " + printable(tensor.dtype_name, 16) + ", expected " +
-                (any ? std::string("a type of numbers") : std::string(name_of(want.dtype))) +
-                (any || !options.convert    ? ""
-                 : tensor.stored_as.empty() ? " or another of F32, BF16, F16"
-                                            : " or another of F32, BF16, F16, Q8_0, "
-                                              "Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, "
-                                              "Q6_K"));
+            joined({who, " is ", printable(tensor.dtype_name, 16), ", expected ",
+                    any ? std::string("a type of numbers") : std::string(name_of(want.dtype)),
+                    any || !options.convert    ? ""
+                    : tensor.stored_as.empty() ? " or another of F32, BF16, F16"
+                                               : " or another of F32, BF16, F16, Q8_0, "
+                                                 "Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, "
+                                                 "Q6_K"}));
         return;
     }
     if (tensor.converted != Converted::nothing && want.row_values == 0)
@@ -94,7 +96,8 @@ inline void find_wanted(const CheckpointFiles& files, const BindOptions& options
         if (!want.found || !want.up || want.shape.size() != 3) want.found = want.up = {};
     }
     if (!want.found) {
-        if (!want.optional) faults.add(Errc::mismatch, "tensor " + want.name + " is missing");
+        if (!want.optional)
+            faults.add(Errc::mismatch, joined({"tensor ", want.name, " is missing"}));
         return;
     }
     if (!want.up) return check_wanted(options, want, want.found, want.shape, faults);

@@ -6,6 +6,7 @@
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/json_fields.hpp"
 #include "carat/checkpoint/mapped_file.hpp"
+#include "carat/joined.hpp"
 #include "carat/json.hpp"
 #include "carat/result.hpp"
 
@@ -43,7 +44,7 @@ inline Result<GenerationConfig> read_generation_config(std::string_view json_tex
     Faults faults(what);
     if (!tree->IsObject()) {
         faults.add(Errc::bad_format,
-                   std::string("is ") + json::type_name(&*tree) + ", expected an object");
+                   joined({"is ", json::type_name(&*tree), ", expected an object"}));
         return faults.error();
     }
     GenerationConfig c;
@@ -75,7 +76,7 @@ inline Result<GenerationConfig> read_generation_config(std::string_view json_tex
 /// base model. Bad input: as above, and a file that cannot be read or that has more than 1 MB.
 inline Result<GenerationConfig> read_generation_config_file(const std::string& folder) {
     const bool slash = folder.empty() || folder.ends_with('/');
-    const std::string path = folder + (slash ? "" : "/") + "generation_config.json";
+    const std::string path = joined({folder, slash ? "" : "/", "generation_config.json"});
     if (detail::is_missing(path)) return GenerationConfig{};
     const Result<MappedFile> file = MappedFile::open(path, std::size_t{1} << 20);
     if (!file) return file.error();

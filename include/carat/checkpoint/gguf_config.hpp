@@ -11,6 +11,7 @@
 #include "carat/config/check.hpp"
 #include "carat/config/model_config.hpp"
 #include "carat/gguf.hpp"
+#include "carat/joined.hpp"
 #include "carat/result.hpp"
 
 #include <algorithm>
@@ -45,8 +46,8 @@ class GgufFields {
         return head_.find("gemma4." + std::string(key));
     }
     void wrong(std::string_view key, std::string_view expected, Errc code = Errc::bad_format) {
-        faults_.add(code, "gemma4." + std::string(key) + " is " + Gguf::describe(get(key)) +
-                              ", expected " + std::string(expected));
+        faults_.add(code, joined({"gemma4.", key, " is ", Gguf::describe(get(key)), ", expected ",
+                                  expected}));
     }
     void unsupported(std::string_view why) { faults_.add(Errc::unsupported, why); }
 
@@ -71,7 +72,7 @@ class GgufFields {
             if (const auto n = Gguf::unsigned_integer(*v, i); n && *n <= most_size)
                 all.push_back(static_cast<std::size_t>(*n));
         if (all.size() != layers) {
-            wrong(key, "a number, or " + std::to_string(layers) + " of them, one a layer");
+            wrong(key, joined({"a number, or ", layers, " of them, one a layer"}));
             all.assign(layers, 0);
         }
         return all;
@@ -123,7 +124,7 @@ inline std::int32_t token_id(const Gguf& head, std::string_view text, std::int32
 }
 inline std::int32_t tokenizer_id(const Gguf& head, std::string_view key, std::int32_t missing) {
     const auto id =
-        Gguf::unsigned_integer(head.find("tokenizer.ggml." + std::string(key) + "_token_id"));
+        Gguf::unsigned_integer(head.find(joined({"tokenizer.ggml.", key, "_token_id"})));
     return id && *id <= most_size ? static_cast<std::int32_t>(*id) : missing;
 }
 
@@ -138,7 +139,7 @@ inline TextConfig read_gguf_text_config(const CheckpointFiles& files, const Gguf
     c.num_hidden_layers = in.size("block_count");
     const std::size_t layers = c.num_hidden_layers;
     if (layers == 0 || layers > LayerSet::capacity) {
-        in.wrong("block_count", "1 to " + std::to_string(LayerSet::capacity) + " layers",
+        in.wrong("block_count", joined({"1 to ", LayerSet::capacity, " layers"}),
                  Errc::unsupported);
         return c;
     }
@@ -186,7 +187,7 @@ inline TextConfig read_gguf_text_config(const CheckpointFiles& files, const Gguf
     }
     const auto has_values = [&](std::size_t layer) {
         return static_cast<bool>(
-            files.find(name("layers." + std::to_string(layer) + ".self_attn.v_proj.weight")));
+            files.find(name(joined({"layers.", layer, ".self_attn.v_proj.weight"}))));
     };
     for (std::size_t l = 0; l < c.first_shared_layer(); ++l)
         if (c.attention_type(l) == AttentionType::full && !has_values(l)) c.attention_k_eq_v = true;
@@ -207,9 +208,9 @@ inline TextConfig read_gguf_text_config(const CheckpointFiles& files, const Gguf
     for (std::size_t l = 0; l < layers; ++l) {
         const LayerKind kind = c.num_key_value_heads > 0 ? c.kind(l) : LayerKind{};
         if (kind.kv_heads != kv_heads[l] || kind.intermediate_size != widths[l]) {
-            in.unsupported("layer " + std::to_string(l) + " has " + std::to_string(kv_heads[l]) +
-                           " key/value heads and an mlp of " + std::to_string(widths[l]) +
-                           ", which no Gemma 4 has beside its other layers");
+            in.unsupported(
+                joined({"layer ", l, " has ", kv_heads[l], " key/value heads and an mlp of ",
+                        widths[l], ", which no Gemma 4 has beside its other layers"}));
             break;
         }
     }
@@ -237,10 +238,10 @@ inline Result<ModelConfig> read_gguf_config(const CheckpointFiles& files) {
     const auto architecture = Gguf::string(head->find("general.architecture"));
     if (architecture != "gemma4") {
         faults.add(Errc::unsupported,
-                   "general.architecture is " +
-                       (architecture ? '"' + printable(*architecture) + '"'
-                                     : Gguf::describe(head->find("general.architecture"))) +
-                       ", expected \"gemma4\"");
+                   joined({"general.architecture is ",
+                           architecture ? '"' + printable(*architecture) + '"'
+                                        : Gguf::describe(head->find("general.architecture")),
+                           ", expected \"gemma4\""}));
         return faults.error();
     }
     if (head->find_tensor("output.weight") != nullptr)

@@ -8,6 +8,7 @@
 #include "carat/checkpoint/gguf_names.hpp"
 #include "carat/checkpoint/stored_tensor.hpp"
 #include "carat/gguf.hpp"
+#include "carat/joined.hpp"
 #include "carat/result.hpp"
 #include "carat/tensor/element.hpp"
 #include "carat/tensor/stored_blocks.hpp"
@@ -59,41 +60,34 @@ inline std::string place_gguf_tensor(const Gguf& head, const Gguf::Tensor& from,
     }
     const auto type = [&to] { return to.dtype_name + ' ' + shape_text(to.shape); };
     if (from.offset % head.alignment() != 0)
-        return " is at offset " + std::to_string(from.offset) + ", expected a multiple of " +
-               std::to_string(head.alignment());
+        return joined(
+            {" is at offset ", from.offset, ", expected a multiple of ", head.alignment()});
     const std::size_t data = file.size() > head.data_start() ? file.size() - head.data_start() : 0;
     if (from.offset > data)
-        return " is at offset " + std::to_string(from.offset) + ", but the data has only " +
-               std::to_string(data) + " bytes";
+        return joined({" is at offset ", from.offset, ", but the data has only ", data, " bytes"});
     to.data = file.data() + head.data_start() + from.offset;
     if (to.dtype == DType::unknown) return {};  // of unknown size; a fault where somebody wants it
     const StoredBlock block = stored_block(to.dtype);
     if (to.shape.back() % block.values != 0)
-        return " is " + type() + ", but rows of " + to.dtype_name + " are multiples of " +
-               std::to_string(block.values) + " values";
+        return joined({" is ", type(), ", but rows of ", to.dtype_name, " are multiples of ",
+                       block.values, " values"});
     if (!multiply(count / block.values, block.bytes, to.bytes))
-        return " is " + type() + ", which no memory could hold";
+        return joined({" is ", type(), ", which no memory could hold"});
     const std::size_t room = data - static_cast<std::size_t>(from.offset);
     if (to.bytes > room)
-        return " is " + type() + ", which takes " + std::to_string(to.bytes) +
-               " bytes, but behind its offset " + std::to_string(from.offset) + " there are only " +
-               std::to_string(room);
+        return joined({" is ", type(), ", which takes ", to.bytes, " bytes, but behind its offset ",
+                       from.offset, " there are only ", room});
     note_converted(to, from.name);
     return {};
 }
 
 inline void refuse_overlap(std::span<const StoredTensor> tensors, Faults& faults) {
-    std::vector<const StoredTensor*> order;
-    order.reserve(tensors.size());
-    for (const StoredTensor& t : tensors)
-        if (t.bytes > 0) order.push_back(&t);
-    std::sort(order.begin(), order.end(),
-              [](const StoredTensor* a, const StoredTensor* b) { return a->data < b->data; });
     const StoredTensor* last = nullptr;  // the one that reaches furthest
-    for (const StoredTensor* t : order) {
+    for (const StoredTensor* t : in_file_order(tensors)) {
+        if (t->bytes == 0) continue;
         if (last != nullptr && t->data < last->data + last->bytes)
-            faults.add(Errc::bad_format, "tensors " + printable(last->spelling()) + " and " +
-                                             printable(t->spelling()) + " overlap");
+            faults.add(Errc::bad_format, joined({"tensors ", printable(last->spelling()), " and ",
+                                                 printable(t->spelling()), " overlap"}));
         if (last == nullptr || t->data + t->bytes > last->data + last->bytes) last = t;
     }
 }
@@ -117,15 +111,16 @@ inline Result<std::vector<StoredTensor>> read_gguf_tensors(const Gguf& head,
     for (const Gguf::Tensor& t : head.tensors()) {
         const std::string fault =
             detail::place_gguf_tensor(head, t, file, audio, all.emplace_back());
-        if (!fault.empty()) faults.add(Errc::bad_format, "tensor " + printable(t.name) + fault);
+        if (!fault.empty())
+            faults.add(Errc::bad_format, joined({"tensor ", printable(t.name), fault}));
     }
     if (faults.none()) detail::refuse_overlap(all, faults);
-    std::sort(all.begin(), all.end(),
-              [](const StoredTensor& a, const StoredTensor& b) { return a.name < b.name; });
+    sort_by_name(all);
     for (std::size_t i = 1; i < all.size(); ++i)
         if (all[i].name == all[i - 1].name)
-            faults.add(Errc::bad_format, "tensors " + printable(all[i - 1].spelling()) + " and " +
-                                             printable(all[i].spelling()) + " are the same one");
+            faults.add(Errc::bad_format,
+                       joined({"tensors ", printable(all[i - 1].spelling()), " and ",
+                               printable(all[i].spelling()), " are the same one"}));
     if (!faults.none()) return faults.error();
     return all;
 }

@@ -10,6 +10,7 @@
 #include "carat/checkpoint/faults.hpp"
 #include "carat/config/model_config.hpp"
 #include "carat/gguf.hpp"
+#include "carat/joined.hpp"
 #include "carat/printable.hpp"
 #include "carat/result.hpp"
 
@@ -34,9 +35,8 @@ class GgufTower {
         const auto n = Gguf::unsigned_integer(v);
         if (v == nullptr || n == std::uint64_t{compiled}) return;
         faults_.add(n ? Errc::mismatch : Errc::bad_format,
-                    prefix_ + std::string(key) + " is " +
-                        (n ? std::to_string(*n) : Gguf::describe(v)) +
-                        ", but this program was compiled for " + std::to_string(compiled));
+                    joined({prefix_, key, " is ", n ? std::to_string(*n) : Gguf::describe(v),
+                            ", but this program was compiled for ", compiled}));
     }
     /// What a file of towers calls the architecture of this one.
     void projector_type(std::string_view expected) const {
@@ -49,8 +49,8 @@ class GgufTower {
         const auto type = Gguf::string(v);
         if (type == expected) return;
         faults_.add(Errc::unsupported,
-                    key + " is " + (type ? '"' + printable(*type) + '"' : Gguf::describe(v)) +
-                        ", expected \"" + std::string(expected) + '"');
+                    joined({key, " is ", type ? '"' + printable(*type) + '"' : Gguf::describe(v),
+                            ", expected \"", expected, "\""}));
     }
 
   private:
@@ -73,16 +73,17 @@ inline Result<void> check_gguf_towers(const CheckpointFiles& files, const ModelC
     const auto architecture = Gguf::string(head.find("general.architecture"));
     if (beside && architecture != "clip") {
         faults.add(Errc::unsupported,
-                   "general.architecture is " +
-                       (architecture ? '"' + printable(*architecture) + '"'
-                                     : Gguf::describe(head.find("general.architecture"))) +
-                       ", expected \"clip\" of a file of towers");
+                   joined({"general.architecture is ",
+                           architecture ? '"' + printable(*architecture) + '"'
+                                        : Gguf::describe(head.find("general.architecture")),
+                           ", expected \"clip\" of a file of towers"}));
         return faults.error();
     }
     const std::string prefix = beside ? "clip." : "gemma4.";
     const auto said = [&](const std::string& kind) {
-        return !beside || Gguf::boolean(head.find("clip.has_" + kind + "_encoder")) == true ||
-               head.find("clip." + kind + ".projector_type") != nullptr;
+        return !beside ||
+               Gguf::boolean(head.find(joined({"clip.has_", kind, "_encoder"}))) == true ||
+               head.find(joined({"clip.", kind, ".projector_type"})) != nullptr;
     };
     if (c.vision.present() && said("vision")) {
         const detail::GgufTower tower(head, prefix + "vision.", faults);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "carat/checkpoint/faults.hpp"
+#include "carat/joined.hpp"
 #include "carat/json.hpp"
 #include "carat/result.hpp"
 
@@ -37,8 +38,7 @@ class FieldReader {
     /// Says that a member is not what was expected, and what it is.
     void wrong(std::string_view key, const JsonValue* value, std::string_view expected,
                Errc code = Errc::bad_format) {
-        faults_->add(code, path_ + std::string(key) + " is " + describe(value) + ", expected " +
-                               std::string(expected));
+        faults_->add(code, joined({path_, key, " is ", describe(value), ", expected ", expected}));
     }
     /// A sentence about a member that is understood but not possible.
     void unsupported(std::string_view key, std::string_view sentence) {
@@ -79,8 +79,7 @@ class FieldReader {
             return;
         }
         const std::span<const JsonValue> list = json::elements(value);
-        if (list.size() > most)
-            return wrong(key, value, "at most " + std::to_string(most) + " token ids");
+        if (list.size() > most) return wrong(key, value, joined({"at most ", most, " token ids"}));
         for (std::size_t i = 0; i < list.size() && !faults_->full(); ++i) {
             std::int32_t next = 0;
             if (one_id(std::string(key) + '[' + std::to_string(i) + ']', &list[i], next))
@@ -155,7 +154,7 @@ class FieldReader {
 
   private:
     static std::string whole_number(std::size_t least, std::size_t most) {
-        return "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
+        return joined({"a whole number from ", least, " to ", most});
     }
     bool one_id(std::string_view key, const JsonValue* value, std::int32_t& out) {
         const auto n = json::unsigned_integer(value);

@@ -8,6 +8,7 @@
 /// whole.
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/result.hpp"
 
 #include <algorithm>
@@ -33,8 +34,8 @@ namespace carat::inline CARAT_ABI {
 namespace detail {
 
 inline Error io_error(std::string_view path, std::string_view doing, int code) {
-    return {Errc::io, std::string(path) + ": cannot " + std::string(doing) + ": " +
-                          std::error_code(code, std::generic_category()).message()};
+    return {Errc::io, joined({path, ": cannot ", doing, ": ",
+                              std::error_code(code, std::generic_category()).message()})};
 }
 
 /// A whole file in memory: what MappedFile falls back to.
@@ -157,10 +158,10 @@ class MappedFile {
 
     static Error unexpected_size(const std::string& path, std::uintmax_t size,
                                  std::size_t most_bytes) {
-        return {Errc::bad_format,
-                path + (size == 0 ? ": is empty"
-                                  : ": has " + std::to_string(size) + " bytes, expected at most " +
-                                        std::to_string(most_bytes))};
+        return {
+            Errc::bad_format,
+            path + (size == 0 ? ": is empty"
+                              : joined({": has ", size, " bytes, expected at most ", most_bytes}))};
     }
 
     /// False where the system refuses, for the reason in errno.

@@ -4,9 +4,10 @@
 #pragma once
 
 #include "carat/checkpoint/mapped_file.hpp"
+#include "carat/joined.hpp"
+#include "carat/name_order.hpp"
 #include "carat/result.hpp"
 
-#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +30,7 @@ inline std::vector<std::string> gguf_names_in([[maybe_unused]] const std::string
         if (name.ends_with(".gguf")) names.emplace_back(name);
     }
     ::closedir(open);
-    std::sort(names.begin(), names.end());
+    sort_by_name(names, [](const std::string& name) { return std::string_view(name); });
 #endif
     return names;
 }
@@ -49,8 +50,9 @@ inline bool is_projector(std::string_view name) {
     for (const std::string& name : detail::gguf_names_in(folder)) {
         if (detail::is_projector(name)) continue;
         if (!found.empty())
-            return Error{Errc::invalid_argument, folder + ": there are several .gguf files, " +
-                                                     found + " and " + name + ": name one"};
+            return Error{Errc::invalid_argument,
+                         joined({folder, ": there are several .gguf files, ", found, " and ", name,
+                                 ": name one"})};
         found = name;
     }
     if (found.empty()) return found;

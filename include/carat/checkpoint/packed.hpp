@@ -17,6 +17,7 @@
 #include "carat/checkpoint/checksum.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/stored_tensor.hpp"
+#include "carat/joined.hpp"
 #include "carat/result.hpp"
 #include "carat/tensor/arena.hpp"
 #include "carat/tensor/element.hpp"
@@ -81,8 +82,7 @@ template <class Policy>
     return text;
 }
 [[nodiscard]] inline std::string layout_text() {
-    return "little-endian, panels of " + std::to_string(panel_rows) + " rows, layout " +
-           std::to_string(panel_layout);
+    return joined({"little-endian, panels of ", panel_rows, " rows, layout ", panel_layout});
 }
 
 /// One tensor to write.
@@ -161,12 +161,12 @@ inline std::string read_packed_tensor(PackedReader& in, StoredTensor& t) {
     const auto type = [&t] { return printable(t.dtype_name, 16) + ' ' + shape_text(t.shape); };
     const StoredBlock block = stored_block(t.dtype);
     std::size_t expected = 0;
-    if (!is_float_stored(t.dtype)) return " is " + type() + ", expected a type of numbers";
+    if (!is_float_stored(t.dtype)) return joined({" is ", type(), ", expected a type of numbers"});
     if (!fits || !multiply(count, block.bytes, expected) || bytes > most_planned)
-        return " is " + type() + ", which no memory could hold";
+        return joined({" is ", type(), ", which no memory could hold"});
     if (!t.panels &&
         (rank == 0 || t.shape.back() % block.values != 0 || bytes != stored_bytes(t.dtype, count)))
-        return " is " + type() + ", but has " + std::to_string(bytes) + " bytes";
+        return joined({" is ", type(), ", but has ", bytes, " bytes"});
     t.bytes = static_cast<std::size_t>(bytes);
     return {};
 }
@@ -193,22 +193,21 @@ struct Packed {
 inline Result<Packed> read_packed(std::span<const std::byte> file, std::string_view what) {
     using namespace detail;
     const auto fail = [&](Errc code, const std::string& why) {
-        return Error{code, printable(what, 400) + ": " + why};
+        return Error{code, joined({printable(what, 400), ": ", why})};
     };
     if (!is_packed(file)) return fail(Errc::bad_format, "is no packed checkpoint");
     PackedReader in{file.subspan(sizeof packed_magic)};
     const auto version = in.number<std::uint32_t>();
     if (in.fine && version != packed_version)
-        return fail(Errc::unsupported, "is a packed checkpoint of version " +
-                                           std::to_string(version) + ", expected " +
-                                           std::to_string(packed_version) + ": pack it again");
+        return fail(Errc::unsupported, joined({"is a packed checkpoint of version ", version,
+                                               ", expected ", packed_version, ": pack it again"}));
     const auto count = in.number<std::uint32_t>();
     const auto head = in.number<std::uint64_t>(), data = in.number<std::uint64_t>();
     if (!in.fine || head > file.size() || head % packed_page != 0 || head < packed_page ||
         data > file.size() - static_cast<std::size_t>(head))
-        return fail(Errc::bad_format, "has " + std::to_string(file.size()) +
-                                          " bytes, fewer than it says: the file is cut off or "
-                                          "damaged");
+        return fail(Errc::bad_format, joined({"has ", file.size(),
+                                              " bytes, fewer than it says: the file is cut off or "
+                                              "damaged"}));
     const auto head_bytes = static_cast<std::size_t>(head),
                data_bytes = static_cast<std::size_t>(data);
     const auto covered = file.first(head_bytes - sizeof(std::uint64_t));
@@ -228,9 +227,9 @@ inline Result<Packed> read_packed(std::span<const std::byte> file, std::string_v
         if (fault.empty() && !all.tensors.empty() && all.tensors.back().name >= t.name)
             fault = " does not stand in its order";
         if (fault.empty() && aligned_size(t.bytes) > data_bytes - at)
-            fault = " has " + std::to_string(t.bytes) + " bytes, but only " +
-                    std::to_string(data_bytes - at) + " are left";
-        if (!fault.empty()) return fail(Errc::bad_format, "tensor " + printable(t.name) + fault);
+            fault = joined({" has ", t.bytes, " bytes, but only ", data_bytes - at, " are left"});
+        if (!fault.empty())
+            return fail(Errc::bad_format, joined({"tensor ", printable(t.name), fault}));
         t.data = file.data() + head_bytes + at;
         t.sums = file.data() + head_bytes + data_bytes + pieces * sizeof(std::uint64_t);
         at += aligned_size(t.bytes);
@@ -238,15 +237,13 @@ inline Result<Packed> read_packed(std::span<const std::byte> file, std::string_v
         all.tensors.push_back(std::move(t));
     }
     if (at != data_bytes)
-        return fail(Errc::bad_format, "bytes [" + std::to_string(at) + ", " +
-                                          std::to_string(data_bytes) +
-                                          "] of the data belong to no tensor");
+        return fail(Errc::bad_format,
+                    joined({"bytes [", at, ", ", data_bytes, "] of the data belong to no tensor"}));
     const std::size_t rest = file.size() - head_bytes - data_bytes;
     if (rest != pieces * sizeof(std::uint64_t))
-        return fail(Errc::bad_format, "ends with " + std::to_string(rest) +
-                                          " bytes of checksums, expected " +
-                                          std::to_string(pieces * sizeof(std::uint64_t)) +
-                                          ": the file is cut off or too long");
+        return fail(Errc::bad_format,
+                    joined({"ends with ", rest, " bytes of checksums, expected ",
+                            pieces * sizeof(std::uint64_t), ": the file is cut off or too long"}));
     return all;
 }
 

@@ -10,6 +10,7 @@
 #include "carat/checkpoint/packed.hpp"
 #include "carat/checkpoint/unfinished_file.hpp"
 #include "carat/checkpoint/wanted_tensor.hpp"
+#include "carat/joined.hpp"
 #include "carat/parallel/executor.hpp"
 #include "carat/printable.hpp"
 #include "carat/progress.hpp"
@@ -50,9 +51,8 @@ struct ReadWork {
     Result<void> add(std::size_t bytes) {
         done += bytes;
         if (progress(done, total)) return {};
-        return Error{Errc::cancelled, files.name() + ": " + what + " was cancelled after " +
-                                          std::to_string(done) + " of " + std::to_string(total) +
-                                          " bytes"};
+        return Error{Errc::cancelled, joined({files.name(), ": ", what, " was cancelled after ",
+                                              done, " of ", total, " bytes"})};
     }
 };
 
@@ -72,14 +72,13 @@ inline bool piece_still_there(const ReadJob& job) {
 inline Error job_fault(const ReadJob& job) {
     const StoredTensor& t = *job.want->found.tensor;
     const std::string who =
-        printable(job.want->found.file->name, 400) + ": tensor " + printable(t.spelling());
+        joined({printable(job.want->found.file->name, 400), ": tensor ", printable(t.spelling())});
     if (t.converted != Converted::nothing && still_there(*job.want, t.span()))
         return {Errc::bad_format, who + " has values that are no softplus of anything"};
     if (!comes_packed(*job.want) || !piece_still_there(job))
         return {Errc::io, who + " is no longer in the file, which has been shortened"};
-    return {Errc::bad_format, who + " is damaged: its bytes [" + std::to_string(job.begin) + ", " +
-                                  std::to_string(job.end) +
-                                  "] do not have the checksum of the file"};
+    return {Errc::bad_format, joined({who, " is damaged: its bytes [", job.begin, ", ", job.end,
+                                      "] do not have the checksum of the file"})};
 }
 
 /// Where a row comes from: of each expert first the gate's rows, then the up's.

@@ -6,6 +6,7 @@
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/safetensors_header.hpp"
 #include "carat/checkpoint/stored_tensor.hpp"
+#include "carat/joined.hpp"
 #include "carat/result.hpp"
 #include "carat/tensor/element.hpp"
 
@@ -44,18 +45,16 @@ class Safetensors {
             return faults.error();
         };
         if (file.size() < 8)
-            return fail("has " + std::to_string(file.size()) +
-                        " bytes, too few for a safetensors file");
+            return fail(joined({"has ", file.size(), " bytes, too few for a safetensors file"}));
         std::uint64_t length = 0;
         for (std::size_t i = 0; i < 8; ++i)
             length |= std::to_integer<std::uint64_t>(file[i]) << (8 * i);
         if (length > most_header_bytes)
-            return fail("the header would have " + std::to_string(length) +
-                        " bytes, expected at most " + std::to_string(most_header_bytes) +
-                        ": not a safetensors file");
+            return fail(joined({"the header would have ", length, " bytes, expected at most ",
+                                most_header_bytes, ": not a safetensors file"}));
         if (length > file.size() - 8)
-            return fail("the header has " + std::to_string(length) + " bytes, but only " +
-                        std::to_string(file.size() - 8) + " are there: the file is cut off");
+            return fail(joined({"the header has ", length, " bytes, but only ", file.size() - 8,
+                                " are there: the file is cut off"}));
         const std::size_t header_bytes = static_cast<std::size_t>(length);
         Result<detail::SafetensorsHeader> header = detail::read_safetensors_header(
             {reinterpret_cast<const char*>(file.data()) + 8, header_bytes}, what);
@@ -69,15 +68,14 @@ class Safetensors {
             const std::string fault = place(entry, data, all.tensors_.emplace_back());
             if (!fault.empty())
                 faults.add(Errc::bad_format,
-                           "tensor " + printable(all.tensors_.back().name) + fault);
+                           joined({"tensor ", printable(all.tensors_.back().name), fault}));
         }
         if (faults.none()) check_tiles(all.tensors_, data, faults);
-        std::sort(all.tensors_.begin(), all.tensors_.end(),
-                  [](const StoredTensor& a, const StoredTensor& b) { return a.name < b.name; });
+        sort_by_name(all.tensors_);
         for (std::size_t i = 1; i < all.tensors_.size(); ++i)
             if (all.tensors_[i].name == all.tensors_[i - 1].name)
                 faults.add(Errc::bad_format,
-                           "tensor " + printable(all.tensors_[i].name) + " is there twice");
+                           joined({"tensor ", printable(all.tensors_[i].name), " is there twice"}));
         if (!faults.none()) return faults.error();
         return all;
     }
@@ -109,22 +107,21 @@ class Safetensors {
         const auto type = [&tensor] {
             return printable(tensor.dtype_name, 16) + ' ' + shape_text(tensor.shape);
         };
-        const auto extent = [&entry] {
-            return "[" + std::to_string(entry.begin) + ", " + std::to_string(entry.end) + "]";
-        };
+        const auto extent = [&entry] { return joined({"[", entry.begin, ", ", entry.end, "]"}); };
         const bool known = tensor.dtype != DType::unknown;
         std::size_t bytes = known ? size_of(tensor.dtype) : 1;
         for (const std::size_t n : tensor.shape)
-            if (!multiply(bytes, n, bytes)) return " is " + type() + ", which no memory could hold";
+            if (!multiply(bytes, n, bytes))
+                return joined({" is ", type(), ", which no memory could hold"});
         if (entry.begin > entry.end)
-            return " has data_offsets " + extent() + ", which end before they begin";
+            return joined({" has data_offsets ", extent(), ", which end before they begin"});
         if (entry.end > data.size())
-            return " has data_offsets " + extent() + ", but the data has only " +
-                   std::to_string(data.size()) + " bytes";
+            return joined({" has data_offsets ", extent(), ", but the data has only ", data.size(),
+                           " bytes"});
         const auto size = static_cast<std::size_t>(entry.end - entry.begin);
         if (known && size != bytes)
-            return " is " + type() + ", which takes " + std::to_string(bytes) +
-                   " bytes, but its data_offsets " + extent() + " hold " + std::to_string(size);
+            return joined({" is ", type(), ", which takes ", bytes, " bytes, but its data_offsets ",
+                           extent(), " hold ", size});
         tensor.data = data.data() + entry.begin;
         tensor.bytes = size;
         return {};
@@ -133,29 +130,22 @@ class Safetensors {
     /// Every byte of the data belongs to exactly one tensor.
     static void check_tiles(std::span<const StoredTensor> tensors, std::span<const std::byte> data,
                             Faults& faults) {
-        std::vector<const StoredTensor*> order;
-        order.reserve(tensors.size());
-        for (const StoredTensor& t : tensors) order.push_back(&t);
-        std::sort(order.begin(), order.end(), [](const StoredTensor* a, const StoredTensor* b) {
-            return a->data != b->data ? a->data < b->data : a->bytes < b->bytes;
-        });
         const auto offset = [&data](const std::byte* p) {
             return static_cast<std::size_t>(p - data.data());
         };
         const auto hole = [&faults](std::size_t begin, std::size_t end) {
-            faults.add(Errc::bad_format, "bytes [" + std::to_string(begin) + ", " +
-                                             std::to_string(end) +
-                                             "] of the data belong to no tensor");
+            faults.add(Errc::bad_format,
+                       joined({"bytes [", begin, ", ", end, "] of the data belong to no tensor"}));
         };
         std::size_t end = 0;
         const StoredTensor* last = nullptr;
-        for (const StoredTensor* t : order) {
+        for (const StoredTensor* t : in_file_order(tensors)) {
             const std::size_t begin = offset(t->data);
             if (begin > end) hole(end, begin);
             if (begin < end)
-                faults.add(Errc::bad_format, "tensors " + printable(last->name) + " and " +
-                                                 printable(t->name) + " overlap at byte " +
-                                                 std::to_string(begin) + " of the data");
+                faults.add(Errc::bad_format,
+                           joined({"tensors ", printable(last->name), " and ", printable(t->name),
+                                   " overlap at byte ", begin, " of the data"}));
             if (begin + t->bytes >= end) {
                 end = begin + t->bytes;
                 last = t;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "carat/checkpoint/faults.hpp"
+#include "carat/joined.hpp"
 #include "carat/json.hpp"
 #include "carat/result.hpp"
 
@@ -49,7 +50,7 @@ class HeaderEvents final : public json::Events {
         if (at_ == At::shape) {
             if (v > static_cast<std::size_t>(-1)) return refuse("more than memory can hold");
             if (tensor().shape.size() == most_axes)
-                return refuse("longer than " + std::to_string(most_axes) + " axes");
+                return refuse(joined({"longer than ", most_axes, " axes"}));
             tensor().shape.push_back(static_cast<std::size_t>(v));
             return true;
         }
@@ -87,7 +88,7 @@ class HeaderEvents final : public json::Events {
         }
         if (at_ == At::metadata) {
             if (header.metadata.size() == most_metadata) {
-                fault = "__metadata__ has more than " + std::to_string(most_metadata) + " entries";
+                fault = joined({"__metadata__ has more than ", most_metadata, " entries"});
                 return false;
             }
             header.metadata.emplace_back().first = key;
@@ -118,10 +119,10 @@ class HeaderEvents final : public json::Events {
     }
     bool EndObject(rapidjson::SizeType) override {
         if (at_ == At::tensor && seen_ != 7u) {
-            fault = "tensor " + printable(tensor().name) + " has no " +
-                    ((seen_ & 1u) == 0   ? "dtype"
-                     : (seen_ & 2u) == 0 ? "shape"
-                                         : "data_offsets");
+            fault = joined({"tensor ", printable(tensor().name), " has no ",
+                            (seen_ & 1u) == 0   ? "dtype"
+                            : (seen_ & 2u) == 0 ? "shape"
+                                                : "data_offsets"});
             return false;
         }
         at_ = at_ == At::top ? At::end : At::top;
@@ -166,7 +167,7 @@ class HeaderEvents final : public json::Events {
 
     bool refuse(std::string_view found) {
         const auto is = [&](const std::string& what, std::string_view expected) {
-            fault = what + " is " + std::string(found) + ", expected " + std::string(expected);
+            fault = joined({what, " is ", found, ", expected ", expected});
             return false;
         };
         const std::string name =
@@ -196,8 +197,8 @@ class HeaderEvents final : public json::Events {
         return is("the header", "an object");
     }
     bool refuse_key(std::string_view key, std::string_view why) {
-        fault = "tensor " + printable(tensor().name) + " has the key " + printable(key) + ", " +
-                std::string(why) + "dtype, shape and data_offsets";
+        fault = joined({"tensor ", printable(tensor().name), " has the key ", printable(key), ", ",
+                        why, "dtype, shape and data_offsets"});
         return false;
     }
 
@@ -212,7 +213,7 @@ class HeaderEvents final : public json::Events {
 inline Result<SafetensorsHeader> read_safetensors_header(std::string_view text,
                                                          std::string_view what) {
     const auto bad = [what](const std::string& why) {
-        return Error{Errc::bad_format, printable(what, 400) + ": " + why};
+        return Error{Errc::bad_format, joined({printable(what, 400), ": ", why})};
     };
     if (text.empty() || text.front() != '{')
         return bad("the header does not begin with '{': not a safetensors file");
@@ -220,8 +221,7 @@ inline Result<SafetensorsHeader> read_safetensors_header(std::string_view text,
     const json::Ending end = json::read(text, events);
     if (!events.fault.empty()) return bad(events.fault);
     if (end.error != nullptr)
-        return bad("byte " + std::to_string(8 + end.offset) +
-                   ": the header is not JSON: " + end.error);
+        return bad(joined({"byte ", 8 + end.offset, ": the header is not JSON: ", end.error}));
     return std::move(events.header);
 }
 

@@ -2,12 +2,15 @@
 /// StoredTensor: a tensor as a file of weights holds it, whatever the format of the file.
 #pragma once
 
+#include "carat/name_order.hpp"
 #include "carat/tensor/element.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace carat::inline CARAT_ABI {
@@ -46,5 +49,21 @@ struct StoredTensor {
     }
     [[nodiscard]] std::span<const std::byte> span() const noexcept { return {data, bytes}; }
 };
+
+inline void sort_by_name(std::vector<StoredTensor>& tensors) {
+    sort_by_name(tensors, [](const StoredTensor& t) { return std::string_view(t.name); });
+}
+
+/// The tensors in the order of their bytes, of two that begin together the shorter first.
+[[nodiscard]] inline std::vector<const StoredTensor*> in_file_order(
+    std::span<const StoredTensor> tensors) {
+    std::vector<const StoredTensor*> order;
+    order.reserve(tensors.size());
+    for (const StoredTensor& t : tensors) order.push_back(&t);
+    std::sort(order.begin(), order.end(), [](const StoredTensor* a, const StoredTensor* b) {
+        return a->data != b->data ? a->data < b->data : a->bytes < b->bytes;
+    });
+    return order;
+}
 
 }  // namespace carat::inline CARAT_ABI

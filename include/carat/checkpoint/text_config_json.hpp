@@ -6,6 +6,7 @@
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/json_fields.hpp"
 #include "carat/config/text_config.hpp"
+#include "carat/joined.hpp"
 #include "carat/json.hpp"
 
 #include <algorithm>
@@ -62,7 +63,7 @@ inline void read_layer_types(FieldReader& in, TextConfig& c) {
             if (json::string(list[i]) == "full_attention")
                 c.full_attention.insert(i);
             else if (json::string(list[i]) != "sliding_attention")
-                in.wrong("layer_types[" + std::to_string(i) + "]", &list[i],
+                in.wrong(joined({"layer_types[", i, "]"}), &list[i],
                          "sliding_attention or full_attention",
                          list[i].IsString() ? Errc::unsupported : Errc::bad_format);
         }
@@ -122,12 +123,12 @@ inline void read_per_layer_config(FieldReader& in, const JsonValue& map, const s
     for (std::size_t l = 0; l < layers; ++l) {
         const bool is_full = c.full_attention.contains(l);
         if (all[l] == (is_full ? full : plain)) continue;
-        in.unsupported("per_layer_config",
-                       is_full ? "gives full_attention layer " + std::to_string(l) +
-                                     " other values than layer " + std::to_string(layers - 1) +
-                                     ": carat has one shape for all full_attention layers"
-                               : "overrides sliding_attention layer " + std::to_string(l) +
-                                     ": carat overrides full_attention layers only");
+        in.unsupported(
+            "per_layer_config",
+            is_full ? joined({"gives full_attention layer ", l, " other values than layer ",
+                              layers - 1, ": carat has one shape for all full_attention layers"})
+                    : joined({"overrides sliding_attention layer ", l,
+                              ": carat overrides full_attention layers only"}));
         return;
     }
     c.global_head_dim = full.head_dim;
@@ -184,7 +185,8 @@ inline TextConfig read_text_config(const JsonValue& object, std::string path, Fa
             const JsonValue* entry = entries.get(key);
             if (entry == nullptr) continue;
             if (entry->IsObject())
-                read_rope(*entry, path + "rope_parameters." + key + '.', *parameters, faults);
+                read_rope(*entry, joined({path, "rope_parameters.", key, "."}), *parameters,
+                          faults);
             else
                 entries.wrong(key, entry, "an object");
         }

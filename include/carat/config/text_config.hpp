@@ -59,6 +59,18 @@ struct LayerKind {
     friend constexpr bool operator==(const LayerKind&, const LayerKind&) = default;
 };
 
+/// As much of a kind as decides the code of its dense mlp, of its per-layer input: kinds that
+/// differ elsewhere share it.
+template <LayerKind K>
+inline constexpr LayerKind mlp_kind{.activation = K.activation,
+                                    .hidden_size = K.hidden_size,
+                                    .intermediate_size = K.intermediate_size};
+template <LayerKind K>
+inline constexpr LayerKind per_layer_kind{.activation = K.activation,
+                                          .hidden_size = K.hidden_size,
+                                          .per_layer_input = K.per_layer_input,
+                                          .rms_norm_eps = K.rms_norm_eps};
+
 struct TextConfig {
     std::size_t vocab_size = 262144;
     std::size_t vocab_size_per_layer_input = 262144;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "carat/generate/session.hpp"
+#include "carat/joined.hpp"
 #include "carat/result.hpp"
 
 #include <cstddef>
@@ -51,10 +52,9 @@ Result<void> check_ceiling(const MemoryCeiling& c, std::size_t weights, const st
     const SessionOptions o = c.session;
     if (fits(o.context_tokens, o.chunk_tokens, c.threads)) return {};
 
-    const auto number = [](std::size_t n) { return std::to_string(n); };
     const auto would_do = [&](const char* name, std::size_t n, std::size_t now) {
         if (n == 0 || n >= now) return std::string();
-        return std::string("; ") + name + " = " + number(n) + " would fit";
+        return joined({"; ", name, " = ", n, " would fit"});
     };
     const auto part = Session::bytes_by_part(o, c.threads);
     const auto alone = Session::bytes_by_part(o, 1);
@@ -66,29 +66,27 @@ Result<void> check_ceiling(const MemoryCeiling& c, std::size_t weights, const st
         c.threads, [&](std::size_t n) { return fits(o.context_tokens, o.chunk_tokens, n); });
 
     Error error{Errc::out_of_memory,
-                what + ": takes " + number(total(o.context_tokens, o.chunk_tokens, c.threads)) +
-                    " bytes, which do not fit into " + number(c.bytes)};
-    error.text += "\n  weights: " + number(weights) + " bytes";
-    if (weights >= c.bytes) error.text += "; alone too many, a smaller weight format is needed";
-    error.text += "\n  cache: " + number(part.cache) +
-                  " bytes for context_tokens = " + number(o.context_tokens) +
-                  would_do("context_tokens", context, o.context_tokens);
-    error.text += "\n  scratch: " + number(alone.scratch) +
-                  " bytes for chunk_tokens = " + number(o.chunk_tokens) +
-                  would_do("chunk_tokens", chunk, o.chunk_tokens);
-    error.text += "\n  threads: " + number(part.scratch - alone.scratch) +
-                  " bytes of scratch more for " + number(c.threads) + " than for 1" +
-                  would_do("threads", threads, c.threads);
-    error.text += "\n  logits and the rest: " + number(part.rest) + " bytes";
+                joined({what, ": takes ", total(o.context_tokens, o.chunk_tokens, c.threads),
+                        " bytes, which do not fit into ", c.bytes})};
+    std::string& text = error.text;
+    text += joined({"\n  weights: ", weights, " bytes"});
+    if (weights >= c.bytes) text += "; alone too many, a smaller weight format is needed";
+    text += joined({"\n  cache: ", part.cache, " bytes for context_tokens = ", o.context_tokens,
+                    would_do("context_tokens", context, o.context_tokens)});
+    text += joined({"\n  scratch: ", alone.scratch, " bytes for chunk_tokens = ", o.chunk_tokens,
+                    would_do("chunk_tokens", chunk, o.chunk_tokens)});
+    text += joined({"\n  threads: ", part.scratch - alone.scratch, " bytes of scratch more for ",
+                    c.threads, " than for 1", would_do("threads", threads, c.threads)});
+    text += joined({"\n  logits and the rest: ", part.rest, " bytes"});
     if (context == 0 && chunk == 0 && threads == 0) {
         const std::size_t few = o.chunk_tokens < 32 ? o.chunk_tokens : 32;
         const std::size_t rest = detail::largest_that_fits(
             o.context_tokens, [&](std::size_t n) { return fits(n, few, 1); });
         if (rest > 0)
-            error.text += "\n  together chunk_tokens = " + number(few) +
-                          ", threads = 1 and context_tokens = " + number(rest) + " would fit";
+            text += joined({"\n  together chunk_tokens = ", few,
+                            ", threads = 1 and context_tokens = ", rest, " would fit"});
         else
-            error.text += "\n  no context, chunk or number of threads would fit";
+            text += "\n  no context, chunk or number of threads would fit";
     }
     return error;
 }

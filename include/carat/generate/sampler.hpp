@@ -5,6 +5,7 @@
 /// penalty, temperature, top-k, top-p, min-p, draw. Source: spec/text.md section 16.
 #pragma once
 
+#include "carat/generate/sampler_options.hpp"
 #include "carat/generate/token_mask.hpp"
 #include "carat/result.hpp"
 #include "carat/simd/select.hpp"
@@ -22,21 +23,6 @@
 
 namespace carat::inline CARAT_ABI {
 inline namespace HWY_NAMESPACE {
-
-struct SamplerOptions {
-    bool greedy =
-        false;  ///< the largest logit; of equals the lowest id. Nothing below applies but penalties
-    float temperature = 1.0f;  ///< > 0
-    std::size_t top_k = 0;     ///< keep logits not below the k-th largest; 0: all
-    float top_p = 1.0f;        ///< keep the smallest set of at least this probability; 1: all
-    float min_p =
-        0.0f;  ///< keep tokens of at least this share of the best one's probability; 0: all
-    float repetition_penalty =
-        1.0f;  ///< > 0; 1: none. Divides positive logits of tokens seen, multiplies negative ones
-    std::uint64_t seed =
-        0;  ///< the same seed, options and logits give the same tokens on every machine
-    std::vector<std::int32_t> suppress_tokens{};  ///< never chosen, in greedy mode either
-};
 
 /// A token that is left after the filters, and its probability.
 struct Candidate {

@@ -9,6 +9,7 @@
 #include "carat/config/model_config.hpp"
 #include "carat/generate/session_input.hpp"
 #include "carat/generate/session_state.hpp"
+#include "carat/joined.hpp"
 #include "carat/model/text_model.hpp"
 #include "carat/parallel/executor.hpp"
 #include "carat/progress.hpp"
@@ -68,9 +69,8 @@ class Session {
             return Error{Errc::invalid_argument,
                          "context_tokens and chunk_tokens must be at least 1"};
         if (options.context_tokens > most_context_tokens)
-            return Error{Errc::out_of_range,
-                         "context_tokens is " + std::to_string(options.context_tokens) +
-                             ", expected at most " + std::to_string(most_context_tokens)};
+            return Error{Errc::out_of_range, joined({"context_tokens is ", options.context_tokens,
+                                                     ", expected at most ", most_context_tokens})};
         options = clamped(options);
         Session s(weights, executor, options);
         s.rows_read_ = rows_read;
@@ -81,10 +81,9 @@ class Session {
         const std::size_t size = bytes(options, executor.concurrency());
         s.arena_ = Arena(size);
         if (!s.arena_)
-            return Error{Errc::out_of_memory, "a session of " +
-                                                  std::to_string(options.context_tokens) +
-                                                  " tokens takes " + std::to_string(size) +
-                                                  " bytes, which the system refused"};
+            return Error{Errc::out_of_memory,
+                         joined({"a session of ", options.context_tokens, " tokens takes ", size,
+                                 " bytes, which the system refused"})};
         s.memory_ = Memory::take(s.arena_, options, executor.concurrency());
         std::fill_n(s.memory_.mask.data(), options.context_tokens, std::uint8_t{1});
         return s;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "carat/config/model_config.hpp"
+#include "carat/joined.hpp"
 #include "carat/nn/mask.hpp"
 #include "carat/result.hpp"
 #include "carat/tensor/view.hpp"
@@ -66,13 +67,12 @@ template <class Model>
 template <class Model, class IsPlaceholder>
 [[nodiscard]] Result<void> check_input(const SessionInput<Model>& in, const SessionOptions& options,
                                        std::size_t seen, const IsPlaceholder& is_placeholder) {
-    const auto text = [](std::size_t n) { return std::to_string(n); };
     const std::size_t tokens = token_count(in);
     if (tokens == 0) return Error{Errc::invalid_argument, "there are no tokens"};
     const auto fits = [&](std::size_t n, bool given, const char* name) -> Result<void> {
         if (!given || n == tokens) return {};
-        return Error{Errc::mismatch, std::string(name) + " has " + text(n) + " rows, expected " +
-                                         text(tokens) + ", one for each token"};
+        return Error{Errc::mismatch, joined({name, " has ", n, " rows, expected ", tokens,
+                                             ", one for each token"})};
     };
     for (const Result<void>& r :
          {fits(in.ids.size(), !in.ids.empty(), "input_ids"),
@@ -88,40 +88,40 @@ template <class Model, class IsPlaceholder>
                      "per_layer_inputs "
                      "beside them"};
     if (tokens > options.context_tokens - seen)
-        return Error{Errc::out_of_range, text(seen) + " tokens and " + text(tokens) +
-                                             " more do not fit into a context of " +
-                                             text(options.context_tokens)};
+        return Error{Errc::out_of_range,
+                     joined({seen, " tokens and ", tokens, " more do not fit into a context of ",
+                             options.context_tokens})};
     for (std::size_t t = 0; t < in.ids.size(); ++t)
         if (in.ids[t] < 0 || static_cast<std::size_t>(in.ids[t]) >= Model::vocab)
-            return Error{Errc::out_of_range, "input_ids[" + text(t) + "] is " +
-                                                 std::to_string(in.ids[t]) + ", expected 0 to " +
-                                                 text(Model::vocab - 1)};
+            return Error{Errc::out_of_range,
+                         joined({"input_ids[", t, "] is ", std::to_string(in.ids[t]),
+                                 ", expected 0 to ", Model::vocab - 1})};
     if (in.soft_tokens) {
         std::size_t placeholders = 0;
         for (const std::int32_t id : in.ids) placeholders += is_placeholder(id) ? 1 : 0;
         if (in.embeds || in.soft_tokens.rows() != placeholders)
-            return Error{Errc::mismatch, "soft_tokens has " + text(in.soft_tokens.rows()) +
-                                             " rows, expected " + text(placeholders) +
-                                             ", one for each placeholder among input_ids"};
+            return Error{Errc::mismatch,
+                         joined({"soft_tokens has ", in.soft_tokens.rows(), " rows, expected ",
+                                 placeholders, ", one for each placeholder among input_ids"})};
     }
     if (Model::config.use_bidirectional_attention == Bidirectional::all &&
         tokens > options.chunk_tokens)
-        return Error{Errc::invalid_argument,
-                     "a model whose tokens all see each other reads a sequence in one call: " +
-                         text(tokens) + " tokens need chunk_tokens of as many, not " +
-                         text(options.chunk_tokens)};
+        return Error{
+            Errc::invalid_argument,
+            joined({"a model whose tokens all see each other reads a sequence in one call: ",
+                    tokens, " tokens need chunk_tokens of as many, not ", options.chunk_tokens})};
     if (is_packed(in, seen) && tokens > options.chunk_tokens)
         return Error{Errc::invalid_argument,
-                     "packed sequences are read in one call: " + text(tokens) +
-                         " tokens need chunk_tokens of as many, not " + text(options.chunk_tokens)};
+                     joined({"packed sequences are read in one call: ", tokens,
+                             " tokens need chunk_tokens of as many, not ", options.chunk_tokens})};
     for (std::size_t t = 0; t < tokens;) {
         const std::size_t end = block_end(in, t);
         if (end - t > options.chunk_tokens)
             return Error{
                 Errc::invalid_argument,
-                "an image of " + text(end - t) +
-                    " tokens is read in one call, which needs chunk_tokens of as many, not " +
-                    text(options.chunk_tokens)};
+                joined({"an image of ", end - t,
+                        " tokens is read in one call, which needs chunk_tokens of as many, not ",
+                        options.chunk_tokens})};
         t = end;
     }
     return {};

@@ -3,6 +3,7 @@
 /// header that says whose they are.
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/result.hpp"
 #include "carat/tensor/element.hpp"
 
@@ -55,14 +56,13 @@ struct SessionState {
                 "the saved state has keys and values of another type than this session's " +
                     std::string(name_of(static_cast<DType>(cache_type())))};
         if (header.token_bytes != token_bytes() || header.oldest > header.seen)
-            return Error{Errc::mismatch, "the saved state is of another model: it has " +
-                                             std::to_string(header.token_bytes) +
-                                             " bytes a token, expected " +
-                                             std::to_string(token_bytes())};
+            return Error{Errc::mismatch,
+                         joined({"the saved state is of another model: it has ", header.token_bytes,
+                                 " bytes a token, expected ", token_bytes()})};
         if (header.seen > mask.size())
-            return Error{Errc::out_of_range, "the saved state has " + std::to_string(header.seen) +
-                                                 " tokens, which do not fit into a context of " +
-                                                 std::to_string(mask.size())};
+            return Error{Errc::out_of_range,
+                         joined({"the saved state has ", header.seen,
+                                 " tokens, which do not fit into a context of ", mask.size()})};
         const SessionState state{header.seen, header.oldest, header.masked != 0};
         if (state.masked && !read(std::as_writable_bytes(mask.first(state.seen)))) return cut_off;
         bool whole = true;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "carat/config/model_config.hpp"
+#include "carat/joined.hpp"
 #include "carat/result.hpp"
 #include "carat/tensor/view.hpp"
 
@@ -75,17 +76,16 @@ struct MediaSoftTokens {
                                                 std::tuple("video", video.rows(), used.video),
                                                 std::tuple("audio", audio.rows(), used.audio)})
             if (have != taken)
-                return Error{Errc::mismatch, std::string("there are ") + std::to_string(have) +
-                                                 " " + kind + " soft tokens, but input_ids have " +
-                                                 std::to_string(taken) + " placeholders for them"};
+                return Error{Errc::mismatch, joined({"there are ", have, " ", kind,
+                                                     " soft tokens, but input_ids have ", taken,
+                                                     " placeholders for them"})};
         return {};
     }
 
   private:
     static Error missing(const char* kind, std::size_t have) {
-        return {Errc::mismatch, std::string("input_ids have more placeholders of kind ") + kind +
-                                    " than there are soft tokens, which are " +
-                                    std::to_string(have)};
+        return {Errc::mismatch, joined({"input_ids have more placeholders of kind ", kind,
+                                        " than there are soft tokens, which are ", have})};
     }
 };
 

@@ -3,6 +3,7 @@
 /// spec/vision.md sections 7 to 9.
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/nn/projector.hpp"
 #include "carat/nn/tap.hpp"
 #include "carat/nn/vision/encoder_layer.hpp"
@@ -90,32 +91,32 @@ struct VisionTower {
         const auto text = [](auto n) { return std::to_string(n); };
         const std::size_t n = picture.patches.rows();
         if (n == 0 || n % cell != 0 || picture.positions.rows() != n)
-            return Error{Errc::mismatch, what + " has " + text(n) + " patches and " +
-                                             text(picture.positions.rows()) +
-                                             " positions, expected as many, and a multiple of " +
-                                             text(cell)};
+            return Error{
+                Errc::mismatch,
+                joined({what, " has ", text(n), " patches and ", text(picture.positions.rows()),
+                        " positions, expected as many, and a multiple of ", text(cell)})};
         for (std::size_t i = 0; i < n; ++i)
             for (std::size_t axis = 0; axis < 2; ++axis)
                 if (const std::int32_t at = picture.positions(i, axis);
                     at < 0 || static_cast<std::size_t>(at) >= C.position_embedding_size)
                     return Error{Errc::out_of_range,
-                                 what + " has a patch at " + text(picture.positions(i, 0)) + ", " +
-                                     text(picture.positions(i, 1)) + ", expected 0 to " +
-                                     text(C.position_embedding_size - 1)};
+                                 joined({what, " has a patch at ", text(picture.positions(i, 0)),
+                                         ", ", text(picture.positions(i, 1)), ", expected 0 to ",
+                                         text(C.position_embedding_size - 1)})};
         for (std::size_t i = 0; i < picture.patches.size(); ++i)
             if (!std::isfinite(picture.patches.data()[i]))
-                return Error{Errc::invalid_argument, what + " has a value in patch " +
-                                                         text(i / patch) +
-                                                         " that is not a finite number"};
+                return Error{Errc::invalid_argument,
+                             joined({what, " has a value in patch ", text(i / patch),
+                                     " that is not a finite number"})};
         std::vector<std::size_t> filled(n / cell);
         const std::size_t columns = Pooler::columns(picture.positions);
         for (std::size_t i = 0; i < n; ++i) {
             const std::size_t at = Pooler::cell_of(picture.positions, columns, i);
             if (at >= filled.size() || ++filled[at] > cell)
-                return Error{Errc::mismatch, what +
-                                                 ": its patches do not fill a grid of squares of " +
-                                                 text(C.pooling_kernel_size) + " by " +
-                                                 text(C.pooling_kernel_size)};
+                return Error{
+                    Errc::mismatch,
+                    joined({what, ": its patches do not fill a grid of squares of ",
+                            text(C.pooling_kernel_size), " by ", text(C.pooling_kernel_size)})};
         }
         return {};
     }

@@ -38,6 +38,22 @@ struct AttentionCall {
 
 namespace detail {
 
+/// What a call's token sees, and what becomes of its scores: of no kind, so that kinds with the
+/// same heads share the code of softmax(q kᵀ) v.
+struct SeenByCall {
+    std::span<const Visible> visible;
+    Visible operator()(std::size_t t) const { return visible[t]; }
+};
+template <class Scores>
+struct ScoresOfCall {
+    const Scores& scores;
+    std::size_t first;  ///< cache index of the call's first token
+    void operator()(std::size_t t, std::size_t head, std::size_t first_key,
+                    std::span<float> z) const {
+        scores(first + t, head, first_key, z);
+    }
+};
+
 template <LayerKind K, class W>
 struct QueryWeights {
     Matrix<W, K.q_size(), K.hidden_size> q_proj;
@@ -110,9 +126,8 @@ struct Attention {
                  ExecutorRef executor, T& tap) const {
         project_heads(w, call, s.input(x, executor), cache, s, executor);
         const auto q = s.q.rows(0, x.rows());
-        const auto visible = [&](std::size_t t) { return call.visible[t]; };
-        const auto adjust = [&](std::size_t t, std::size_t head, std::size_t first_key,
-                                std::span<float> z) { scores(call.first + t, head, first_key, z); };
+        const detail::SeenByCall visible{call.visible};
+        const detail::ScoresOfCall<Scores> adjust{scores, call.first};
         if constexpr (T::attentions) show(call, q, visible, cache, s, tap, adjust);
         Softmax{}.forward(q, visible, call.key_mask, cache, q, s.softmax, executor, adjust);
         project(executor, s.output(q, executor), Product{w.o_proj, out});

@@ -12,8 +12,7 @@
 #include "carat/nn/modules.hpp"
 #include "carat/nn/moe.hpp"
 #include "carat/nn/per_layer_embedding.hpp"
-#include "carat/simd/add.hpp"
-#include "carat/simd/norm.hpp"
+#include "carat/nn/residual.hpp"
 #include "carat/tensor/arena.hpp"
 
 #include <cstddef>
@@ -27,14 +26,17 @@ template <class Policy>
 struct Gemma4Modules {
     template <LayerKind K>
     using Attention = nn::Attention<K, Policy>;
+    // The activation is named because g++ 12 breaks down where the default of one alias has to
+    // follow from the kind that another made.
     template <LayerKind K>
-    using Mlp = nn::GatedMlp<K, Policy>;
+    using Mlp = nn::GatedMlp<mlp_kind<K>, Policy, simd::ActivationFor<K.activation>>;
     template <LayerKind K>
     using Router = nn::Router<K>;
     template <LayerKind K>
     using Experts = nn::Experts<K, Policy>;
     template <LayerKind K>
-    using PerLayerInput = nn::PerLayerInput<K, Policy>;
+    using PerLayerInput =
+        nn::PerLayerInput<per_layer_kind<K>, Policy, simd::ActivationFor<K.activation>>;
 };
 
 }  // namespace carat::inline CARAT_ABI
@@ -155,38 +157,20 @@ struct DecoderLayer {
                                    const typename Attention::Cache& cache, const Scratch& s,
                                    ExecutorRef executor, T& tap) const {
         const auto normed = s.normed.rows(0, x.rows()), output = s.output.rows(0, x.rows());
-        norm(executor, x, w.input_layernorm, normed);
+        const Residual<hidden> stream{x, eps, executor};
+        stream.norm(w.input_layernorm, normed);
         attention.forward(w.self_attn, call, normed, output, cache, s.attention, executor, tap);
-        for_rows(executor, x.rows(), [&](std::size_t t) {
-            add_normed(output, w.post_attention_layernorm, x, t);
-            norm(x, w.pre_feedforward_layernorm, normed, t);
-        });
+        stream.add(output, w.post_attention_layernorm, w.pre_feedforward_layernorm, normed);
         mlp.forward(w.mlp, normed, output, s.mlp, executor);
         if constexpr (has_experts) add_experts(w, call, x, output, s, executor, tap);
-        for_rows(executor, x.rows(),
-                 [&](std::size_t t) { add_normed(output, w.post_feedforward_layernorm, x, t); });
+        stream.add(output, w.post_feedforward_layernorm);
         if constexpr (has_per_layer)
             PerLayer{}.forward(w.per_layer, x, ple, ple_stride, s.per_layer, executor);
-        for_rows(executor, x.rows(),
-                 [&](std::size_t t) { simd::scale(x.row(t).data(), w.layer_scalar[0], hidden); });
+        stream.scale(w.layer_scalar[0]);
     }
 
   private:
     static constexpr auto eps = static_cast<float>(K.rms_norm_eps);
-    using Norm = View<const float, hidden>;
-
-    static void norm(Rows<float, hidden> x, Norm w, Rows<float, hidden> out, std::size_t t) {
-        simd::rms_norm(x.row(t).data(), w.data(), hidden, eps, out.row(t).data());
-    }
-    static void norm(ExecutorRef executor, Rows<float, hidden> x, Norm w, Rows<float, hidden> out) {
-        for_rows(executor, x.rows(), [&](std::size_t t) { norm(x, w, out, t); });
-    }
-    /// x[t] += norm(y[t]); y is overwritten.
-    static void add_normed(Rows<float, hidden> y, Norm w, Rows<float, hidden> x, std::size_t t) {
-        norm(y, w, y, t);
-        simd::add(x.row(t).data(), y.row(t).data(), hidden);
-    }
-
     /// output = norm_1(output) + norm_2(experts(norm(x), router(x))): the experts see their own
     /// norm of the residual stream, the router the stream itself.
     template <Tap T>
@@ -201,11 +185,12 @@ struct DecoderLayer {
         if constexpr (T::router)
             for (std::size_t t = 0; t < x.rows(); ++t)
                 tap.route(call.layer, call.row + t, s.mixture.router.probabilities.row(t));
-        norm(executor, x, m.pre_feedforward_layernorm_2, input);
+        Residual<hidden>{x, eps, executor}.norm(m.pre_feedforward_layernorm_2, input);
         Experts{}.forward(m.experts, input, routes, experts, s.mixture.experts, executor);
+        const Residual<hidden> sum{output, eps, executor};
         for_rows(executor, x.rows(), [&](std::size_t t) {
-            norm(output, m.post_feedforward_layernorm_1, output, t);
-            add_normed(experts, m.post_feedforward_layernorm_2, output, t);
+            sum.norm_row(t, m.post_feedforward_layernorm_1, output);
+            sum.add_row(t, experts, m.post_feedforward_layernorm_2);
         });
     }
 };

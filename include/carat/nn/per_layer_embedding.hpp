@@ -9,8 +9,8 @@
 #pragma once
 
 #include "carat/nn/linear.hpp"
+#include "carat/nn/residual.hpp"
 #include "carat/simd/activation.hpp"
-#include "carat/simd/add.hpp"
 #include "carat/simd/convert.hpp"
 #include "carat/simd/norm.hpp"
 #include "carat/tensor/stored_blocks.hpp"
@@ -131,12 +131,8 @@ struct PerLayerInput {
             simd::map(g, ple + t * stride, width, g, [&](auto a, auto b) { return act(a) * b; });
         });
         project(executor, s.gated(gate, executor), Product{w.per_layer_projection, s.projected});
-        for_rows(executor, h.rows(), [&](std::size_t t) {
-            float* y = s.projected.row(t).data();
-            simd::rms_norm(y, w.post_per_layer_input_norm.data(), hidden,
-                           static_cast<float>(K.rms_norm_eps), y);
-            simd::add(h.row(t).data(), y, hidden);
-        });
+        const Residual<hidden> stream{h, static_cast<float>(K.rms_norm_eps), executor};
+        stream.add(s.projected, w.post_per_layer_input_norm);
     }
 };
 

@@ -64,29 +64,45 @@ class ExecutorRef {
     void (*run_)(void*, Call, void*);
 };
 
-/// f(begin, end) over [0, n), cut into one part for each thread at multiples of `grain`. Work of a
-/// single grain stays on the calling thread.
-template <class F>
-void parallel_for(ExecutorRef executor, std::size_t n, std::size_t grain, F&& f) {
-    const auto call = [&](std::size_t begin, std::size_t end, std::size_t worker) {
-        if constexpr (std::is_invocable_v<F&, std::size_t, std::size_t, std::size_t>) {
-            f(begin, end, worker);
-        } else {
-            f(begin, end);
-        }
-    };
+namespace detail {
+
+/// Some of the work of a region: what f is known to do with [begin, end).
+using Part = void (*)(void* f, std::size_t begin, std::size_t end, std::size_t worker);
+
+/// Not inlined, so that the compiler meets each region's work once, not once with threads and once
+/// without.
+[[gnu::noinline]] inline void parallel_for(ExecutorRef executor, std::size_t n, std::size_t grain,
+                                           Part part, void* f) {
     const std::size_t grains = (n + grain - 1) / grain;
     const std::size_t parts = std::min(executor.concurrency(), grains);
     if (parts <= 1) {
-        if (n > 0) call(0, n, 0);
+        if (n > 0) part(f, 0, n, 0);
         return;
     }
     executor.run([&](std::size_t i) {
         if (i >= parts) return;
         const std::size_t begin = grains * i / parts * grain;
         const std::size_t end = std::min(n, grains * (i + 1) / parts * grain);
-        if (begin < end) call(begin, end, i);
+        if (begin < end) part(f, begin, end, i);
     });
+}
+
+}  // namespace detail
+
+/// f(begin, end) or f(begin, end, worker) over [0, n), cut into one part for each thread at
+/// multiples of `grain`. Work of a single grain stays on the calling thread.
+template <class F>
+void parallel_for(ExecutorRef executor, std::size_t n, std::size_t grain, F&& f) {
+    const auto part = [](void* g, std::size_t begin, std::size_t end, std::size_t worker) {
+        auto& work = *static_cast<std::remove_reference_t<F>*>(g);
+        if constexpr (std::is_invocable_v<F&, std::size_t, std::size_t, std::size_t>) {
+            work(begin, end, worker);
+        } else {
+            work(begin, end);
+        }
+    };
+    detail::parallel_for(executor, n, grain, part,
+                         const_cast<void*>(static_cast<const void*>(std::addressof(f))));
 }
 
 }  // namespace carat::inline CARAT_ABI

@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <new>
 #include <utility>
@@ -38,16 +39,24 @@ constexpr std::size_t aligned_size(std::size_t bytes) {
     return (bytes + planned_alignment - 1) / planned_alignment * planned_alignment;
 }
 
-/// Bytes that a view of this shape takes, at most most_planned.
-template <class T, std::size_t... Extents>
-constexpr std::size_t planned_size(const View<T, Extents...>& shape) {
-    std::size_t bytes = sizeof(T);
-    for (std::size_t axis = 0; axis < sizeof...(Extents); ++axis) {
-        const std::size_t n = shape.extent(axis);
+/// Bytes that elements of a size take in these extents, at most most_planned. Not inlined into the
+/// hundred places that take memory.
+[[gnu::noinline]] constexpr std::size_t planned_size(std::size_t element,
+                                                     std::initializer_list<std::size_t> extents) {
+    std::size_t bytes = element;
+    for (const std::size_t n : extents) {
         if (n == 0) return 0;
         bytes = bytes > most_planned / n ? most_planned : bytes * n;
     }
     return aligned_size(bytes);
+}
+/// The same for a view of this shape.
+template <class T, std::size_t... Extents>
+constexpr std::size_t planned_size(const View<T, Extents...>& shape) {
+    return [&]<std::size_t... axis>(std::index_sequence<axis...>) {
+        return planned_size(sizeof(T), {shape.extent(axis)...});
+    }
+    (std::make_index_sequence<sizeof...(Extents)>{});
 }
 
 class MemoryPlan {
@@ -55,9 +64,7 @@ class MemoryPlan {
     template <class T, std::size_t... Extents, class... Sizes>
     constexpr View<T, Extents...> take(Sizes... sizes) {
         const View<T, Extents...> shape(nullptr, sizes...);
-        const std::size_t size = planned_size(shape);
-        used_ = size > most_planned - used_ ? most_planned : used_ + size;
-        bytes_ = used_ > bytes_ ? used_ : bytes_;
+        add(planned_size(shape));
         return shape;
     }
     [[nodiscard]] constexpr std::size_t mark() const { return used_; }
@@ -66,6 +73,11 @@ class MemoryPlan {
     [[nodiscard]] constexpr std::size_t bytes() const { return bytes_; }
 
   private:
+    [[gnu::noinline]] constexpr void add(std::size_t size) {
+        used_ = size > most_planned - used_ ? most_planned : used_ + size;
+        bytes_ = used_ > bytes_ ? used_ : bytes_;
+    }
+
     std::size_t used_ = 0, bytes_ = 0;
 };
 
@@ -119,17 +131,21 @@ class Arena {
     template <class T, std::size_t... Extents, class... Sizes>
     View<T, Extents...> take(Sizes... sizes) noexcept {
         const View<T, Extents...> shape(nullptr, sizes...);
-        const std::size_t bytes = planned_size(shape);
-        if (data_ == nullptr || bytes > size_ - used_) return shape;
-        T* place = reinterpret_cast<T*>(data_ + used_);
-        used_ += bytes;
-        return View<T, Extents...>(place, sizes...);
+        return View<T, Extents...>(reinterpret_cast<T*>(next(planned_size(shape))), sizes...);
     }
     [[nodiscard]] std::size_t mark() const noexcept { return used_; }
     void rewind(std::size_t mark) noexcept { used_ = mark; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
   private:
+    /// The next free bytes, or null.
+    [[gnu::noinline]] std::byte* next(std::size_t bytes) noexcept {
+        if (data_ == nullptr || bytes > size_ - used_) return nullptr;
+        std::byte* place = data_ + used_;
+        used_ += bytes;
+        return place;
+    }
+
     static constexpr std::size_t page = std::size_t{1} << 21;  // of x86-64 and most AArch64 systems
 
     void swap(Arena& other) noexcept {

@@ -5,9 +5,9 @@
 ///     x = x + norm(mlp(norm(x)))
 #pragma once
 
+#include "carat/nn/residual.hpp"
 #include "carat/nn/vision/attention.hpp"
 #include "carat/nn/vision/gated_mlp.hpp"
-#include "carat/simd/add.hpp"
 #include "carat/tensor/arena.hpp"
 
 #include <cstddef>
@@ -50,28 +50,12 @@ struct EncoderLayer {
                                    Rows<float, hidden> x, const Scratch& s,
                                    ExecutorRef executor) const {
         const auto normed = s.normed.rows(0, x.rows()), output = s.output.rows(0, x.rows());
-        for_rows(executor, x.rows(), [&](std::size_t i) { norm(x, w.input_layernorm, normed, i); });
+        const Residual<hidden> stream{x, static_cast<float>(C.rms_norm_eps), executor};
+        stream.norm(w.input_layernorm, normed);
         Attention{}.forward(w.self_attn, rotary, normed, output, s.attention, executor);
-        for_rows(executor, x.rows(), [&](std::size_t i) {
-            add_normed(output, w.post_attention_layernorm, x, i);
-            norm(x, w.pre_feedforward_layernorm, normed, i);
-        });
+        stream.add(output, w.post_attention_layernorm, w.pre_feedforward_layernorm, normed);
         Mlp{}.forward(w.mlp, normed, output, s.mlp, executor);
-        for_rows(executor, x.rows(),
-                 [&](std::size_t i) { add_normed(output, w.post_feedforward_layernorm, x, i); });
-    }
-
-  private:
-    using Norm = View<const float, hidden>;
-
-    static void norm(Rows<float, hidden> x, Norm w, Rows<float, hidden> out, std::size_t i) {
-        simd::rms_norm(x.row(i).data(), w.data(), hidden, static_cast<float>(C.rms_norm_eps),
-                       out.row(i).data());
-    }
-    /// x[i] += norm(y[i]); y is overwritten.
-    static void add_normed(Rows<float, hidden> y, Norm w, Rows<float, hidden> x, std::size_t i) {
-        norm(y, w, y, i);
-        simd::add(x.row(i).data(), y.row(i).data(), hidden);
+        stream.add(output, w.post_feedforward_layernorm);
     }
 };
 
