@@ -10,8 +10,8 @@ vcpkg_fixup_pkgconfig()
 file(REMOVE_RECURSE "${CURRENT_PACKAGES_DIR}/debug" "${CURRENT_PACKAGES_DIR}/lib")
 file(WRITE "${CURRENT_PACKAGES_DIR}/share/${PORT}/usage" [=[
 carat:
-    find_package(carat CONFIG REQUIRED COMPONENTS text)   # components: text, media
-    target_link_libraries(main PRIVATE carat::text)       # carat::carat: ids in, logits out
+    find_package(carat CONFIG REQUIRED COMPONENTS text)   # components: core, text, media
+    target_link_libraries(main PRIVATE carat::text)       # carat::core: ids in, logits out
     carat_add_model(main CONFIG config.json)
 ]=])
 set(VCPKG_POLICY_SKIP_COPYRIGHT_CHECK enabled)
