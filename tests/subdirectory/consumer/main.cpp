@@ -1,11 +1,13 @@
 #include <carat/config/parameters.hpp>
 #include <carat/models/pocket.hpp>
+#include <carat/models/pocket_gguf.hpp>
 #include <carat/result.hpp>
 #include <carat/version.hpp>
 
 int main() {
     constexpr auto& model = carat::models::pocket;
     static_assert(carat::parameters(model) > 0);
+    static_assert(carat::models::pocket_gguf.text == model.text);
     const carat::Result<carat::Version> version = carat::version;
     return version && *version == carat::version ? 0 : 1;
 }
