@@ -129,6 +129,7 @@ endforeach()
 
 # Whose names begin with the version.
 file(STRINGS "${ROOT}/include/carat/version.hpp" version REGEX "Version version{")
+string(REGEX REPLACE ".*{([0-9]+), ([0-9]+), ([0-9]+)}.*" "\\1.\\2.\\3" full "${version}")
 string(REGEX REPLACE ".*{([0-9]+), ([0-9]+), .*" "v\\1_\\2" version "${version}")
 file(STRINGS "${ROOT}/include/carat/abi.hpp" names REGEX "#define CARAT_ABI ")
 foreach(name IN LISTS names)
@@ -136,6 +137,12 @@ foreach(name IN LISTS names)
         list(APPEND faults "abi.hpp: '${name}' does not begin with ${version}")
     endif()
 endforeach()
+# vcpkg's format wants the version written down once more.
+file(READ "${ROOT}/cmake/packages/vcpkg/carat/vcpkg.json" port)
+string(JSON port GET "${port}" version)
+if(NOT port STREQUAL full)
+    list(APPEND faults "vcpkg.json says version ${port}, version.hpp says ${full}")
+endif()
 
 if(faults)
     list(JOIN faults "\n  " faults)

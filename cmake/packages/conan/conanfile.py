@@ -46,6 +46,8 @@ class Carat(ConanFile):
         toolchain = CMakeToolchain(self)
         for what in ("EXAMPLES", "TESTS", "BENCH"):
             toolchain.cache_variables[f"CARAT_BUILD_{what}"] = False
+        for part in ("text", "media"):
+            toolchain.cache_variables[f"CARAT_{part.upper()}"] = "ON" if self.options.get_safe(part) else "OFF"
         includes = self.dependencies["highway"].cpp_info.includedirs
         toolchain.cache_variables["CARAT_HIGHWAY_DIR"] = includes[0]
         toolchain.generate()
