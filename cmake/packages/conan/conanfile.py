@@ -60,8 +60,9 @@ class Carat(ConanFile):
     def package(self):
         CMake(self).install()
 
-    def package_id(self):
-        self.info.clear()
+    def package_id(self):  # the options decide which headers there are
+        self.info.settings.clear()
+        self.info.requires.clear()
 
     def package_info(self):
         self.cpp_info.bindirs = self.cpp_info.libdirs = []
