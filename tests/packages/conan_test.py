@@ -11,7 +11,7 @@ for name, things in {"conan": ["ConanFile"],
                      "conan.tools": [],
                      "conan.tools.build": ["check_min_cppstd"],
                      "conan.tools.cmake": ["CMake", "CMakeDeps", "CMakeToolchain"],
-                     "conan.tools.files": ["copy", "load"]}.items():
+                     "conan.tools.files": ["copy", "load", "rmdir"]}.items():
     module = types.ModuleType(name)
     for thing in things:
         setattr(module, thing, type(thing, (), {}))

@@ -2,7 +2,6 @@
 #include "support/gguf_file.hpp"
 
 #include <carat/models/pocket.hpp>
-
 #include <fstream>
 
 int main(int argc, char** argv) {

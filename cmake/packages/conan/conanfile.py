@@ -5,7 +5,7 @@ import re
 from conan import ConanFile
 from conan.tools.build import check_min_cppstd
 from conan.tools.cmake import CMake, CMakeDeps, CMakeToolchain
-from conan.tools.files import copy, load
+from conan.tools.files import copy, load, rmdir
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
 
@@ -59,6 +59,7 @@ class Carat(ConanFile):
 
     def package(self):
         CMake(self).install()
+        rmdir(self, os.path.join(self.package_folder, "share", "pkgconfig"))  # names folders of this machine
 
     def package_id(self):  # the options decide which headers there are
         self.info.settings.clear()
