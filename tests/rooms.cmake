@@ -43,6 +43,7 @@ set(below_root_printable "")
 set(below_root_gguf "")
 set(below_root_joined "")
 set(below_root_name_order "")
+set(below_root_fwd "")
 
 # Who may include which package.
 set(places_of_hwy simd)
