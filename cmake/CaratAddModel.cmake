@@ -468,23 +468,23 @@ function(_carat_read_audio out)
 endfunction()
 
 # The config.json that a GGUF file stands for: printed by a program of carat's own, which is built once.
-set(_carat_gguf_source "${CMAKE_CURRENT_LIST_DIR}/gguf_config.cpp")
 function(_carat_gguf_config out file)
     if(CMAKE_CROSSCOMPILING)
         _carat_refuse("a GGUF file is read by a program that must run here; write its config.json for CONFIG instead")
     endif()
-    get_filename_component(folder "${_carat_gguf_source}" DIRECTORY)
+    set(folder "${CMAKE_CURRENT_FUNCTION_LIST_DIR}")
+    set(program_source "${folder}/gguf_config.cpp")
     find_path(CARAT_INCLUDE_DIR carat/gguf.hpp HINTS
         "${folder}/../include" "${folder}/../../include" "${folder}/../../../include" NO_CACHE)
     set(program "${CMAKE_BINARY_DIR}/carat_gguf_config${CMAKE_EXECUTABLE_SUFFIX}")
     file(GLOB sources "${CARAT_INCLUDE_DIR}/carat/checkpoint/*.hpp" "${CARAT_INCLUDE_DIR}/carat/gguf.hpp")
-    foreach(source IN LISTS sources _carat_gguf_source)
+    foreach(source IN LISTS sources program_source)
         if("${source}" IS_NEWER_THAN "${program}")
             file(REMOVE "${program}")
         endif()
     endforeach()
     if(NOT EXISTS "${program}")
-        try_compile(built "${CMAKE_BINARY_DIR}/carat_gguf_config.dir" SOURCES "${_carat_gguf_source}"
+        try_compile(built "${CMAKE_BINARY_DIR}/carat_gguf_config.dir" SOURCES "${program_source}"
             CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${CARAT_INCLUDE_DIR};${CARAT_RAPIDJSON_DIR}"
             CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON OUTPUT_VARIABLE log COPY_FILE "${program}")
         if(NOT built)

@@ -1,7 +1,7 @@
 # Finds the packages of the library itself and makes an imported target of each. Included by carat's own CMakeLists.txt
 # and by an installed carat-config.cmake, so that both look in the same places and say the same sentences.
 #
-#   carat::highway, carat::xsimd, carat::rapidjson   headers, needed by carat::carat
+#   carat::highway, carat::xsimd, carat::rapidjson   headers, needed by carat::core
 #   carat::sentencepiece, carat::utf8proc            libraries, needed by carat::text
 #   carat::eigen, carat::sndfile, carat::soxr        headers and libraries, needed by carat::media
 #   carat::mpg123, png, jpeg, gif, webp, webpdemux   libraries, needed by carat::media
@@ -9,7 +9,7 @@
 #
 # Afterwards CARAT_MISSING, CARAT_TEXT_MISSING and CARAT_MEDIA_MISSING hold one sentence for each package that was not
 # found. The targets are
-# global, because carat::carat may be linked from a folder above the one that found them, and their include folders are
+# global, because carat::core may be linked from a folder above the one that found them, and their include folders are
 # system folders, as those of every imported target are: their warnings are not ours.
 
 set(CARAT_MISSING "")

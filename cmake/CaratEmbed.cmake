@@ -41,6 +41,7 @@ function(carat_embed target)
 
     set(folder "${CMAKE_CURRENT_BINARY_DIR}/carat_embedded/${target}")
     set(source "${folder}/${arg_NAME}.cpp")
+    set(externs "")
     set(header "")
     set(assembler "")
     set(files "")

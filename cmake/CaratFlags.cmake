@@ -1,4 +1,4 @@
-# Flags of our own tests, benchmarks and examples. Nothing here reaches who links carat::carat.
+# Flags of our own tests, benchmarks and examples. Nothing here reaches who links carat.
 
 # carat_warnings: what we hold ourselves to. The presets turn warnings into errors (CMAKE_COMPILE_WARNING_AS_ERROR).
 add_library(carat_warnings INTERFACE)

@@ -1,7 +1,7 @@
-# find_package(carat CONFIG [COMPONENTS text media]): the targets carat::carat and, where their packages are, carat::text
-# and carat::media; and the commands carat_add_model and carat_embed.
-include(CMakeFindDependencyMacro)
-find_dependency(Threads)
+# find_package(carat CONFIG [COMPONENTS core text media]): the targets carat::core, which links nothing, carat::carat, which
+# adds the system's threads where it has some, and, where their packages are, carat::text and carat::media; and the
+# commands carat_add_model and carat_embed.
+find_package(Threads QUIET)
 
 include("${CMAKE_CURRENT_LIST_DIR}/CaratDependencies.cmake")
 if(CARAT_MISSING)
@@ -12,6 +12,7 @@ if(CARAT_MISSING)
 endif()
 
 include("${CMAKE_CURRENT_LIST_DIR}/carat-targets.cmake")
+set(${CMAKE_FIND_PACKAGE_NAME}_core_FOUND TRUE)
 set(${CMAKE_FIND_PACKAGE_NAME}_text_FOUND FALSE)
 if(NOT CARAT_TEXT_MISSING AND EXISTS "${CMAKE_CURRENT_LIST_DIR}/carat-text-targets.cmake")
     include("${CMAKE_CURRENT_LIST_DIR}/carat-text-targets.cmake")

@@ -14,11 +14,15 @@ run("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${SCRATCH}/first")
 file(RENAME "${SCRATCH}/first" "${SCRATCH}/prefix")  # an installation must not remember where it was
 run("${CMAKE_COMMAND}" -S "${SOURCE}/consumer" -B "${SCRATCH}/build" -G "${GENERATOR}"
     "-DCMAKE_PREFIX_PATH=${SCRATCH}/prefix" "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_CXX_FLAGS=${FLAGS}"
-    "-DCARAT_HIGHWAY_DIR=${HIGHWAY}" "-DMODEL=${MODEL}" "-DTEXT=${TEXT}" "-DVERSION=${VERSION}")
+    "-DCARAT_HIGHWAY_DIR=${HIGHWAY}" "-DMODEL=${MODEL}" "-DPARTS=${PARTS}" "-DVERSION=${VERSION}")
 run("${CMAKE_COMMAND}" --build "${SCRATCH}/build")
 run("${SCRATCH}/build/consumer")
+string(REPLACE "," ";" PARTS "${PARTS}")
+foreach(part ${PARTS})
+    run("${SCRATCH}/build/${part}" "${MODEL}")
+endforeach()
 
-# pkg-config finds the headers where they are now, and a compiler is all that it takes then.
+# pkg-config finds the headers where they are now, and those of the packages, and a compiler is all that it takes then.
 find_program(PKG_CONFIG pkg-config)
 if(PKG_CONFIG)
     execute_process(COMMAND "${CMAKE_COMMAND}" -E env "PKG_CONFIG_PATH=${SCRATCH}/prefix/share/pkgconfig"

@@ -5,7 +5,7 @@ import re
 from conan import ConanFile
 from conan.tools.build import check_min_cppstd
 from conan.tools.cmake import CMake, CMakeDeps, CMakeToolchain
-from conan.tools.files import copy, load
+from conan.tools.files import copy, load, rmdir
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
 
@@ -46,6 +46,8 @@ class Carat(ConanFile):
         toolchain = CMakeToolchain(self)
         for what in ("EXAMPLES", "TESTS", "BENCH"):
             toolchain.cache_variables[f"CARAT_BUILD_{what}"] = False
+        for part in ("text", "media"):
+            toolchain.cache_variables[f"CARAT_{part.upper()}"] = "ON" if self.options.get_safe(part) else "OFF"
         includes = self.dependencies["highway"].cpp_info.includedirs
         toolchain.cache_variables["CARAT_HIGHWAY_DIR"] = includes[0]
         toolchain.generate()
@@ -57,9 +59,11 @@ class Carat(ConanFile):
 
     def package(self):
         CMake(self).install()
+        rmdir(self, os.path.join(self.package_folder, "share", "pkgconfig"))  # names folders of this machine
 
-    def package_id(self):
-        self.info.clear()
+    def package_id(self):  # the options decide which headers there are
+        self.info.settings.clear()
+        self.info.requires.clear()
 
     def package_info(self):
         self.cpp_info.bindirs = self.cpp_info.libdirs = []

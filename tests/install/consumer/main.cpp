@@ -1,12 +1,15 @@
-#include <carat/models/pocket.hpp>
-
+// carat::core: configs, a kernel, and no library.
 #include <carat/config/parameters.hpp>
+#include <carat/models/pocket.hpp>
 #include <carat/result.hpp>
+#include <carat/simd/dot.hpp>
 #include <carat/version.hpp>
 
 int main() {
     constexpr auto& model = carat::models::pocket;
     static_assert(carat::parameters(model) > 0);
+    const float a[] = {1, 2, 3}, b[] = {4, 5, 6};
+    if (carat::simd::dot(a, b, 3) != 32.0f) return 1;
     const carat::Result<carat::Version> version = carat::version;
     return version && *version == carat::version ? 0 : 1;
 }
