@@ -29,6 +29,8 @@ def share(result, run):
     if what == "pp":
         macs = model["prompt_macs"] + (model["token_macs"] - model["prompt_macs"]) / int(n)
         kind = INSTRUCTION[run["format"]]
+        if kind == "bf16" and limits["f32"] > limits["bf16"]:       # carat widens the weights there
+            kind = "f32"
         return f"{100 * run['carat'] * macs / 1e9 / limits[kind]:.0f} % of {kind}"
     size = model["token_bytes"] + (model["cache_bytes"].get(depth[0], 0) if depth else 0)
     return f"{100 * run['carat'] * size / 1e9 / limits['read']:.0f} % of reading"
