@@ -93,7 +93,7 @@ inline std::string gguf_metadata(std::span<const std::byte> file, const Gguf& he
 /// The files beside the weights, as far as the source has them.
 inline Result<void> pack_texts(const std::string& from, const ModelConfig& config, NewFolder& to) {
     if (is_gguf_path(from) || is_gguf_folder(from)) {
-        const Result<CheckpointFiles> files = CheckpointFiles::open(from);
+        const Result<CheckpointFiles> files = CheckpointFiles::open(from, /*towers=*/false);
         if (!files) return files.error();
         const Gguf& head = *files->gguf();
         const auto bytes = files->files()[0].map.bytes();

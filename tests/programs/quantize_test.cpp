@@ -114,6 +114,10 @@ TEST_CASE("what quantize cannot do is one line, and leaves nothing behind") {
     CHECK_FALSE(fs::exists(out));
     check_refused(quantize(scratch + "none", out), "quantize", scratch + "none");
     CHECK_FALSE(fs::exists(out));
+    // A file of another format than its name says.
+    write("quantize/m.gguf", file_text(pocket + "/model.safetensors"));
+    check_refused(quantize(scratch + "quantize/m.gguf", out), "quantize", "not a GGUF file");
+    CHECK_FALSE(fs::exists(out));
     // A target that is something else already.
     fs::create_directory(other);
     write("quantize/other/model.safetensors", "mine");

@@ -35,7 +35,8 @@ inline Result<OpenedFiles> open_files(const std::string& path, const ModelConfig
         if (!difference.empty())
             return Error{Errc::mismatch, joined({path, "/config.json: ", difference})};
     }
-    Result<CheckpointFiles> files = CheckpointFiles::open(path);
+    const bool towers = c.vision.present() || c.audio.present();
+    Result<CheckpointFiles> files = CheckpointFiles::open(path, towers);
     if (!files) return std::move(files).error();
     OpenedFiles opened{*std::move(files), {}};
     if (opened.files.gguf() != nullptr) {
