@@ -25,7 +25,7 @@ function(carat_embed target)
     endif()
     get_filename_component(model "${arg_MODEL}" ABSOLUTE)
     set(weights "${model}")
-    if(NOT model MATCHES "\\.(gguf|safetensors)$")
+    if(NOT model MATCHES "\\.([gG][gG][uU][fF]|safetensors)$")
         set(weights "${model}/model.carat")  # packed: nothing is converted when the program starts
         if(NOT EXISTS "${weights}")
             set(weights "${model}/model.safetensors")

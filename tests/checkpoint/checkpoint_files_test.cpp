@@ -108,6 +108,18 @@ TEST_CASE("a file that is not what its name says is told so") {
     }
 }
 
+TEST_CASE("a GGUF file may be named in capitals") {
+    const Folder folder("files");
+    write_text(folder / "M.GGUF", GgufFile().bytes());
+    CHECK(error_of(folder / "M.GGUF") == "no error");
+    CHECK(error_of(folder.path()) == "no error");
+    write_text(folder / "MMPROJ.GGUF", "junk");
+    CHECK(contains(error_of(folder.path()), "MMPROJ.GGUF: "));
+    CHECK(is_gguf_path("a.GgUf"));
+    for (const char* other : {"gguf", "a.gguf/", "a.gg5f", "a.bin", ""})
+        CHECK_FALSE(is_gguf_path(other));
+}
+
 TEST_CASE("broken towers beside a GGUF file stop only who wants them") {
     const Folder folder("files");
     write_text(folder / "m.gguf", GgufFile().bytes());

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "carat/checkpoint/mapped_file.hpp"
+#include "carat/gguf.hpp"
 #include "carat/joined.hpp"
 #include "carat/name_order.hpp"
 #include "carat/result.hpp"
@@ -27,7 +28,7 @@ inline std::vector<std::string> gguf_names_in([[maybe_unused]] const std::string
     if (open == nullptr) return names;
     while (const dirent* entry = ::readdir(open)) {
         const std::string_view name = entry->d_name;
-        if (name.ends_with(".gguf")) names.emplace_back(name);
+        if (is_gguf_path(name)) names.emplace_back(name);
     }
     ::closedir(open);
     sort_by_name(names, [](const std::string& name) { return std::string_view(name); });
@@ -36,12 +37,11 @@ inline std::vector<std::string> gguf_names_in([[maybe_unused]] const std::string
 }
 /// "mmproj-….gguf", or "….mmproj-….gguf".
 inline bool is_projector(std::string_view name) {
-    return name.find("mmproj") != std::string_view::npos;
+    return name.find("mmproj") != std::string_view::npos ||
+           name.find("MMPROJ") != std::string_view::npos;
 }
 
 }  // namespace detail
-
-[[nodiscard]] inline bool is_gguf_path(std::string_view path) { return path.ends_with(".gguf"); }
 
 /// The GGUF file of a text model in a folder, with the folder's path; empty where there is none.
 /// Bad input: several, of which none is meant more than the others.
