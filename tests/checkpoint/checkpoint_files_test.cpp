@@ -120,6 +120,24 @@ TEST_CASE("a GGUF file may be named in capitals") {
         CHECK_FALSE(is_gguf_path(other));
 }
 
+TEST_CASE("a part of a split GGUF file asks for the whole, by its name or by its folder's") {
+    const Folder folder("files");
+    for (std::uint32_t n = 0; n < 3; ++n) {
+        GgufFile part;
+        part.add("split.no", 2, GgufFile::raw(static_cast<std::uint16_t>(n)));
+        part.add("split.count", 2, GgufFile::raw(std::uint16_t{3}));
+        const std::string name = "m-0000" + std::to_string(n + 1) + "-of-00003.gguf";
+        write_text(folder / name, part.bytes());
+        const std::string expected = name + ": is part " + std::to_string(n + 1) +
+                                     " of 3 of a split file: merge the parts first "
+                                     "(llama-gguf-split --merge)";
+        CHECK(contains(error_of(folder / name), expected));
+        CHECK(contains(error_of(folder.path()), "m-00001-of-00003.gguf: is part 1 of 3"));
+    }
+    write_text(folder / "n-00001-of-00003.gguf", "of another");
+    CHECK(contains(error_of(folder.path()), "there are several .gguf files"));
+}
+
 TEST_CASE("broken towers beside a GGUF file stop only who wants them") {
     const Folder folder("files");
     write_text(folder / "m.gguf", GgufFile().bytes());

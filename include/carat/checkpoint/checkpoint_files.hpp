@@ -176,6 +176,16 @@ class CheckpointFiles {
         if (is_gguf) {
             Result<Gguf> head = Gguf::read(bytes, file.name);
             if (!head) return std::move(head).error();
+            const auto parts = Gguf::unsigned_integer(head->find("split.count"));
+            if (parts && *parts > 1) {
+                const auto before = Gguf::unsigned_integer(head->find("split.no"));
+                return Error{
+                    Errc::unsupported,
+                    file.name + ": is part " +
+                        (before ? std::to_string(*before + 1) : std::string("?")) + " of " +
+                        std::to_string(*parts) +
+                        " of a split file: merge the parts first (llama-gguf-split --merge)"};
+            }
             auto tensors = read_gguf_tensors(*head, bytes, file.name);
             if (!tensors) return std::move(tensors).error();
             file.tensors = *std::move(tensors);

@@ -40,15 +40,25 @@ inline bool is_projector(std::string_view name) {
     return name.find("mmproj") != std::string_view::npos ||
            name.find("MMPROJ") != std::string_view::npos;
 }
+/// Whether these are parts of one file as llama-gguf-split cuts it: "….gguf" behind
+/// "-00001-of-00003", and another number of the same.
+inline bool are_parts_of_one(std::string_view a, std::string_view b) {
+    constexpr std::size_t tail = std::string_view("-of-00003.gguf").size(), number = 5;
+    if (a.size() != b.size() || a.size() <= tail + number) return false;
+    const std::size_t end = a.size() - tail;
+    return a.substr(end).starts_with("-of-") && a.substr(end) == b.substr(end) &&
+           a.substr(0, end - number) == b.substr(0, end - number);
+}
 
 }  // namespace detail
 
 /// The GGUF file of a text model in a folder, with the folder's path; empty where there is none.
-/// Bad input: several, of which none is meant more than the others.
+/// Of the parts of a split file the first. Bad input: several, of which none is meant more than the
+/// others.
 [[nodiscard]] inline Result<std::string> gguf_in(const std::string& folder) {
     std::string found;
     for (const std::string& name : detail::gguf_names_in(folder)) {
-        if (detail::is_projector(name)) continue;
+        if (detail::is_projector(name) || detail::are_parts_of_one(found, name)) continue;
         if (!found.empty())
             return Error{Errc::invalid_argument,
                          joined({folder, ": there are several .gguf files, ", found, " and ", name,
