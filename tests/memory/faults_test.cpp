@@ -18,6 +18,8 @@
 
 #if defined(__unix__)
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #endif
 
 namespace carat::test {
@@ -105,6 +107,32 @@ TEST_CASE("a text that cannot be read is an error of packing, and leaves nothing
     CHECK(contains(done.error().text, "tokenizer.json"));
     CHECK(folder.files() == 1);
 }
+
+#if !defined(__EMSCRIPTEN__)
+TEST_CASE("whichever file of a checkpoint is a pipe, opening and packing do not wait for it") {
+    for (const char* name : {"config.json", "generation_config.json", "model.safetensors",
+                             "model.safetensors.index.json", "model.carat", "tokenizer.json",
+                             "tokenizer.model", "tokenizer_config.json", "chat_template.jinja",
+                             "processor_config.json", "m.gguf", "mmproj.gguf"}) {
+        CAPTURE(name);
+        const Folder folder("pipes");
+        const std::string from = folder / "from", pipe = folder / "from/" + name;
+        std::filesystem::copy(fixture_path("e2b-mini"), from);
+        std::filesystem::remove(pipe);
+        if (pipe.ends_with("index.json")) std::filesystem::remove(from + "/model.safetensors");
+        REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+        const bool unused = pipe.ends_with("m.gguf") || pipe.ends_with("mmproj.gguf");
+        const int answer = in_child([&] {
+            ::alarm(60);  // ends the child where it waits
+            static_cast<void>(Gemma::open(from));
+            static_cast<void>(Gemma::open(pipe));
+            return pack_checkpoint<Gemma>(from, folder / "to").has_value() ? 1 : 0;
+        });
+        CHECK(answer == (unused ? 1 : 0));
+        CHECK(folder.files() == (unused ? 2 : 1));
+    }
+}
+#endif
 
 #if defined(MADV_POPULATE_READ) && !defined(CARAT_EMULATED)
 TEST_CASE("a file that is shortened before it is read is an error, and no signal") {
