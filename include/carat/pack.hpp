@@ -20,6 +20,7 @@
 #include "carat/gguf.hpp"
 #include "carat/progress.hpp"
 #include "carat/result.hpp"
+#include "carat/text/read_file.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -107,11 +108,9 @@ inline Result<void> pack_texts(const std::string& from, const ModelConfig& confi
          {"config.json", "generation_config.json", "tokenizer.json", "tokenizer.model",
           "tokenizer_config.json", "chat_template.jinja", "processor_config.json"}) {
         if (is_missing(folder + name)) continue;
-        const Result<std::vector<std::byte>> text = read_whole(folder + name);
+        const Result<std::string> text = read_file(folder + name);
         if (!text) return text.error();
-        if (auto done = to.write(name, {reinterpret_cast<const char*>(text->data()), text->size()});
-            !done)
-            return done;
+        if (auto done = to.write(name, *text); !done) return done;
     }
     return {};
 }

@@ -134,6 +134,17 @@ TEST_CASE("whichever file of a checkpoint is a pipe, opening and packing do not 
 }
 #endif
 
+TEST_CASE("a text that is no text's size is an error of packing, and leaves nothing") {
+    const Folder folder("large");
+    std::filesystem::copy(fixture_path("e2b-mini"), folder / "from");
+    std::filesystem::resize_file(folder / "from/tokenizer.json", std::uintmax_t{1} << 32);
+    const auto done = pack_checkpoint<Gemma>(folder / "from", folder / "to");
+    REQUIRE_FALSE(done);
+    CHECK(done.error().code == Errc::out_of_range);
+    CHECK(contains(done.error().text, "tokenizer.json: larger than 1073741824 bytes"));
+    CHECK(folder.files() == 1);
+}
+
 #if defined(MADV_POPULATE_READ) && !defined(CARAT_EMULATED)
 TEST_CASE("a file that is shortened before it is read is an error, and no signal") {
     const Folder folder("shortened");
