@@ -27,6 +27,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,16 +38,17 @@
 namespace carat::inline CARAT_ABI {
 namespace detail {
 
-/// A folder that gets new files: unless they are kept, they go again, and the folder with them if
-/// it was not there before.
+/// A folder that gets new files, all of them at finish(); without it the folder is as it was, and
+/// goes again if it was not there before.
 class NewFolder {
   public:
     explicit NewFolder(std::string path) : path_(std::move(path)) {}
     NewFolder(const NewFolder&) = delete;
     NewFolder& operator=(const NewFolder&) = delete;
     ~NewFolder() {
-        if (kept_) return;
-        for (const std::string& file : files_) std::remove(file.c_str());
+        if (finished_) return;
+        unfinished_.clear();
+        for (const std::string& file : new_) std::remove(file.c_str());
         if (created_) std::remove(path_.c_str());  // if nothing else is in it
     }
     /// Bad input: a path that is no folder and cannot become one; the folder of another checkpoint.
@@ -65,18 +67,28 @@ class NewFolder {
         return path_ + (path_.ends_with('/') ? "" : "/") + std::string(name);
     }
     Result<void> write(std::string_view name, std::string_view text) {
-        const std::string path = file(name);
-        if (is_missing(path)) files_.push_back(path);
-        UnfinishedFile to(path);
+        unfinished_.push_back(std::make_unique<UnfinishedFile>(file(name)));
+        UnfinishedFile& to = *unfinished_.back();
         to.write(text.data(), text.size());
-        return to.finish();
+        if (auto closed = to.close(); !closed) return closed;
+        if (is_missing(file(name))) new_.push_back(file(name));
+        return {};
     }
-    void keep() noexcept { kept_ = true; }
+    /// What was written comes under its name, `last` behind it.
+    Result<void> finish(UnfinishedFile& last) {
+        if (auto closed = last.close(); !closed) return closed;
+        for (const auto& text : unfinished_)
+            if (auto done = text->finish(); !done) return done;
+        if (auto done = last.finish(); !done) return done;
+        finished_ = true;
+        return {};
+    }
 
   private:
     std::string path_;
-    std::vector<std::string> files_;
-    bool created_ = false, kept_ = false;
+    std::vector<std::unique_ptr<UnfinishedFile>> unfinished_;
+    std::vector<std::string> new_;  ///< of those, paths where nothing was
+    bool created_ = false, finished_ = false;
 };
 
 /// The metadata of a GGUF file as one of its own, without tensors: the tokenizer and the template.
@@ -134,9 +146,7 @@ Result<void> pack_checkpoint(const std::string& from, const std::string& to, Pro
                 return done;
         if (!weights.failed())
             if (auto done = detail::pack_texts(from, Model::config, folder); !done) return done;
-        if (auto done = weights.finish(); !done) return done;
-        folder.keep();
-        return {};
+        return folder.finish(weights);
     });
 }
 

@@ -13,6 +13,7 @@
 #include <carat/models/e2b_mini.hpp>
 #include <cstddef>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -73,11 +74,42 @@ TEST_CASE("a full disk is an error, and leaves no partial file and the old one a
     }
 }
 
+/// Names and bytes of the files in a folder.
+std::map<std::string, std::string> contents(const std::string& folder) {
+    std::map<std::string, std::string> all;
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+        all[entry.path().filename().string()] = read_text(entry.path().string());
+    return all;
+}
+
+TEST_CASE("packing that fails at any text leaves the checkpoint that was there as it was") {
+    const Folder folder("as_it_was");
+    std::filesystem::copy(fixture_path("e2b-mini"), folder / "from");
+    REQUIRE(pack_checkpoint<Gemma>(folder / "from", folder / "to"));
+    for (const char* name : {"config.json", "generation_config.json", "tokenizer.json",
+                             "tokenizer_config.json", "processor_config.json"}) {
+        CAPTURE(name);
+        write_text(folder / "to/" + name, "{}");  // another than the source's
+        const auto before = contents(folder / "to");
+        const std::string unread = folder / "from/processor_config.json";  // is copied last
+        const std::string text = read_text(unread);
+        std::filesystem::remove(unread);
+        std::filesystem::create_directory(unread);
+        CHECK_FALSE(pack_checkpoint<Gemma>(folder / "from", folder / "to"));
+        std::filesystem::remove(unread);
+        write_text(unread, text);
+        CHECK(contents(folder / "to") == before);
+    }
+    REQUIRE(pack_checkpoint<Gemma>(folder / "from", folder / "to"));
+    CHECK(Gemma::open(folder / "to"));
+}
+
 TEST_CASE("a disk that is full while a checkpoint is packed is an error, and leaves nothing") {
     const Folder folder("full");
     const std::string source = fixture_path("e2b-mini");
     REQUIRE(pack_checkpoint<Gemma>(source, folder / "good"));
     const std::string before = read_text(folder / "good/model.carat");
+    const auto all = contents(folder / "good");
     // Limits below the head, in the middle of the data, and at the last byte of the checksums.
     for (const std::size_t limit : {std::size_t{100}, before.size() / 2, before.size() - 1})
         for (const char* to : {"new", "good"}) {
@@ -91,7 +123,7 @@ TEST_CASE("a disk that is full while a checkpoint is packed is an error, and lea
             });
             CHECK(answer == 0);
             CHECK(folder.files() == 1);
-            CHECK(read_text(folder / "good/model.carat") == before);
+            CHECK(contents(folder / "good") == all);
             CHECK(Gemma::open(folder / "good"));
         }
 }
