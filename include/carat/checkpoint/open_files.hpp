@@ -45,6 +45,7 @@ inline Result<OpenedFiles> open_files(const std::string& path, const ModelConfig
         // Of these the file says nothing.
         stored->text.hidden_activation = c.text.hidden_activation;
         stored->text.use_bidirectional_attention = c.text.use_bidirectional_attention;
+        stored->tokens = c.tokens;
         const std::string difference = describe_difference(c, *stored);
         if (!difference.empty())
             return Error{Errc::mismatch, joined({opened.files.name(), ": ", difference})};
