@@ -92,6 +92,15 @@ TEST_CASE("the parts of a session's plan make up its whole") {
                   Gemma::Session::bytes({context, chunk}, 3));
             CHECK(part.rest < 100'000);
         }
+    // More than can be counted: nothing wraps, in the error either.
+    const SessionOptions huge{std::size_t{1} << 28, std::size_t{1} << 28};
+    const std::size_t many = std::size_t{1} << 60;
+    CHECK(Gemma::Session::bytes(huge, many) == most_planned);
+    CHECK(Gemma::Session::bytes_by_part(huge, many).scratch == most_planned);
+    CHECK(Gemma::Session::bytes_by_part(huge, many).rest == 0);
+    const auto refused = Gemma::open(fixture_path("e2b-mini"), {1 << 20, huge, many});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().text.find("logits and the rest: 0 bytes") != std::string::npos);
 }
 
 }  // namespace
