@@ -282,8 +282,10 @@ class Gemma4 {
             for (const StoredTensor& t : file.tensors) {
                 hash.add(std::as_bytes(std::span(t.name)));
                 const std::size_t sample = std::min<std::size_t>(t.bytes, 64);
-                hash.add(t.span().first(sample));
-                hash.add(t.span().subspan((t.bytes - sample) / 2, sample));
+                for (const std::size_t at : {std::size_t{0}, (t.bytes - sample) / 2}) {
+                    const auto part = t.span().subspan(at, sample);
+                    if (file.map.will_need(part)) hash.add(part);  // else: it has been shortened
+                }
             }
         state_->files.let_go();
         return hash.value();

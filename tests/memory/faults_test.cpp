@@ -7,6 +7,7 @@
 #include "carat/text/tokenizer.hpp"
 #include "checkpoint/files.hpp"
 #include "support/fixture.hpp"
+#include "support/gguf_file.hpp"
 
 #include <doctest/doctest.h>
 
@@ -178,6 +179,45 @@ TEST_CASE("a text that is no text's size is an error of packing, and leaves noth
 }
 
 #if defined(MADV_POPULATE_READ) && !defined(CARAT_EMULATED)
+TEST_CASE("experts in two tensors, of which one is no longer there, are an error, and no signal") {
+    constexpr std::size_t experts = 4, inner = 16, hidden = 1024;
+    const Folder folder("halves");
+    GgufFile file;
+    for (const char* half : {"gate", "up"})
+        file.tensor(std::string("blk.0.ffn_") + half + "_exps.weight", {experts, inner, hidden}, 30,
+                    std::string(experts * inner * hidden * sizeof(bf16), '\0'));
+    const std::string path = folder / "m.gguf", whole = file.bytes();
+    for (const std::size_t left : {whole.size() / 4, whole.size() * 3 / 4}) {
+        CAPTURE(left);
+        write_text(path, whole);
+        const int answer = in_child([&] {
+            auto files = CheckpointFiles::open(path);
+            if (!files) return 2;
+            Binder bind(*files, "model.language_model.");
+            View<const bf16, 2 * experts, inner, hidden> slot;
+            bind("layers.0.experts.gate_up_proj", slot, FileShape<experts, 2 * inner, hidden>{});
+            std::filesystem::resize_file(path, left);
+            const auto memory = bind.finish();
+            if (memory) return 3;
+            return memory.error().code == Errc::io ? 0 : 4;
+        });
+        CHECK(answer == 0);
+    }
+}
+
+TEST_CASE("a fingerprint of a file that has been shortened is another one, and no signal") {
+    const Folder folder("fingerprint");
+    std::filesystem::copy(fixture_path("e2b-mini"), folder / "m");
+    const std::string path = folder / "m/model.safetensors";
+    CHECK(in_child([&] {
+              const auto model = Gemma::open(folder / "m");
+              if (!model) return 2;
+              const std::uint64_t before = model->fingerprint();
+              std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
+              return model->fingerprint() != before ? 0 : 3;
+          }) == 0);
+}
+
 TEST_CASE("a file that is shortened before it is read is an error, and no signal") {
     const Folder folder("shortened");
     REQUIRE(pack_checkpoint<Gemma>(fixture_path("e2b-mini"), folder / "packed"));
