@@ -81,6 +81,7 @@ TEST_CASE("a packed checkpoint speaks and computes as the one it was made from")
         const auto expected = said(pocket, question);
         CHECK(expected.size() > 10);
         CHECK(said(packed, question) == expected);
+        CHECK(said(packed + " --in-place", question) == expected);
     }
 
     SafetensorsWriter inputs;
