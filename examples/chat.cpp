@@ -24,7 +24,7 @@ struct Arguments {
     bool constrain_tools = false;
     Given given{};
     std::size_t max_soft_tokens = 0;
-    bool think = false, greedy = false, json = false, slide = false;
+    bool think = false, greedy = false, json = false, slide = false, in_place = false;
     double temperature = -1, top_p = -1, min_p = -1;
     std::int64_t top_k = -1;
     std::uint64_t seed = 0;
@@ -93,7 +93,7 @@ carat::Result<void> chat(const Arguments& a) {
         return line(done, total) && interrupted == 0;
     };
     carat::ThreadPool pool(a.threads);
-    const auto model = Model::open(a.model, loading, {.executor = pool});
+    const auto model = Model::open(a.model, loading, {.executor = pool, .in_place = a.in_place});
     line.clear();
     if (!model) return model.error();
     const double load_ms = watch.ms();
@@ -187,6 +187,7 @@ int main(int argc, char** argv) {
     app.add_option("--max-tokens", a.max_tokens, "of an answer");
     app.add_option("--threads", a.threads, "threads to compute with")->check(CLI::Range(1, 1024));
     app.add_option("--context", a.context, "longest conversation in tokens");
+    app.add_flag("--in-place", a.in_place, "weights of a packed checkpoint stay in their file");
     app.add_flag("--slide", a.slide, "forget the oldest turns where the context is full");
     app.add_flag("--json", a.json, "one JSON object an answer, with ids, timings and memory");
     stop_answers_by_ctrl_c();

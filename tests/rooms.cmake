@@ -31,6 +31,7 @@ set(users_of_printable model generate checkpoint text media)
 set(users_of_gguf checkpoint text)
 set(users_of_joined model generate checkpoint text media constrain chat)
 set(users_of_name_order checkpoint)
+set(users_of_open_file checkpoint text media)
 set(users_of_progress model generate checkpoint media chat)
 set(users_of_gemma4 instantiate)  # the one room above a door
 set(below_root_abi "")
@@ -44,6 +45,7 @@ set(below_root_gguf "")
 set(below_root_joined "")
 set(below_root_name_order "")
 set(below_root_fwd "")
+set(below_root_open_file "")
 
 # Who may include which package.
 set(places_of_hwy simd)

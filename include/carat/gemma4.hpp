@@ -155,6 +155,23 @@ class Gemma4 {
                 Session::bytes(options, threads)};
     }
 
+    /// Bytes of memory that see() takes for its call, by the patches of the largest picture, and
+    /// hear() by the frames of the clip, besides the soft tokens that they return.
+    static constexpr std::size_t see_bytes(std::size_t patches, std::size_t threads = 1) {
+        if constexpr (C.vision.present()) {
+            return Vision::scratch_bytes(patches, threads);
+        } else {
+            return 0;
+        }
+    }
+    static constexpr std::size_t hear_bytes(std::size_t frames, std::size_t threads = 1) {
+        if constexpr (C.audio.present()) {
+            return Audio::scratch_bytes(frames, threads);
+        } else {
+            return 0;
+        }
+    }
+
     /// A sequence of tokens for this model. Bad input: as Session::create; more memory than the
     /// ceiling that the model was opened with.
     Result<Session> session(ExecutorRef executor, SessionOptions options = {}) const {
@@ -182,7 +199,8 @@ class Gemma4 {
     /// Soft tokens of pictures, one after the other, as make_patches() cuts them; video frames are
     /// pictures. Takes its memory for the call, as much as the largest picture needs.
     /// Bad input: a config or a checkpoint without vision tower (unsupported), patches that fill no
-    /// grid or lie outside the position table, values that are not finite; a progress that says
+    /// grid or lie outside the position table, values that are not finite; see_bytes() that the
+    /// ceiling leaves no room for beside the session it was planned with; a progress that says
     /// stop.
     Result<SoftTokens> see(std::span<const Picture> pictures, ExecutorRef executor,
                            Progress progress = {}) const {
@@ -201,7 +219,11 @@ class Gemma4 {
                 most = std::max(most, pictures[i].patches.rows());
             }
             const std::size_t workers = executor.concurrency();
-            const std::size_t bytes = Vision::scratch_bytes(most, workers);
+            const std::size_t bytes = see_bytes(most, workers);
+            if (auto fits = check_room("a picture", most, "patches", Vision::cell,
+                                       [&](std::size_t n) { return see_bytes(n, workers); });
+                !fits)
+                return std::move(fits).error();
             Arena arena(bytes);
             if (!arena && bytes > 0)
                 return Error{Errc::out_of_memory,
@@ -225,7 +247,8 @@ class Gemma4 {
     /// first (empty: all are valid), as mel_features() gives them. Takes its memory for the call,
     /// linear in the frames.
     /// Bad input: a config or a checkpoint without audio tower (unsupported), a mask of another
-    /// length or with a gap, features that are not finite; a progress that says stop.
+    /// length or with a gap, features that are not finite; hear_bytes() that the ceiling leaves no
+    /// room for, as for see(); a progress that says stop.
     Result<SoftTokens> hear(Rows<const float, nn::audio::mel_bins> features,
                             std::span<const std::uint8_t> mask, ExecutorRef executor,
                             Progress progress = {}) const {
@@ -238,10 +261,14 @@ class Gemma4 {
                                                     "has no tensors of an audio tower"};
             const Result<std::size_t> frames = valid_frames(features, mask);
             if (!frames) return frames.error();
+            const std::size_t workers = executor.concurrency();
+            const std::size_t bytes = hear_bytes(*frames, workers);
+            if (auto fits = check_room("a clip", *frames, "frames", 1,
+                                       [&](std::size_t n) { return hear_bytes(n, workers); });
+                !fits)
+                return std::move(fits).error();
             SoftTokens tokens;
             const auto out = tokens.grow(Audio::soft_tokens(*frames));
-            const std::size_t workers = executor.concurrency();
-            const std::size_t bytes = Audio::scratch_bytes(*frames, workers);
             Arena arena(bytes);
             if (!arena)
                 return Error{Errc::out_of_memory,
@@ -282,8 +309,10 @@ class Gemma4 {
             for (const StoredTensor& t : file.tensors) {
                 hash.add(std::as_bytes(std::span(t.name)));
                 const std::size_t sample = std::min<std::size_t>(t.bytes, 64);
-                hash.add(t.span().first(sample));
-                hash.add(t.span().subspan((t.bytes - sample) / 2, sample));
+                for (const std::size_t at : {std::size_t{0}, (t.bytes - sample) / 2}) {
+                    const auto part = t.span().subspan(at, sample);
+                    if (file.map.will_need(part)) hash.add(part);  // else: it has been shortened
+                }
             }
         state_->files.let_go();
         return hash.value();
@@ -311,6 +340,26 @@ class Gemma4 {
         }
     }();
 
+    /// Whether a call on n things of that name fits below the ceiling, beside the weights and the
+    /// session: bytes(n). If not, the error says how many would, a multiple of `step`.
+    template <class Bytes>
+    Result<void> check_room(std::string_view what, std::size_t n, std::string_view things,
+                            std::size_t step, Bytes&& bytes) const {
+        const std::size_t taken = memory_bytes() + state_->session;
+        const std::size_t room = state_->ceiling - std::min(state_->ceiling, taken);
+        if (bytes(n) <= room) return {};
+        const std::size_t fit = step * detail::largest_that_fits(n / step, [&](std::size_t steps) {
+                                    return bytes(steps * step) <= room;
+                                });
+        return Error{Errc::out_of_memory,
+                     joined({state_->files.name(), ": ", what, " of ", n, " ", things, " takes ",
+                             bytes(n), " bytes, but the ceiling of ", state_->ceiling, " leaves ",
+                             room, " beside the model and its session: ",
+                             fit > 0 ? joined({"one of ", fit, " ", things, " would fit"})
+                                     : std::string("only fewer threads or a smaller session "
+                                                   "would help")})};
+    }
+
     struct NoTower {};
     template <bool present, class Tower>
     struct WeightsOf {
@@ -332,6 +381,7 @@ class Gemma4 {
         bool has_vision = false, has_audio = false;
         GenerationConfig generation;
         std::size_t ceiling = most_planned;
+        std::size_t session = 0;                 ///< bytes below the ceiling that are a session's
         const MappedFile* table_file = nullptr;  ///< that the per-layer table lies in, if in one
         std::span<const std::byte> table{};
         mutable std::atomic<std::size_t> table_rows{0};  ///< read since its pages last went
@@ -399,6 +449,8 @@ class Gemma4 {
         if (!options.in_place) state.files.let_go();
         state.memory = std::move(*memory);
         state.ceiling = ceiling.bytes;
+        if (ceiling.bytes != most_planned)
+            state.session = Session::bytes(ceiling.session, ceiling.threads);
         if constexpr (Text::per_layer > 0) state.find_table();
         return model;
     }

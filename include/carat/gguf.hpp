@@ -376,4 +376,13 @@ class Gguf {
     std::size_t data_start_ = 0, alignment_ = 32;
 };
 
+/// Whether a name ends in ".gguf", or in ".GGUF", as other systems write it.
+[[nodiscard]] constexpr bool is_gguf_path(std::string_view path) noexcept {
+    constexpr std::string_view end = ".gguf";
+    if (path.size() < end.size()) return false;
+    path.remove_prefix(path.size() - end.size());
+    return std::equal(path.begin(), path.end(), end.begin(),
+                      [](char a, char b) { return a == b || (a >= 'A' && a + ('a' - 'A') == b); });
+}
+
 }  // namespace carat::inline CARAT_ABI

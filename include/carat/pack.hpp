@@ -20,12 +20,14 @@
 #include "carat/gguf.hpp"
 #include "carat/progress.hpp"
 #include "carat/result.hpp"
+#include "carat/text/read_file.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,16 +38,17 @@
 namespace carat::inline CARAT_ABI {
 namespace detail {
 
-/// A folder that gets new files: unless they are kept, they go again, and the folder with them if
-/// it was not there before.
+/// A folder that gets new files, all of them at finish(); without it the folder is as it was, and
+/// goes again if it was not there before.
 class NewFolder {
   public:
     explicit NewFolder(std::string path) : path_(std::move(path)) {}
     NewFolder(const NewFolder&) = delete;
     NewFolder& operator=(const NewFolder&) = delete;
     ~NewFolder() {
-        if (kept_) return;
-        for (const std::string& file : files_) std::remove(file.c_str());
+        if (finished_) return;
+        unfinished_.clear();
+        for (const std::string& file : new_) std::remove(file.c_str());
         if (created_) std::remove(path_.c_str());  // if nothing else is in it
     }
     /// Bad input: a path that is no folder and cannot become one; the folder of another checkpoint.
@@ -64,18 +67,28 @@ class NewFolder {
         return path_ + (path_.ends_with('/') ? "" : "/") + std::string(name);
     }
     Result<void> write(std::string_view name, std::string_view text) {
-        const std::string path = file(name);
-        if (is_missing(path)) files_.push_back(path);
-        UnfinishedFile to(path);
+        unfinished_.push_back(std::make_unique<UnfinishedFile>(file(name)));
+        UnfinishedFile& to = *unfinished_.back();
         to.write(text.data(), text.size());
-        return to.finish();
+        if (auto closed = to.close(); !closed) return closed;
+        if (is_missing(file(name))) new_.push_back(file(name));
+        return {};
     }
-    void keep() noexcept { kept_ = true; }
+    /// What was written comes under its name, `last` behind it.
+    Result<void> finish(UnfinishedFile& last) {
+        if (auto closed = last.close(); !closed) return closed;
+        for (const auto& text : unfinished_)
+            if (auto done = text->finish(); !done) return done;
+        if (auto done = last.finish(); !done) return done;
+        finished_ = true;
+        return {};
+    }
 
   private:
     std::string path_;
-    std::vector<std::string> files_;
-    bool created_ = false, kept_ = false;
+    std::vector<std::unique_ptr<UnfinishedFile>> unfinished_;
+    std::vector<std::string> new_;  ///< of those, paths where nothing was
+    bool created_ = false, finished_ = false;
 };
 
 /// The metadata of a GGUF file as one of its own, without tensors: the tokenizer and the template.
@@ -93,7 +106,7 @@ inline std::string gguf_metadata(std::span<const std::byte> file, const Gguf& he
 /// The files beside the weights, as far as the source has them.
 inline Result<void> pack_texts(const std::string& from, const ModelConfig& config, NewFolder& to) {
     if (is_gguf_path(from) || is_gguf_folder(from)) {
-        const Result<CheckpointFiles> files = CheckpointFiles::open(from);
+        const Result<CheckpointFiles> files = CheckpointFiles::open(from, /*towers=*/false);
         if (!files) return files.error();
         const Gguf& head = *files->gguf();
         const auto bytes = files->files()[0].map.bytes();
@@ -107,11 +120,9 @@ inline Result<void> pack_texts(const std::string& from, const ModelConfig& confi
          {"config.json", "generation_config.json", "tokenizer.json", "tokenizer.model",
           "tokenizer_config.json", "chat_template.jinja", "processor_config.json"}) {
         if (is_missing(folder + name)) continue;
-        const Result<std::vector<std::byte>> text = read_whole(folder + name);
+        const Result<std::string> text = read_file(folder + name);
         if (!text) return text.error();
-        if (auto done = to.write(name, {reinterpret_cast<const char*>(text->data()), text->size()});
-            !done)
-            return done;
+        if (auto done = to.write(name, *text); !done) return done;
     }
     return {};
 }
@@ -135,9 +146,7 @@ Result<void> pack_checkpoint(const std::string& from, const std::string& to, Pro
                 return done;
         if (!weights.failed())
             if (auto done = detail::pack_texts(from, Model::config, folder); !done) return done;
-        if (auto done = weights.finish(); !done) return done;
-        folder.keep();
-        return {};
+        return folder.finish(weights);
     });
 }
 

@@ -2,6 +2,7 @@
 
 #include "carat/checkpoint/safetensors_writer.hpp"
 #include "files.hpp"
+#include "support/gguf_file.hpp"
 
 #include <doctest/doctest.h>
 
@@ -88,6 +89,64 @@ TEST_CASE("a folder that holds no checkpoint is an error") {
     CHECK(contains(error_of(folder / "none.safetensors"), "cannot open: No such file"));
     write_text(folder / "model.safetensors", "garbage");
     CHECK(contains(error_of(folder.path()), "too few for a safetensors file"));
+}
+
+TEST_CASE("a file that is not what its name says is told so") {
+    const Folder folder("files");
+    write_shard(folder / "m.gguf", {"a"});
+    const auto refused = CheckpointFiles::open(folder / "m.gguf");
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Errc::bad_format);
+    CHECK(contains(error_of(folder / "m.gguf"), "m.gguf: does not begin with \"GGUF\""));
+    CHECK(contains(error_of(folder.path()), "not a GGUF file"));  // found there, not named
+    const std::string pointer =
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
+    for (const char* name : {"m.gguf", "model.safetensors"}) {
+        write_text(folder / name, pointer);
+        CHECK(error_of(folder / name) ==
+              (folder / name) + ": is a Git LFS pointer, not the file itself");
+    }
+}
+
+TEST_CASE("a GGUF file may be named in capitals") {
+    const Folder folder("files");
+    write_text(folder / "M.GGUF", GgufFile().bytes());
+    CHECK(error_of(folder / "M.GGUF") == "no error");
+    CHECK(error_of(folder.path()) == "no error");
+    write_text(folder / "MMPROJ.GGUF", "junk");
+    CHECK(contains(error_of(folder.path()), "MMPROJ.GGUF: "));
+    CHECK(is_gguf_path("a.GgUf"));
+    for (const char* other : {"gguf", "a.gguf/", "a.gg5f", "a.bin", ""})
+        CHECK_FALSE(is_gguf_path(other));
+}
+
+TEST_CASE("a part of a split GGUF file asks for the whole, by its name or by its folder's") {
+    const Folder folder("files");
+    for (std::uint32_t n = 0; n < 3; ++n) {
+        GgufFile part;
+        part.add("split.no", 2, GgufFile::raw(static_cast<std::uint16_t>(n)));
+        part.add("split.count", 2, GgufFile::raw(std::uint16_t{3}));
+        const std::string name = "m-0000" + std::to_string(n + 1) + "-of-00003.gguf";
+        write_text(folder / name, part.bytes());
+        const std::string expected = name + ": is part " + std::to_string(n + 1) +
+                                     " of 3 of a split file: merge the parts first "
+                                     "(llama-gguf-split --merge)";
+        CHECK(contains(error_of(folder / name), expected));
+        CHECK(contains(error_of(folder.path()), "m-00001-of-00003.gguf: is part 1 of 3"));
+    }
+    write_text(folder / "n-00001-of-00003.gguf", "of another");
+    CHECK(contains(error_of(folder.path()), "there are several .gguf files"));
+}
+
+TEST_CASE("broken towers beside a GGUF file stop only who wants them") {
+    const Folder folder("files");
+    write_text(folder / "m.gguf", GgufFile().bytes());
+    CHECK(error_of(folder / "m.gguf") == "no error");
+    write_text(folder / "mmproj.gguf", "junk, and more of it");
+    CHECK(contains(error_of(folder / "m.gguf"), "mmproj.gguf: does not begin with \"GGUF\""));
+    write_shard(folder / "mmproj.gguf", {"a"});
+    CHECK(contains(error_of(folder / "m.gguf"), "not a GGUF file"));
+    CHECK(CheckpointFiles::open(folder / "m.gguf", /*towers=*/false));
 }
 
 TEST_CASE("an index is believed only as far as the shards agree") {

@@ -81,3 +81,27 @@ TEST_CASE("towers are compared too") {
           "subsampling_conv_channels[1] is 16 in config.json, but this program was compiled for "
           "32");
 }
+
+TEST_CASE("of whole models, towers and media ids are compared where both have them") {
+    const ModelConfig base = presets::e2b;
+    ModelConfig other = base;
+    other.text.rms_norm_eps = 1e-5;
+    other.vision.rope_theta = 1e4;
+    other.audio.gradient_clipping = 7;
+    other.tokens.video = 5;
+    other.tokens.eoa = 6;
+    CHECK(describe_difference(base, other) ==
+          "rms_norm_eps is 1e-05 in config.json, but this program was compiled for 1e-06\n"
+          "vision_config.rope_parameters.rope_theta is 10000 in config.json, but this program was "
+          "compiled for 100\n"
+          "audio_config.gradient_clipping is 7 in config.json, but this program was compiled for "
+          "1e+10\n"
+          "video_token_id is 5 in config.json, but this program was compiled for 258884\n"
+          "eoa_token_id is 6 in config.json, but this program was compiled for 258883");
+    other.text = base.text;
+    other.multimodal = false;
+    other.vision = {};
+    other.audio = {};
+    CHECK(describe_difference(base, other).empty());
+    CHECK(describe_difference(other, base).empty());
+}

@@ -200,6 +200,29 @@ TEST_CASE("the metadata says what config.json says") {
     CHECK(read(pocket, models::pocket) == "");
 }
 
+TEST_CASE("divisors of rotation that are no Gemma 4's are refused, not read as if they were") {
+    const TextConfig& c = models::e2b_mini.text;
+    const GgufFile good = gguf_of(fixtures + "e2b-mini", c);
+    const std::size_t pairs = c.global_head_dim / 2;
+    const std::size_t at = good.data.size() - (pairs * sizeof(float) + 31) / 32 * 32;
+    const auto fault = [&](std::size_t pair, float divisor) {
+        GgufFile file = good;
+        std::memcpy(file.data.data() + at + pair * sizeof(float), &divisor, sizeof divisor);
+        const std::string all = file.bytes();
+        const auto files = CheckpointFiles::view(bytes(all), "f.gguf");
+        REQUIRE(files);
+        const auto config = read_gguf_config(*files);
+        return config ? std::string("accepted") : config.error().text;
+    };
+    CHECK(fault(0, 1.0f) == "accepted");
+    CHECK(fault(pairs - 1, 1e10f) == "accepted");
+    CHECK(contains(fault(0, 8.0f),
+                   "tensor rope_freqs.weight has 8.000000 at 0, expected ones and then numbers of "
+                   "1e10 and more"));
+    for (const float bad : {8.0f, 0.5f, 1.0f, 0.0f, -1.0f, std::nanf("")})
+        CHECK(contains(fault(pairs - 1, bad), "tensor rope_freqs.weight has "));
+}
+
 TEST_CASE("metadata that makes no Gemma 4 is refused, everything at once") {
     const auto fault = [](const GgufFile& file) {
         const std::string all = file.bytes();

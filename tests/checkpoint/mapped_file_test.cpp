@@ -7,6 +7,11 @@
 #include <type_traits>
 #include <utility>
 
+#if defined(__unix__) && !defined(__EMSCRIPTEN__)
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
+
 using namespace carat;
 using namespace carat::test;
 
@@ -83,3 +88,26 @@ TEST_CASE("reading a file whole gives what mapping gives") {
     CHECK(detail::is_missing(folder / "f/none"));
     CHECK_FALSE(detail::is_missing(folder / "f"));
 }
+
+#if defined(__unix__) && !defined(__EMSCRIPTEN__)
+TEST_CASE("no pipe is waited for, and none is missing") {
+    const Folder folder("pipe");
+    const std::string pipe = folder / "p";
+    REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+    ::alarm(60);  // ends the program where somebody waits
+    CHECK_FALSE(detail::is_missing(pipe));
+    for (const std::string& text :
+         {MappedFile::open(pipe).error().text, detail::read_whole(pipe).error().text})
+        CHECK(text == pipe + ": cannot read: it is not a regular file");
+    ::alarm(0);
+}
+#endif
+
+#if defined(__linux__)
+TEST_CASE("a read that fails is an error, and no shorter file") {
+    const auto read = detail::read_whole("/proc/self/mem");  // has nothing at its beginning
+    REQUIRE_FALSE(read);
+    CHECK(read.error().code == Errc::io);
+    CHECK(contains(read.error().text, "/proc/self/mem: cannot read: "));
+}
+#endif

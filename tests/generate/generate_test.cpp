@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <set>
@@ -171,6 +172,23 @@ TEST_CASE_FIXTURE(Setup, "the penalty counts the prompt and what was generated")
         z = s.append(std::span(&again.back(), 1));
     }
     CHECK(again == ids);
+}
+
+TEST_CASE_FIXTURE(Setup,
+                  "weights that make no numbers are an error, not the first token for ever") {
+    const_cast<float*>(made.weights.norm.data())[3] = std::nanf("");  // made.memory's own
+    for (const bool greedy : {true, false}) {
+        auto s = session();
+        auto draw = sampler({.greedy = greedy});
+        std::size_t told = 0;
+        const auto r = generate(s, Input{.ids = prompt}, draw, {.max_tokens = 9},
+                                [&](std::int32_t) { ++told; });
+        REQUIRE_FALSE(r);
+        CHECK(r.error().code == Errc::bad_format);
+        CHECK(r.error().text ==
+              "the logits after 5 tokens are not finite: the weights are damaged");
+        CHECK(told == 0);
+    }
 }
 
 TEST_CASE("every reason to stop has a name") {

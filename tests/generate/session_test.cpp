@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <span>
 #include <string>
@@ -451,6 +452,29 @@ TEST_CASE("a saved state goes on bit by bit, in a context of another length too"
 TEST_CASE("so does one of quantised keys and values") {
     check_saved<WithCache<q8_0>>();
     check_saved<WithCache<q4_0>>();
+}
+
+TEST_CASE("a state that lacks keys of the window is refused: others' keys would stand there") {
+    const MadeUp<A> made;
+    auto s = session(made, {.context_tokens = 14, .chunk_tokens = 2});
+    read(s, {.ids = some(0, 9)});
+    std::vector<std::byte> bytes;
+    s.save([&](std::span<const std::byte> part) {
+        bytes.insert(bytes.end(), part.begin(), part.end());
+    });
+    for (std::uint64_t oldest = 1; oldest <= 9; ++oldest) {
+        CAPTURE(oldest);
+        std::memcpy(bytes.data() + sizeof oldest, &oldest, sizeof oldest);
+        bytes.resize(10'000);  // whatever it wants to read is there
+        const auto loaded = s.load(Reader{bytes});
+        CHECK(loaded.has_value() == (oldest + A::config.sliding_window <= 10));
+        if (loaded) continue;
+        CHECK(loaded.error().code == Errc::bad_format);
+        CHECK(loaded.error().text == "the saved state has sliding keys from token " +
+                                         std::to_string(oldest) +
+                                         " of 9 on, fewer than a window of 3");
+        CHECK(s.size() == 0);
+    }
 }
 
 TEST_CASE("a state that does not fit is refused in a sentence") {

@@ -16,6 +16,11 @@
 #include <utility>
 #include <vector>
 
+#if defined(__unix__) && !defined(__EMSCRIPTEN__)
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
+
 namespace carat::test {
 namespace {
 
@@ -194,6 +199,20 @@ TEST_CASE("whichever allocation fails, reading a medium is an error and no excep
                            how));  // FFmpeg is there now: its libraries allocate when they come
         CHECK(fail_until_good([&] { return read_video(path, 0, how); }) > 0);
     }
+}
+#endif
+
+#if defined(__unix__) && !defined(__EMSCRIPTEN__)
+TEST_CASE("a pipe in the place of a medium is an error, not a wait") {
+    const Folder folder("media");
+    const std::string pipe = folder / "p.png";
+    REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+    ::alarm(60);  // ends the program where somebody waits
+    CHECK(read_image(pipe).error().text == pipe + ": cannot read: it is not a regular file");
+    CHECK_FALSE(read_audio_file(pipe));
+    CHECK_FALSE(read_video(pipe, 0, how));
+    CHECK_FALSE(read_video(folder.path(), 0, how));
+    ::alarm(0);
 }
 #endif
 

@@ -5,7 +5,12 @@
 #include <doctest/doctest.h>
 
 #include <carat/models/e2b_mini.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace carat::test {
 namespace {
@@ -19,6 +24,12 @@ std::size_t number_in(const std::string& text, const std::string& line, const st
     const std::string part = text.substr(start, text.find('\n', start + 1) - start);
     const std::size_t at = part.rfind(name + " = ");
     return at == std::string::npos ? 0 : std::stoul(part.substr(at + name.size() + 3));
+}
+
+/// The number behind `words` in a text, 0 if there is none.
+std::size_t number_behind(const std::string& text, const std::string& words) {
+    const std::size_t at = text.find(words);
+    return at == std::string::npos ? 0 : std::stoul(text.substr(at + words.size()));
 }
 
 TEST_CASE("a model opens where its plan fits, to the byte") {
@@ -84,6 +95,55 @@ TEST_CASE("the ceiling holds for sessions too") {
     CHECK(longer.error().text.find("context_tokens = 4096") != std::string::npos);
 }
 
+TEST_CASE("the ceiling holds for pictures and sound too, to the byte") {
+    constexpr std::size_t side = 6, patches = side * side, frames = 40;
+    std::vector<float> pixels(patches * Gemma::Vision::patch, 0.5f), sound(frames * 128, 0.5f);
+    std::vector<std::int32_t> places;
+    for (std::size_t i = 0; i < patches; ++i)
+        places.insert(places.end(),
+                      {static_cast<std::int32_t>(i % side), static_cast<std::int32_t>(i / side)});
+    const Gemma::Picture picture{Rows<const float, Gemma::Vision::patch>(pixels.data(), patches),
+                                 nn::vision::Positions(places.data(), patches)};
+    const SessionOptions options{.context_tokens = 128, .chunk_tokens = 16};
+    const auto with = [&](std::size_t room) {
+        auto model = Gemma::open(fixture_path("e2b-mini"),
+                                 {Gemma::memory_plan(options).resident() + room, options});
+        REQUIRE(model);
+        return std::move(*model);
+    };
+    Serial serial;
+    const auto see = [&](std::size_t room) {
+        const auto seen = with(room).see(std::span(&picture, 1), serial);
+        return seen ? Error{Errc::io, "seen"} : seen.error();
+    };
+    const auto hear = [&](std::size_t room) {
+        const auto heard =
+            with(room).hear(Rows<const float, 128>(sound.data(), frames), {}, serial);
+        return heard ? Error{Errc::io, "heard"} : heard.error();
+    };
+    constexpr std::size_t for_picture = Gemma::see_bytes(patches);
+    constexpr std::size_t for_sound = Gemma::hear_bytes(frames);
+    CHECK(see(for_picture).text == "seen");
+    CHECK(hear(for_sound).text == "heard");
+    const Error picture_fault = see(for_picture - 1), sound_fault = hear(for_sound - 1);
+    CAPTURE(picture_fault.text);
+    CAPTURE(sound_fault.text);
+    CHECK(picture_fault.code == Errc::out_of_memory);
+    CHECK(sound_fault.code == Errc::out_of_memory);
+    CHECK(picture_fault.text.find("a picture of 36 patches takes " + std::to_string(for_picture)) !=
+          std::string::npos);
+    // What is said to fit does.
+    const std::size_t fewer = number_behind(picture_fault.text, "one of ");
+    CHECK(fewer > 0);
+    CHECK(fewer % Gemma::Vision::cell == 0);
+    CHECK(Gemma::see_bytes(fewer) < for_picture);
+    const std::size_t shorter = number_behind(sound_fault.text, "one of ");
+    CHECK(shorter > 0);
+    CHECK(Gemma::hear_bytes(shorter) < for_sound);
+    CHECK(see(0).text.find("only fewer threads or a smaller session would help") !=
+          std::string::npos);
+}
+
 TEST_CASE("the parts of a session's plan make up its whole") {
     for (const std::size_t context : {1u, 100u, 4096u})
         for (const std::size_t chunk : {1u, 64u, 512u}) {
@@ -92,6 +152,15 @@ TEST_CASE("the parts of a session's plan make up its whole") {
                   Gemma::Session::bytes({context, chunk}, 3));
             CHECK(part.rest < 100'000);
         }
+    // More than can be counted: nothing wraps, in the error either.
+    const SessionOptions huge{std::size_t{1} << 28, std::size_t{1} << 28};
+    const std::size_t many = std::size_t{1} << 60;
+    CHECK(Gemma::Session::bytes(huge, many) == most_planned);
+    CHECK(Gemma::Session::bytes_by_part(huge, many).scratch == most_planned);
+    CHECK(Gemma::Session::bytes_by_part(huge, many).rest == 0);
+    const auto refused = Gemma::open(fixture_path("e2b-mini"), {1 << 20, huge, many});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().text.find("logits and the rest: 0 bytes") != std::string::npos);
 }
 
 }  // namespace

@@ -7,17 +7,21 @@
 #include "carat/text/tokenizer.hpp"
 #include "checkpoint/files.hpp"
 #include "support/fixture.hpp"
+#include "support/gguf_file.hpp"
 
 #include <doctest/doctest.h>
 
 #include <carat/models/e2b_mini.hpp>
 #include <cstddef>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
 #if defined(__unix__)
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #endif
 
 namespace carat::test {
@@ -71,11 +75,42 @@ TEST_CASE("a full disk is an error, and leaves no partial file and the old one a
     }
 }
 
+/// Names and bytes of the files in a folder.
+std::map<std::string, std::string> contents(const std::string& folder) {
+    std::map<std::string, std::string> all;
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+        all[entry.path().filename().string()] = read_text(entry.path().string());
+    return all;
+}
+
+TEST_CASE("packing that fails at any text leaves the checkpoint that was there as it was") {
+    const Folder folder("as_it_was");
+    std::filesystem::copy(fixture_path("e2b-mini"), folder / "from");
+    REQUIRE(pack_checkpoint<Gemma>(folder / "from", folder / "to"));
+    for (const char* name : {"config.json", "generation_config.json", "tokenizer.json",
+                             "tokenizer_config.json", "processor_config.json"}) {
+        CAPTURE(name);
+        write_text(folder / "to/" + name, "{}");  // another than the source's
+        const auto before = contents(folder / "to");
+        const std::string unread = folder / "from/processor_config.json";  // is copied last
+        const std::string text = read_text(unread);
+        std::filesystem::remove(unread);
+        std::filesystem::create_directory(unread);
+        CHECK_FALSE(pack_checkpoint<Gemma>(folder / "from", folder / "to"));
+        std::filesystem::remove(unread);
+        write_text(unread, text);
+        CHECK(contents(folder / "to") == before);
+    }
+    REQUIRE(pack_checkpoint<Gemma>(folder / "from", folder / "to"));
+    CHECK(Gemma::open(folder / "to"));
+}
+
 TEST_CASE("a disk that is full while a checkpoint is packed is an error, and leaves nothing") {
     const Folder folder("full");
     const std::string source = fixture_path("e2b-mini");
     REQUIRE(pack_checkpoint<Gemma>(source, folder / "good"));
     const std::string before = read_text(folder / "good/model.carat");
+    const auto all = contents(folder / "good");
     // Limits below the head, in the middle of the data, and at the last byte of the checksums.
     for (const std::size_t limit : {std::size_t{100}, before.size() / 2, before.size() - 1})
         for (const char* to : {"new", "good"}) {
@@ -89,7 +124,7 @@ TEST_CASE("a disk that is full while a checkpoint is packed is an error, and lea
             });
             CHECK(answer == 0);
             CHECK(folder.files() == 1);
-            CHECK(read_text(folder / "good/model.carat") == before);
+            CHECK(contents(folder / "good") == all);
             CHECK(Gemma::open(folder / "good"));
         }
 }
@@ -106,7 +141,83 @@ TEST_CASE("a text that cannot be read is an error of packing, and leaves nothing
     CHECK(folder.files() == 1);
 }
 
+#if !defined(__EMSCRIPTEN__)
+TEST_CASE("whichever file of a checkpoint is a pipe, opening and packing do not wait for it") {
+    for (const char* name : {"config.json", "generation_config.json", "model.safetensors",
+                             "model.safetensors.index.json", "model.carat", "tokenizer.json",
+                             "tokenizer.model", "tokenizer_config.json", "chat_template.jinja",
+                             "processor_config.json", "m.gguf", "mmproj.gguf"}) {
+        CAPTURE(name);
+        const Folder folder("pipes");
+        const std::string from = folder / "from", pipe = folder / "from/" + name;
+        std::filesystem::copy(fixture_path("e2b-mini"), from);
+        std::filesystem::remove(pipe);
+        if (pipe.ends_with("index.json")) std::filesystem::remove(from + "/model.safetensors");
+        REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+        const bool unused = pipe.ends_with("m.gguf") || pipe.ends_with("mmproj.gguf");
+        const int answer = in_child([&] {
+            ::alarm(60);  // ends the child where it waits
+            static_cast<void>(Gemma::open(from));
+            static_cast<void>(Gemma::open(pipe));
+            return pack_checkpoint<Gemma>(from, folder / "to").has_value() ? 1 : 0;
+        });
+        CHECK(answer == (unused ? 1 : 0));
+        CHECK(folder.files() == (unused ? 2 : 1));
+    }
+}
+#endif
+
+TEST_CASE("a text that is no text's size is an error of packing, and leaves nothing") {
+    const Folder folder("large");
+    std::filesystem::copy(fixture_path("e2b-mini"), folder / "from");
+    std::filesystem::resize_file(folder / "from/tokenizer.json", std::uintmax_t{1} << 32);
+    const auto done = pack_checkpoint<Gemma>(folder / "from", folder / "to");
+    REQUIRE_FALSE(done);
+    CHECK(done.error().code == Errc::out_of_range);
+    CHECK(contains(done.error().text, "tokenizer.json: larger than 1073741824 bytes"));
+    CHECK(folder.files() == 1);
+}
+
 #if defined(MADV_POPULATE_READ) && !defined(CARAT_EMULATED)
+TEST_CASE("experts in two tensors, of which one is no longer there, are an error, and no signal") {
+    constexpr std::size_t experts = 4, inner = 16, hidden = 1024;
+    const Folder folder("halves");
+    GgufFile file;
+    for (const char* half : {"gate", "up"})
+        file.tensor(std::string("blk.0.ffn_") + half + "_exps.weight", {experts, inner, hidden}, 30,
+                    std::string(experts * inner * hidden * sizeof(bf16), '\0'));
+    const std::string path = folder / "m.gguf", whole = file.bytes();
+    for (const std::size_t left : {whole.size() / 4, whole.size() * 3 / 4}) {
+        CAPTURE(left);
+        write_text(path, whole);
+        const int answer = in_child([&] {
+            auto files = CheckpointFiles::open(path);
+            if (!files) return 2;
+            Binder bind(*files, "model.language_model.");
+            View<const bf16, 2 * experts, inner, hidden> slot;
+            bind("layers.0.experts.gate_up_proj", slot, FileShape<experts, 2 * inner, hidden>{});
+            std::filesystem::resize_file(path, left);
+            const auto memory = bind.finish();
+            if (memory) return 3;
+            return memory.error().code == Errc::io ? 0 : 4;
+        });
+        CHECK(answer == 0);
+    }
+}
+
+TEST_CASE("a fingerprint of a file that has been shortened is another one, and no signal") {
+    const Folder folder("fingerprint");
+    std::filesystem::copy(fixture_path("e2b-mini"), folder / "m");
+    const std::string path = folder / "m/model.safetensors";
+    CHECK(in_child([&] {
+              const auto model = Gemma::open(folder / "m");
+              if (!model) return 2;
+              const std::uint64_t before = model->fingerprint();
+              std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
+              return model->fingerprint() != before ? 0 : 3;
+          }) == 0);
+}
+
 TEST_CASE("a file that is shortened before it is read is an error, and no signal") {
     const Folder folder("shortened");
     REQUIRE(pack_checkpoint<Gemma>(fixture_path("e2b-mini"), folder / "packed"));

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -102,6 +103,25 @@ TEST_CASE("of equal experts the first ones are chosen, in ascending order") {
     CHECK(route({1, 1, 1, 1}, {1, 1, 1, 1}).expert == std::array<std::uint32_t, 2>{0, 1});
     CHECK(route({0, 3, 0, 3}, {1, 1, 1, 1}).expert == std::array<std::uint32_t, 2>{1, 3});
     CHECK(route({1, 0, 1, 5}, {1, 1, 1, 1}).expert == std::array<std::uint32_t, 2>{0, 3});
+}
+
+TEST_CASE("router logits that are no numbers choose experts that there are") {
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    const float inf = std::numeric_limits<float>::infinity();
+    for (const float bad : {nan, inf})
+        for (std::size_t place = 0; place < 5; ++place) {
+            std::array<float, 4> z{2.0f, 1.0f, 0.5f, -1.0f};
+            if (place < 4) z[place] = bad;
+            if (place == 4) z.fill(bad);
+            CAPTURE(bad);
+            CAPTURE(place);
+            const auto chosen = route(z, {1, 1, 1, 1});
+            CHECK(chosen.expert[0] < chosen.expert[1]);
+            CHECK(chosen.expert[1] < 4);
+            // Nothing finite is made up: it would hide the damage.
+            CHECK(std::isnan(chosen.weight[0] + chosen.weight[1]));
+            if (std::isnan(bad)) CHECK(chosen.expert == std::array<std::uint32_t, 2>{0, 1});
+        }
 }
 
 }  // namespace

@@ -81,6 +81,7 @@ TEST_CASE("a packed checkpoint speaks and computes as the one it was made from")
         const auto expected = said(pocket, question);
         CHECK(expected.size() > 10);
         CHECK(said(packed, question) == expected);
+        CHECK(said(packed + " --in-place", question) == expected);
     }
 
     SafetensorsWriter inputs;
@@ -113,6 +114,10 @@ TEST_CASE("what quantize cannot do is one line, and leaves nothing behind") {
     CHECK(q.error.find("but this program was compiled for") != std::string::npos);
     CHECK_FALSE(fs::exists(out));
     check_refused(quantize(scratch + "none", out), "quantize", scratch + "none");
+    CHECK_FALSE(fs::exists(out));
+    // A file of another format than its name says.
+    write("quantize/m.gguf", file_text(pocket + "/model.safetensors"));
+    check_refused(quantize(scratch + "quantize/m.gguf", out), "quantize", "not a GGUF file");
     CHECK_FALSE(fs::exists(out));
     // A target that is something else already.
     fs::create_directory(other);

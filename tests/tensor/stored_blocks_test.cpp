@@ -2,8 +2,11 @@
 // of spec/checkpoint.md section 7.1, and of the types beside them, in the other direction.
 #include "carat/tensor/stored_blocks.hpp"
 
+#include "carat/tensor/quantized.hpp"
+
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -162,6 +165,32 @@ TEST_CASE("any piece of a stored row is read as the row is") {
                               count * sizeof(float)) == 0);
         }
     }
+}
+
+TEST_CASE("a scale that is no number is not lost, in a block or in one that is made of it") {
+    Random random;
+    for (const unsigned bits : {0x7e00u, 0xfe01u, 0x7c01u, 0x7c00u, 0xfc00u})  // NaNs, infinities
+        for (Made& b : one_of_each(random)) {
+            CAPTURE(bits);
+            CAPTURE(static_cast<int>(b.type));
+            const std::size_t scale = b.type == DType::q6_k ? 208 : 0;
+            b.bytes[scale] = static_cast<std::uint8_t>(bits & 255u);
+            b.bytes[scale + 1] = static_cast<std::uint8_t>(bits >> 8);
+            std::vector<float> out(b.values.size());
+            read_stored(b.type, reinterpret_cast<const std::byte*>(b.bytes.data()), out.size(),
+                        out.data());
+            const auto lost = [](float x) { return std::isfinite(x); };
+            CHECK_FALSE(std::all_of(out.begin(), out.end(), lost));
+            for (std::size_t at = 0; at < out.size(); at += quant_block) {
+                if (std::all_of(out.begin() + static_cast<std::ptrdiff_t>(at),
+                                out.begin() + static_cast<std::ptrdiff_t>(at + quant_block), lost))
+                    continue;
+                CHECK_FALSE(
+                    std::isfinite(to_f32(QuantBlock<q8_0>::quantize(out.data() + at).scale)));
+                CHECK_FALSE(
+                    std::isfinite(to_f32(QuantBlock<q4_0>::quantize(out.data() + at).scale)));
+            }
+        }
 }
 
 }  // namespace

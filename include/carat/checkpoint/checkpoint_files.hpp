@@ -50,21 +50,22 @@ class CheckpointFiles {
     /// shards it names, with one GGUF file, or with a packed `model.carat`, which comes before the
     /// others; or such a file itself, if `path` ends in ".safetensors" or ".gguf". Beside a GGUF
     /// file its towers are looked for: the first file by name that has "mmproj" in it and ends in
-    /// ".gguf". The files stay mapped as long as this object lives, and nothing but their heads is
-    /// read.
+    /// ".gguf"; unless `towers` is false, for whoever has no use for them. The files stay mapped as
+    /// long as this object lives, and nothing but their heads is read.
     ///
-    /// Bad input: a folder with none, and whatever MappedFile, Safetensors, Gguf and read_packed()
+    /// Bad input: a folder with none, a file of another format than its name says, and whatever
+    /// MappedFile, Safetensors, Gguf and read_packed()
     /// refuse; an index that is not one, that names a file outside the folder or one that is not
     /// there, or that says a tensor is in a shard where it is not; a name that two files have. All
     /// faults of an index come at once.
-    static Result<CheckpointFiles> open(const std::string& path) {
+    static Result<CheckpointFiles> open(const std::string& path, bool towers = true) {
         CheckpointFiles all;
         all.name_ = path;
         if (path.ends_with(".safetensors")) {
             if (Result<void> added = all.add(path); !added) return std::move(added).error();
             return all.indexed();
         }
-        if (is_gguf_path(path)) return open_gguf(std::move(all), path);
+        if (is_gguf_path(path)) return open_gguf(std::move(all), path, towers);
         const std::string folder = path.empty() || path.ends_with('/') ? path : path + '/';
         const std::string packed = folder + std::string(packed_name);
         if (!detail::is_missing(packed)) {
@@ -80,7 +81,7 @@ class CheckpointFiles {
         if (detail::is_missing(index)) {
             const Result<std::string> gguf = gguf_in(path);
             if (!gguf) return gguf.error();
-            if (!gguf->empty()) return open_gguf(std::move(all), *gguf);
+            if (!gguf->empty()) return open_gguf(std::move(all), *gguf, towers);
             return Error{Errc::io, path +
                                        ": there is neither model.safetensors nor "
                                        "model.safetensors.index.json nor a .gguf file"};
@@ -141,25 +142,50 @@ class CheckpointFiles {
     /// The index of a large model has some thousand lines of a hundred bytes.
     static constexpr std::size_t most_index_bytes = std::size_t{1} << 24;
 
-    static Result<CheckpointFiles> open_gguf(CheckpointFiles all, const std::string& path) {
-        if (Result<void> added = all.add(path); !added) return std::move(added).error();
-        const std::string towers = projector_beside(path);
-        if (!towers.empty())
-            if (Result<void> added = all.add(towers); !added) return std::move(added).error();
+    static Result<CheckpointFiles> open_gguf(CheckpointFiles all, const std::string& path,
+                                             bool towers) {
+        if (Result<void> added = all.add(path, gguf_only); !added) return std::move(added).error();
+        const std::string beside = towers ? projector_beside(path) : std::string();
+        if (!beside.empty())
+            if (Result<void> added = all.add(beside, gguf_only); !added)
+                return std::move(added).error();
         return all.indexed();
     }
 
-    Result<void> add(const std::string& path) {
+    enum Formats : bool { any_format, gguf_only };
+
+    Result<void> add(const std::string& path, Formats formats = any_format) {
         Result<MappedFile> map = MappedFile::open(path);
         if (!map) return std::move(map).error();
         const std::span<const std::byte> bytes = map->bytes();
-        return add({path, std::move(*map), {}}, bytes);
+        return add({path, std::move(*map), {}}, bytes, formats);
+    }
+    static bool begins_with(std::span<const std::byte> bytes, std::string_view text) noexcept {
+        return bytes.size() >= text.size() &&
+               std::memcmp(bytes.data(), text.data(), text.size()) == 0;
     }
     /// The format is what the bytes begin with.
-    Result<void> add(File file, std::span<const std::byte> bytes) {
-        if (bytes.size() >= 4 && std::memcmp(bytes.data(), "GGUF", 4) == 0) {
+    Result<void> add(File file, std::span<const std::byte> bytes, Formats formats = any_format) {
+        if (begins_with(bytes, "version https://git-lfs"))
+            return Error{Errc::bad_format,
+                         file.name + ": is a Git LFS pointer, not the file itself"};
+        const bool is_gguf = begins_with(bytes, "GGUF");
+        if (formats == gguf_only && !is_gguf)
+            return Error{Errc::bad_format,
+                         file.name + ": does not begin with \"GGUF\": not a GGUF file"};
+        if (is_gguf) {
             Result<Gguf> head = Gguf::read(bytes, file.name);
             if (!head) return std::move(head).error();
+            const auto parts = Gguf::unsigned_integer(head->find("split.count"));
+            if (parts && *parts > 1) {
+                const auto before = Gguf::unsigned_integer(head->find("split.no"));
+                return Error{
+                    Errc::unsupported,
+                    file.name + ": is part " +
+                        (before ? std::to_string(*before + 1) : std::string("?")) + " of " +
+                        std::to_string(*parts) +
+                        " of a split file: merge the parts first (llama-gguf-split --merge)"};
+            }
             auto tensors = read_gguf_tensors(*head, bytes, file.name);
             if (!tensors) return std::move(tensors).error();
             file.tensors = *std::move(tensors);

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,10 +22,11 @@ namespace detail {
 class Differences {
   public:
     std::string text;
+    std::string_view prefix{};  ///< of all keys
 
     void line(std::string_view key, std::string_view compiled, std::string_view file) {
         if (!text.empty()) text += '\n';
-        text.append(key).append(" is ").append(file);
+        text.append(prefix).append(key).append(" is ").append(file);
         text.append(" in config.json, but this program was compiled for ").append(compiled);
     }
     void compare(std::string_view key, std::size_t compiled, std::size_t file) {
@@ -100,11 +102,12 @@ inline void level_idle_fields(TextConfig& a, TextConfig& b) {
     d.compare("bos_token_id", compiled.bos_token_id, file.bos_token_id);
     return d.text;
 }
-/// The same for a vision tower; keys stand under vision_config.
+/// The same for a vision tower; keys stand under vision_config, which `prefix` may say.
 [[nodiscard]] inline std::string describe_difference(const VisionConfig& compiled,
-                                                     const VisionConfig& file) {
+                                                     const VisionConfig& file,
+                                                     std::string_view prefix = {}) {
     using namespace detail;
-    Differences d;
+    Differences d{.text = {}, .prefix = prefix};
     d.compare_fields(compiled, file, vision_sizes);
     d.compare_fields(compiled, file, vision_flags);
     d.compare_fields(compiled, file, vision_reals);
@@ -115,9 +118,10 @@ inline void level_idle_fields(TextConfig& a, TextConfig& b) {
 }
 /// The same for an audio tower; keys stand under audio_config.
 [[nodiscard]] inline std::string describe_difference(const AudioConfig& compiled,
-                                                     const AudioConfig& file) {
+                                                     const AudioConfig& file,
+                                                     std::string_view prefix = {}) {
     using namespace detail;
-    Differences d;
+    Differences d{.text = {}, .prefix = prefix};
     d.compare_fields(compiled, file, audio_sizes);
     d.compare_fields(compiled, file, audio_flags);
     d.compare_fields(compiled, file, audio_reals);
@@ -127,10 +131,22 @@ inline void level_idle_fields(TextConfig& a, TextConfig& b) {
                   compiled.subsampling_conv_channels[i], file.subsampling_conv_channels[i]);
     return d.text;
 }
-/// Of two whole models the text decoders are compared, which every program has.
+/// Of two whole models everything that both have: the text decoders, towers, and the ids of media.
 [[nodiscard]] inline std::string describe_difference(const ModelConfig& compiled,
                                                      const ModelConfig& file) {
-    return describe_difference(compiled.text, file.text);
+    detail::Differences d{.text = describe_difference(compiled.text, file.text)};
+    const auto append = [&](const std::string& lines) {
+        if (!d.text.empty() && !lines.empty()) d.text += '\n';
+        d.text += lines;
+    };
+    if (compiled.vision.present() && file.vision.present())
+        append(describe_difference(compiled.vision, file.vision, "vision_config."));
+    if (compiled.audio.present() && file.audio.present())
+        append(describe_difference(compiled.audio, file.audio, "audio_config."));
+    if (compiled.multimodal && file.multimodal)
+        d.compare_fields(compiled.tokens, file.tokens,
+                         std::span(detail::media_tokens).first<7>());  // the eighth is an alias
+    return d.text;
 }
 
 }  // namespace carat::inline CARAT_ABI

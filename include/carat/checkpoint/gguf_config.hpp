@@ -97,16 +97,23 @@ inline std::size_t rows_of(const CheckpointFiles& files, std::string_view name) 
 }
 
 /// The share of the pairs of full layers that rotate: rope_freqs.weight divides the others' angles
-/// by 1e30. Without it, that of every Gemma 4.
-inline double rotating_share(const CheckpointFiles& files) {
+/// by 1e30. Without it, that of every Gemma 4. Other divisors are no Gemma 4's.
+inline double rotating_share(const CheckpointFiles& files, GgufFields& in) {
     const auto found = files.find("rope_freqs.weight");
     if (!found || found.tensor->dtype != DType::f32 || found.tensor->shape.size() != 1 ||
         found.tensor->shape[0] == 0 || found.tensor->shape[0] > most_heads)
         return 0.25;
     const std::size_t pairs = found.tensor->shape[0];
-    std::size_t rotate = 0;
-    while (rotate < pairs && Gguf::load<float>(found.tensor->data + rotate * sizeof(float)) < 1e10f)
-        ++rotate;
+    const auto divisor = [&](std::size_t i) {
+        return Gguf::load<float>(found.tensor->data + i * sizeof(float));
+    };
+    std::size_t rotate = 0, still = 0;
+    while (rotate < pairs && divisor(rotate) == 1.0f) ++rotate;
+    while (rotate + still < pairs && divisor(rotate + still) >= 1e10f) ++still;
+    if (rotate + still < pairs)
+        in.unsupported("tensor rope_freqs.weight has " + std::to_string(divisor(rotate + still)) +
+                       " at " + std::to_string(rotate + still) +
+                       ", expected ones and then numbers of 1e10 and more");
     return static_cast<double>(rotate) / static_cast<double>(pairs);
 }
 
@@ -164,7 +171,7 @@ inline TextConfig read_gguf_text_config(const CheckpointFiles& files, const Gguf
     c.final_logit_softcapping = in.real("final_logit_softcapping", 30.0);
     c.sliding_rope = {.theta = in.real("rope.freq_base_swa", 10000.0)};
     c.full_rope = {.theta = in.real("rope.freq_base", 1000000.0),
-                   .partial_rotary_factor = rotating_share(files)};
+                   .partial_rotary_factor = rotating_share(files, in)};
     c.pad_token_id = tokenizer_id(head, "padding", c.pad_token_id);
     c.eos_token_id = tokenizer_id(head, "eos", c.eos_token_id);
     c.bos_token_id = tokenizer_id(head, "bos", c.bos_token_id);

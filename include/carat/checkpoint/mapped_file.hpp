@@ -9,6 +9,7 @@
 #pragma once
 
 #include "carat/joined.hpp"
+#include "carat/open_file.hpp"
 #include "carat/result.hpp"
 
 #include <algorithm>
@@ -19,7 +20,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -33,37 +33,22 @@
 namespace carat::inline CARAT_ABI {
 namespace detail {
 
-inline Error io_error(std::string_view path, std::string_view doing, int code) {
-    return {Errc::io, joined({path, ": cannot ", doing, ": ",
-                              std::error_code(code, std::generic_category()).message()})};
-}
-
 /// A whole file in memory: what MappedFile falls back to.
 inline Result<std::vector<std::byte>> read_whole(const std::string& path) {
-    std::FILE* file = std::fopen(path.c_str(), "rb");
-    if (file == nullptr) return io_error(path, "open", errno);
+    const Result<OpenFile> file = open_file(path);
+    if (!file) return file.error();
     std::vector<std::byte> bytes;
     constexpr std::size_t most = std::size_t{1} << 24;
     std::size_t step = std::size_t{1} << 16, got = 0;
     do {  // grows with what is really there, not with what the file says of itself
         const std::size_t size = bytes.size();
         bytes.resize(size + step);
-        got = std::fread(bytes.data() + size, 1, step, file);
+        got = std::fread(bytes.data() + size, 1, step, file->get());
         bytes.resize(size + got);
         if (step < most) step *= 2;
     } while (got > 0);
-    const int code = std::ferror(file) != 0 ? (errno != 0 ? errno : EIO) : 0;
-    std::fclose(file);
-    if (code != 0) return io_error(path, "read", code);
+    if (std::ferror(file->get()) != 0) return io_error(path, "read", errno != 0 ? errno : EIO);
     return bytes;
-}
-
-/// Whether there is nothing at all by that name. A file that cannot be opened is there.
-inline bool is_missing(const std::string& path) {
-    std::FILE* file = std::fopen(path.c_str(), "rb");
-    if (file == nullptr) return errno == ENOENT || errno == ENOTDIR;
-    std::fclose(file);
-    return false;
 }
 
 }  // namespace detail
@@ -88,7 +73,7 @@ class MappedFile {
             ::close(file);
             if (failed != 0) return detail::io_error(path, "open", failed);
             if (S_ISDIR(about.st_mode)) return detail::io_error(path, "read", EISDIR);
-            return Error{Errc::io, path + ": cannot read: it is not a regular file"};
+            return detail::not_regular(path);
         }
         const auto length = static_cast<std::uintmax_t>(about.st_size);
         if (length == 0 || length > most_bytes) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "carat/checkpoint/mapped_file.hpp"
+#include "carat/gguf.hpp"
 #include "carat/joined.hpp"
 #include "carat/name_order.hpp"
 #include "carat/result.hpp"
@@ -27,7 +28,7 @@ inline std::vector<std::string> gguf_names_in([[maybe_unused]] const std::string
     if (open == nullptr) return names;
     while (const dirent* entry = ::readdir(open)) {
         const std::string_view name = entry->d_name;
-        if (name.ends_with(".gguf")) names.emplace_back(name);
+        if (is_gguf_path(name)) names.emplace_back(name);
     }
     ::closedir(open);
     sort_by_name(names, [](const std::string& name) { return std::string_view(name); });
@@ -36,19 +37,28 @@ inline std::vector<std::string> gguf_names_in([[maybe_unused]] const std::string
 }
 /// "mmproj-….gguf", or "….mmproj-….gguf".
 inline bool is_projector(std::string_view name) {
-    return name.find("mmproj") != std::string_view::npos;
+    return name.find("mmproj") != std::string_view::npos ||
+           name.find("MMPROJ") != std::string_view::npos;
+}
+/// Whether these are parts of one file as llama-gguf-split cuts it: "….gguf" behind
+/// "-00001-of-00003", and another number of the same.
+inline bool are_parts_of_one(std::string_view a, std::string_view b) {
+    constexpr std::size_t tail = std::string_view("-of-00003.gguf").size(), number = 5;
+    if (a.size() != b.size() || a.size() <= tail + number) return false;
+    const std::size_t end = a.size() - tail;
+    return a.substr(end).starts_with("-of-") && a.substr(end) == b.substr(end) &&
+           a.substr(0, end - number) == b.substr(0, end - number);
 }
 
 }  // namespace detail
 
-[[nodiscard]] inline bool is_gguf_path(std::string_view path) { return path.ends_with(".gguf"); }
-
 /// The GGUF file of a text model in a folder, with the folder's path; empty where there is none.
-/// Bad input: several, of which none is meant more than the others.
+/// Of the parts of a split file the first. Bad input: several, of which none is meant more than the
+/// others.
 [[nodiscard]] inline Result<std::string> gguf_in(const std::string& folder) {
     std::string found;
     for (const std::string& name : detail::gguf_names_in(folder)) {
-        if (detail::is_projector(name)) continue;
+        if (detail::is_projector(name) || detail::are_parts_of_one(found, name)) continue;
         if (!found.empty())
             return Error{Errc::invalid_argument,
                          joined({folder, ": there are several .gguf files, ", found, " and ", name,

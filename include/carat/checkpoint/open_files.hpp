@@ -35,7 +35,8 @@ inline Result<OpenedFiles> open_files(const std::string& path, const ModelConfig
         if (!difference.empty())
             return Error{Errc::mismatch, joined({path, "/config.json: ", difference})};
     }
-    Result<CheckpointFiles> files = CheckpointFiles::open(path);
+    const bool towers = c.vision.present() || c.audio.present();
+    Result<CheckpointFiles> files = CheckpointFiles::open(path, towers);
     if (!files) return std::move(files).error();
     OpenedFiles opened{*std::move(files), {}};
     if (opened.files.gguf() != nullptr) {
@@ -44,6 +45,7 @@ inline Result<OpenedFiles> open_files(const std::string& path, const ModelConfig
         // Of these the file says nothing.
         stored->text.hidden_activation = c.text.hidden_activation;
         stored->text.use_bidirectional_attention = c.text.use_bidirectional_attention;
+        stored->tokens = c.tokens;
         const std::string difference = describe_difference(c, *stored);
         if (!difference.empty())
             return Error{Errc::mismatch, joined({opened.files.name(), ": ", difference})};

@@ -96,6 +96,22 @@ inline RowSource row_source(const WantedTensor& want, std::size_t row) {
     return {t, t->data + stored_bytes(t->dtype, row * want.row_values)};
 }
 
+/// still_there() for rows [begin, end) of experts in two tensors; those of either follow one
+/// another.
+inline bool halves_still_there(const WantedTensor& want, std::size_t begin, std::size_t end) {
+    for (const CheckpointFiles::Located& half : {want.found, want.up}) {
+        const std::size_t row_bytes = stored_bytes(half.tensor->dtype, want.row_values);
+        const std::byte *first = nullptr, *last = nullptr;
+        for (std::size_t row = begin; row < end; ++row)
+            if (const RowSource source = row_source(want, row); source.tensor == half.tensor) {
+                if (first == nullptr) first = source.row;
+                last = source.row + row_bytes;
+            }
+        if (first != nullptr && !half.file->map.will_need({first, last})) return false;
+    }
+    return true;
+}
+
 /// Pieces of a megabyte of a file, so that memory peaks at the plan: each lets go of its source
 /// behind itself. (Smaller ones are slower: letting go interrupts the other threads.)
 inline void cut_into_jobs(const WantedTensor& want, std::vector<ReadJob>& jobs) {
@@ -160,7 +176,9 @@ inline bool run_job(const ReadJob& job, std::byte* to) {
     if (!want.up) {
         part = want.found.tensor->span().subspan(size(job.begin), size(job.end) - size(job.begin));
         if (!still_there(want, part)) return false;
-    }  // else two places at once: left to the system
+    } else if (!halves_still_there(want, job.begin, job.end)) {
+        return false;
+    }
     const bool converted = want.found.tensor->converted != Converted::nothing;
     std::vector<float> values(want.pack != nullptr || converted ? want.row_values : 0);
     std::vector<float> stored(converted ? want.row_values : 0);

@@ -18,6 +18,7 @@ namespace carat::inline CARAT_ABI {
 
 /// Bytes go to a new file beside `path`; finish() renames it to `path`, replacing what was there.
 /// Until then, and after any error, nothing at `path` has changed and the other file is removed.
+/// Several files that belong together are all closed, which may fail, before the first is finished.
 class UnfinishedFile {
   public:
     explicit UnfinishedFile(const std::string& path) : path_(path) {
@@ -26,14 +27,16 @@ class UnfinishedFile {
             file_ = std::fopen(partial_.c_str(), "wbx");  // x: never a file of somebody else's
             if (file_ == nullptr && errno != EEXIST) break;
         }
-        if (file_ == nullptr) fail("create");
+        if (file_ == nullptr) {
+            partial_.clear();
+            fail("create");
+        }
     }
     UnfinishedFile(const UnfinishedFile&) = delete;
     UnfinishedFile& operator=(const UnfinishedFile&) = delete;
     ~UnfinishedFile() {
-        if (file_ == nullptr) return;
-        std::fclose(file_);
-        std::remove(partial_.c_str());
+        if (file_ != nullptr) std::fclose(file_);
+        remove();
     }
 
     /// The next bytes. An error is remembered and returned by finish().
@@ -46,19 +49,25 @@ class UnfinishedFile {
     /// Whether there was an error, after which writing more is of no use.
     [[nodiscard]] bool failed() const noexcept { return failed_ != nullptr; }
 
-    /// Everything to the disk and to its name. Bad input: what the system refused, Errc::io.
-    Result<void> finish() {
+    /// Everything to the disk, but not to its name yet; nothing can be written after it. Bad input:
+    /// what the system refused, Errc::io.
+    Result<void> close() {
         errno = 0;
-        if (failed_ == nullptr && (std::fflush(file_) != 0 || !synced())) fail("write");
         if (file_ != nullptr) {
+            if (failed_ == nullptr && (std::fflush(file_) != 0 || !synced())) fail("write");
             errno = 0;
             if (std::fclose(file_) != 0 && failed_ == nullptr) fail("write");
             file_ = nullptr;
-            if (failed_ == nullptr) rename();
-            if (failed_ != nullptr) std::remove(partial_.c_str());
         }
-        if (failed_ != nullptr) return detail::io_error(path_, failed_, code_);
-        return {};
+        if (failed_ == nullptr) return {};
+        remove();
+        return detail::io_error(path_, failed_, code_);
+    }
+    /// Everything to the disk and to its name. Bad input: as close().
+    Result<void> finish() {
+        if (auto closed = close(); !closed) return closed;
+        if (!partial_.empty()) rename();
+        return close();
     }
 
   private:
@@ -79,10 +88,15 @@ class UnfinishedFile {
         std::remove(path_.c_str());  // rename() does not replace there
 #endif
         errno = 0;
-        if (std::rename(partial_.c_str(), path_.c_str()) != 0) fail("replace");
+        if (std::rename(partial_.c_str(), path_.c_str()) != 0) return fail("replace");
+        partial_.clear();
+    }
+    void remove() noexcept {
+        if (!partial_.empty()) std::remove(partial_.c_str());
+        partial_.clear();
     }
 
-    std::string path_, partial_;
+    std::string path_, partial_;  ///< partial_ is empty where there is no such file (any more)
     std::FILE* file_ = nullptr;
     const char* failed_ = nullptr;  ///< what could not be done
     int code_ = 0;

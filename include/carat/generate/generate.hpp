@@ -7,10 +7,12 @@
 #include "carat/generate/token_mask.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -63,7 +65,8 @@ class Generation {
     }
 
     /// The next token, a stop token included, or nothing once there is a reason to stop. Each is
-    /// fed back when the next one is asked for, so that the session holds all but the last.
+    /// fed back when the next one is asked for, so that the session holds all but the last. Bad
+    /// input: weights that make the logits no numbers (bad_format).
     Result<std::optional<std::int32_t>> next() {
         if (generated_ > 0) {
             if (std::find(options_.stop_ids.begin(), options_.stop_ids.end(), last_) !=
@@ -80,6 +83,12 @@ class Generation {
         const std::size_t left = std::min(options_.max_tokens - generated_,
                                           session_.context_tokens() - session_.size() + 1);
         last_ = sampler_(logits_, filter_.allowed(left));
+        // Of logits without a number the sampler has no better one: whoever looks at the choice
+        // need not look at all.
+        if (const auto at = static_cast<std::size_t>(last_);
+            at >= logits_.size() || !std::isfinite(logits_[at]))
+            return Error{Errc::bad_format, "the logits after " + std::to_string(session_.size()) +
+                                               " tokens are not finite: the weights are damaged"};
         sampler_.observe(last_);
         filter_.accept(last_);
         ++generated_;
@@ -109,7 +118,8 @@ class Generation {
 /// stop token included, and may return false to stop; progress while the prompt is read. The last
 /// token is not fed back: after it, the session holds the prompt and all generated tokens but the
 /// last. `filter` says which tokens may come next. Decoding allocates nothing. Bad input: what
-/// Session::append refuses, and a cancellation through progress; nothing is generated then.
+/// Session::append refuses, and a cancellation through progress; nothing is generated then. Weights
+/// that make the logits no numbers end it with an error (bad_format).
 template <class Model, class OnToken>
 Result<StopReason> generate(Session<Model>& session, SessionInput<Model> prompt, Sampler& sampler,
                             const GenerateOptions& options, OnToken&& on_token,

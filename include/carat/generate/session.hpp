@@ -53,8 +53,9 @@ class Session {
         MemoryPlan cache, scratch;
         Model::Cache::take(cache, options.context_tokens, options.chunk_tokens);
         Model::Scratch::take(scratch, options.context_tokens, options.chunk_tokens, workers);
-        const std::size_t both = cache.bytes() + scratch.bytes();
-        return {cache.bytes(), scratch.bytes(), bytes(options, workers) - both};
+        const std::size_t all = bytes(options, workers);
+        if (all == most_planned) return {cache.bytes(), scratch.bytes(), 0};  // they may not add up
+        return {cache.bytes(), scratch.bytes(), all - cache.bytes() - scratch.bytes()};
     }
 
     /// `weights` and the executor's object must outlive the session. `tokens` are the placeholder

@@ -59,6 +59,11 @@ struct SessionState {
             return Error{Errc::mismatch,
                          joined({"the saved state is of another model: it has ", header.token_bytes,
                                  " bytes a token, expected ", token_bytes()})};
+        if (header.oldest > 0 && header.seen - header.oldest + 1 < Model::config.sliding_window)
+            return Error{Errc::bad_format,
+                         joined({"the saved state has sliding keys from token ", header.oldest,
+                                 " of ", header.seen, " on, fewer than a window of ",
+                                 Model::config.sliding_window})};
         if (header.seen > mask.size())
             return Error{Errc::out_of_range,
                          joined({"the saved state has ", header.seen,

@@ -73,14 +73,16 @@ struct Router {
     }
 
   private:
-    /// The top_k largest; of equals the one with the lower index.
+    /// The top_k largest; of equals the one with the lower index. A NaN counts as smallest.
     static Route<top_k> choose(const float* p, const float* per_expert_scale) {
         Route<top_k> route{};
         std::array<std::uint32_t, experts> order;
         for (std::uint32_t e = 0; e < experts; ++e) order[e] = e;
-        std::partial_sort(
-            order.begin(), order.begin() + top_k, order.end(),
-            [p](std::uint32_t a, std::uint32_t b) { return p[a] != p[b] ? p[a] > p[b] : a < b; });
+        const auto rank = [p](std::uint32_t e) { return p[e] == p[e] ? p[e] : -1.0f; };
+        std::partial_sort(order.begin(), order.begin() + top_k, order.end(),
+                          [rank](std::uint32_t a, std::uint32_t b) {
+                              return rank(a) != rank(b) ? rank(a) > rank(b) : a < b;
+                          });
         float sum = 0.0f;
         for (std::size_t i = 0; i < top_k; ++i) sum += p[order[i]];
         std::sort(order.begin(), order.begin() + top_k);

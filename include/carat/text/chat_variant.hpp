@@ -2,6 +2,7 @@
 /// Which variant of the chat format a model wants, found in its folder.
 #pragma once
 
+#include "carat/gguf.hpp"
 #include "carat/json.hpp"
 #include "carat/result.hpp"
 #include "carat/text/chat_options.hpp"
@@ -40,7 +41,7 @@ namespace carat::inline CARAT_ABI {
 /// A path that ends in ".gguf" is that of a file, whose metadata may hold a template; so may those
 /// of a `tokenizer.gguf` in a folder without the others.
 [[nodiscard]] inline Result<ChatVariant> chat_variant(const std::string& folder) {
-    if (folder.ends_with(".gguf")) {
+    if (is_gguf_path(folder)) {
         ChatVariant found = ChatVariant::small;
         const auto read = with_gguf_head(folder, [&](const Gguf& head) -> Result<void> {
             if (const auto text = Gguf::string(head.find("tokenizer.chat_template")))

@@ -3,13 +3,13 @@
 #pragma once
 
 #include "carat/gguf.hpp"
+#include "carat/open_file.hpp"
 #include "carat/result.hpp"
 
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
-#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -24,18 +24,14 @@ namespace carat::inline CARAT_ABI {
 template <class F>
 Result<void> with_gguf_head(const std::string& path, F&& f) {
     constexpr std::size_t most = std::size_t{1} << 28;
-    struct Close {
-        void operator()(std::FILE* file) const { std::fclose(file); }
-    };
-    const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rb"));
-    if (!file) return Error{Errc::io, path + ": " + std::strerror(errno)};
+    const Result<detail::OpenFile> file = detail::open_file(path);
+    if (!file) return file.error();
     std::vector<std::byte> bytes;
     for (std::size_t step = std::size_t{1} << 20;; step = bytes.size()) {
         const std::size_t before = bytes.size();
         bytes.resize(before + step);
-        const std::size_t got = std::fread(bytes.data() + before, 1, step, file.get());
-        if (std::ferror(file.get()) != 0)
-            return Error{Errc::io, path + ": " + std::strerror(errno)};
+        const std::size_t got = std::fread(bytes.data() + before, 1, step, file->get());
+        if (std::ferror(file->get()) != 0) return detail::io_error(path, "read", errno);
         bytes.resize(before + got);
         Result<Gguf> head = Gguf::read(bytes, path);
         if (head) return f(*head);

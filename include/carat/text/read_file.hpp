@@ -2,53 +2,40 @@
 /// A whole file as a string, for the small files beside a model.
 #pragma once
 
+#include "carat/open_file.hpp"
 #include "carat/result.hpp"
 
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
-#include <cstring>
-#include <memory>
 #include <string>
 
 namespace carat::inline CARAT_ABI {
 
-/// Whether a file can be opened for reading.
-[[nodiscard]] inline bool file_exists(const std::string& path) {
-    std::FILE* file = std::fopen(path.c_str(), "rb");
-    if (file != nullptr) std::fclose(file);
-    return file != nullptr;
-}
+/// Whether there is something by that name. What cannot be opened is there.
+[[nodiscard]] inline bool file_exists(const std::string& path) { return !detail::is_missing(path); }
 
-/// The bytes of a file. A file that is missing, not readable or larger than `max_bytes` is an error
-/// that names it.
+/// The bytes of a file, or of a pipe that is open already (/dev/stdin). One that is missing, not
+/// readable or larger than `max_bytes` is an error that names it.
 [[nodiscard]] inline Result<std::string> read_file(const std::string& path,
                                                    std::size_t max_bytes = std::size_t{1} << 30) {
-    const auto fail = [&](Errc code, const std::string& why) {
-        return Error{code, path + ": " + why};
-    };
-    struct Close {
-        void operator()(std::FILE* f) const { std::fclose(f); }
-    };
-    const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rb"));
-    if (!file) return fail(Errc::io, std::strerror(errno));
+    const Error too_large{Errc::out_of_range,
+                          path + ": larger than " + std::to_string(max_bytes) + " bytes"};
+    const Result<detail::OpenFile> file = detail::open_file(path);
+    if (!file) return file.error();
     std::string bytes;
-    if (std::fseek(file.get(), 0, SEEK_END) == 0) {  // a hint only: a pipe has no length
-        const long size = std::ftell(file.get());
-        if (size > 0 && static_cast<std::size_t>(size) <= max_bytes) {
-            bytes.reserve(static_cast<std::size_t>(size));
-        }
-        std::rewind(file.get());
+    if (std::fseek(file->get(), 0, SEEK_END) == 0) {  // a hint only: a pipe has no length
+        const long size = std::ftell(file->get());
+        if (size > 0 && static_cast<std::size_t>(size) > max_bytes) return too_large;
+        if (size > 0) bytes.reserve(static_cast<std::size_t>(size));
+        std::rewind(file->get());
     }
     char buffer[1 << 16];
-    while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, file.get())) {
-        if (n > max_bytes - bytes.size()) {
-            return fail(Errc::out_of_range, "larger than " + std::to_string(max_bytes) + " bytes");
-        }
+    while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, file->get())) {
+        if (n > max_bytes - bytes.size()) return too_large;
         bytes.append(buffer, n);
     }
-    if (std::ferror(file.get()) != 0)
-        return fail(Errc::io, std::strerror(errno));  // a folder, for one
+    if (std::ferror(file->get()) != 0) return detail::io_error(path, "read", errno);
     return bytes;
 }
 

@@ -5,6 +5,7 @@
 /// (`-lsentencepiece`).
 #pragma once
 
+#include "carat/gguf.hpp"
 #include "carat/result.hpp"
 #include "carat/text/added_tokens.hpp"
 #include "carat/text/piece_joiner.hpp"
@@ -204,7 +205,7 @@ class Tokenizer {
 
     /// From a vocabulary that has been checked.
     static Result<Tokenizer> open_path(const std::string& folder) {
-        if (folder.ends_with(".gguf")) {
+        if (is_gguf_path(folder)) {
             auto v = read_tokenizer_gguf_file(folder);
             if (!v) return std::move(v).error();
             return build(*v, folder);

@@ -1,0 +1,74 @@
+/// \file
+/// Files opened for reading, so that no path makes the program wait.
+///
+/// A path to a model may name anything. Opening a pipe waits until somebody writes into it, which
+/// may be never; so only regular files are opened, and besides what is open already: /dev/stdin,
+/// and the /dev/fd/63 that a shell puts in the place of <(command).
+#pragma once
+
+#include "carat/joined.hpp"
+#include "carat/result.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
+
+namespace carat::inline CARAT_ABI::detail {
+
+struct CloseFile {
+    void operator()(std::FILE* file) const noexcept { std::fclose(file); }
+};
+using OpenFile = std::unique_ptr<std::FILE, CloseFile>;
+
+inline Error io_error(std::string_view path, std::string_view doing, int code) {
+    return {Errc::io, joined({path, ": cannot ", doing, ": ",
+                              std::error_code(code, std::generic_category()).message()})};
+}
+inline Error not_regular(std::string_view path) {
+    return {Errc::io, joined({path, ": cannot read: it is not a regular file"})};
+}
+
+/// The file at `path`, to be read. Bad input: Errc::io with the system's reason.
+inline Result<OpenFile> open_file(const std::string& path) {
+#if defined(__unix__) || defined(__APPLE__)
+    if (!path.starts_with("/dev/")) {
+        const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (file < 0) return io_error(path, "open", errno);
+        struct stat about {};
+        int failed = ::fstat(file, &about) != 0 ? errno : 0;
+        if (failed == 0 && S_ISDIR(about.st_mode)) failed = EISDIR;
+        if (failed == 0 && S_ISREG(about.st_mode)) {
+            if (std::FILE* stream = ::fdopen(file, "rb")) return OpenFile(stream);
+            failed = errno;
+        }
+        ::close(file);
+        if (failed != 0) return io_error(path, "read", failed);
+        return not_regular(path);
+    }
+#endif
+    OpenFile file(std::fopen(path.c_str(), "rb"));
+    if (!file) return io_error(path, "open", errno);
+    return file;
+}
+
+/// Whether there is nothing at all by that name. What cannot be opened is there.
+inline bool is_missing(const std::string& path) {
+#if defined(__unix__) || defined(__APPLE__)
+    struct stat about {};
+    if (::stat(path.c_str(), &about) == 0) return false;
+#else
+    if (OpenFile(std::fopen(path.c_str(), "rb"))) return false;
+#endif
+    return errno == ENOENT || errno == ENOTDIR;
+}
+
+}  // namespace carat::inline CARAT_ABI::detail
