@@ -406,6 +406,15 @@ struct Reader {
 };
 
 template <class Model>
+std::vector<std::byte> saved(const Session<Model>& s) {
+    std::vector<std::byte> bytes;
+    s.save([&](std::span<const std::byte> part) {
+        bytes.insert(bytes.end(), part.begin(), part.end());
+    });
+    return bytes;
+}
+
+template <class Model>
 void check_saved() {
     const MadeUp<Model> made;
     for (const std::size_t tokens : {1u, 4u, 9u})
@@ -417,10 +426,7 @@ void check_saved() {
                 auto s = session(made, {.context_tokens = 14, .chunk_tokens = 2});
                 read(s, {.ids = some(0, tokens)});
                 REQUIRE(s.rewind(tokens - std::min(back, tokens - 1)));
-                std::vector<std::byte> bytes;
-                s.save([&](std::span<const std::byte> part) {
-                    bytes.insert(bytes.end(), part.begin(), part.end());
-                });
+                std::vector<std::byte> bytes = saved(s);
                 auto loaded = session(made, {.context_tokens = context, .chunk_tokens = 2});
                 read(loaded, {.ids = some(3, 5)});
                 REQUIRE(loaded.load(Reader{bytes}));
@@ -458,10 +464,7 @@ TEST_CASE("a state that lacks keys of the window is refused: others' keys would 
     const MadeUp<A> made;
     auto s = session(made, {.context_tokens = 14, .chunk_tokens = 2});
     read(s, {.ids = some(0, 9)});
-    std::vector<std::byte> bytes;
-    s.save([&](std::span<const std::byte> part) {
-        bytes.insert(bytes.end(), part.begin(), part.end());
-    });
+    std::vector<std::byte> bytes = saved(s);
     for (std::uint64_t oldest = 1; oldest <= 9; ++oldest) {
         CAPTURE(oldest);
         std::memcpy(bytes.data() + sizeof oldest, &oldest, sizeof oldest);
@@ -481,10 +484,7 @@ TEST_CASE("a state that does not fit is refused in a sentence") {
     const MadeUp<A> made;
     auto s = session(made, {.context_tokens = 14, .chunk_tokens = 2});
     read(s, {.ids = some(0, 9)});
-    std::vector<std::byte> bytes;
-    s.save([&](std::span<const std::byte> part) {
-        bytes.insert(bytes.end(), part.begin(), part.end());
-    });
+    std::vector<std::byte> bytes = saved(s);
     const auto refusal = [&](auto& other) {
         const auto loaded = other.load(Reader{bytes});
         return loaded ? std::string() : loaded.error().text;

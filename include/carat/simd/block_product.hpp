@@ -141,7 +141,7 @@ struct BlockProduct<Format, q8_activation> {
     static HWY_INLINE void accumulate(hn::Vec<PanelU8> digit, Operand x, hn::Vec<PanelI16>& sum) {
         sum = hn::Add(sum, hn::SatWidenMulPairwiseAdd(PanelI16(), digit, x));
         // Or g++ takes all products of a block first, and has no registers for them.
-        asm("" : "+x"(sum.raw));
+        asm("" : "+v"(sum.raw));
     }
     HWY_INLINE hn::Vec<PanelF32> total(const q8_activation& x) const {
         const PanelI32 d;

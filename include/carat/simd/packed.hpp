@@ -21,8 +21,8 @@ HWY_BEFORE_NAMESPACE();
 namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
-/// Whether packed values are multiplied in pairs by the bf16 dot product. Sapphire Rapids and its
-/// successors have one that is half as fast as f32 (40 and 80 G multiply-adds a second on a core).
+/// Whether packed values are multiplied in pairs by the bf16 dot product. That of Sapphire Rapids
+/// is half as fast as f32 (35 to 42 and 70 to 83 G multiply-adds a second on a core).
 inline constexpr bool packs_pairs = native_dot_bf16 && HWY_TARGET != HWY_AVX3_SPR;
 
 namespace detail {
