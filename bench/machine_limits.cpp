@@ -5,6 +5,7 @@
 //   machine_limits [--gib 2] [--runs 5] [--threads N]      prints one JSON line a figure
 #include "carat/parallel/thread_pool.hpp"
 #include "carat/simd/target.hpp"
+#include "carat/simd/tiles.hpp"
 #include "carat/simd/unroll.hpp"
 #include "carat/tensor/arena.hpp"
 
@@ -58,7 +59,24 @@ std::size_t f32() {
     return spin(hn::Zero(d), hn::Set(d, 0.999f), hn::Lanes(d),
                 [](auto sum, auto x) { return hn::MulAdd(sum, x, x); });
 }
+/// Products of matrix tiles, into four sums.
+template <std::size_t bytes>
+std::size_t tiles() {
+    constexpr std::size_t side = carat::simd::tile_side, tile_steps = steps / 64;
+    if constexpr (carat::simd::has_tiles) {
+        carat::simd::Tiles<bytes> t;
+        carat::simd::unroll<8>([&](auto i) { t.template zero<i>(); });
+        for (std::size_t step = 0; step < tile_steps; ++step) {
+            t.template multiply<0, 4, 6>();
+            t.template multiply<1, 4, 7>();
+            t.template multiply<2, 5, 6>();
+            t.template multiply<3, 5, 7>();
+        }
+    }
+    return tile_steps * 4 * side * side * carat::simd::tile_depth;
+}
 std::size_t bf16() {
+    if (carat::simd::Tiles<2>::allowed()) return tiles<2>();
     const hn::ScalableTag<hwy::bfloat16_t> d;
     const hn::Repartition<std::uint16_t, decltype(d)> bits;
     const hn::RepartitionToWide<decltype(d)> wide;
@@ -72,6 +90,7 @@ std::size_t bf16() {
     return count;
 }
 std::size_t int8() {
+    if (carat::simd::Tiles<1>::allowed()) return tiles<1>();
     const hn::ScalableTag<std::int8_t> d;
     const hn::RebindToUnsigned<decltype(d)> u;
     const hn::Repartition<std::int32_t, decltype(d)> wide;

@@ -7,6 +7,8 @@
 #pragma once
 
 #if defined(CARAT_ABI)
+#elif defined(__AVX512FP16__) && defined(__AMX_BF16__) && defined(__AMX_INT8__)
+#define CARAT_ABI v0_1_avx512_fp16_amx
 #elif defined(__AVX512FP16__)
 #define CARAT_ABI v0_1_avx512_fp16
 #elif defined(__AVX512BF16__)

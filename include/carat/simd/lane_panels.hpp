@@ -13,6 +13,7 @@
 #pragma once
 
 #include "carat/simd/convert.hpp"
+#include "carat/simd/tile_product.hpp"
 #include "carat/simd/unroll.hpp"
 
 #include <concepts>
@@ -169,6 +170,10 @@ template <class X>
 inline void panel_product(const X* x, std::size_t x_stride, std::size_t rows, const X* w,
                           std::size_t inner, std::size_t panels, std::size_t begin, std::size_t end,
                           float* y, std::size_t y_stride) noexcept {
+    if constexpr (has_tiles && std::is_same_v<X, bf16>)
+        if (inner % tile_depth == 0 && Tiles<sizeof(bf16)>::allowed())
+            return detail::lane_tile_product<Tiles<sizeof(bf16)>>(x, x_stride, rows, w, inner,
+                                                                  panels, begin, end, y, y_stride);
     // Sixteen sums in flight hide the latency of an instruction where registers allow it.
     constexpr std::size_t tall = many_registers && detail::lane_parts <= 2 ? 8 : 4;
     constexpr std::size_t wide = detail::lane_parts == 1 ? 2 : 1;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "carat/simd/load.hpp"
+#include "carat/simd/tile_product.hpp"
 #include "carat/simd/unroll.hpp"
 
 #include <algorithm>
@@ -21,9 +22,10 @@ HWY_BEFORE_NAMESPACE();
 namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
-/// Whether packed values are multiplied in pairs by the bf16 dot product. That of Sapphire Rapids
-/// is half as fast as f32 (35 to 42 and 70 to 83 G multiply-adds a second on a core).
-inline constexpr bool packs_pairs = native_dot_bf16 && HWY_TARGET != HWY_AVX3_SPR;
+/// Whether packed values are multiplied in pairs: by matrix tiles, or by the bf16 dot product. That
+/// of Sapphire Rapids is half as fast as f32 (35 to 42 and 70 to 83 G multiply-adds a second on a
+/// core).
+inline constexpr bool packs_pairs = has_tiles || (native_dot_bf16 && HWY_TARGET != HWY_AVX3_SPR);
 
 namespace detail {
 
@@ -202,16 +204,29 @@ HWY_INLINE void packed_tile(const PackedBlock& w, const bf16* const* x, std::siz
 template <class Pack>
 inline void packed_matmul(std::size_t begin, std::size_t end, std::size_t in, const bf16* x,
                           std::size_t tokens, float* y, std::size_t y_stride, const Pack& pack) {
-    detail::PackedBlock block;
-    for (std::size_t r = begin; r < end; r += detail::packed_rows) {
-        const std::size_t rows = std::min(detail::packed_rows, end - r);
-        for (std::size_t k = 0; k < in; k += detail::packed_depth) {
-            const std::size_t depth = std::min(detail::packed_depth, in - k);
-            pack(r, rows, k, depth, block);
-            detail::packed_product(block, rows, depth, x + k, in, tokens, y + (r - begin), y_stride,
-                                   k > 0);
+    using namespace detail;
+    PackedBlock block;
+    const auto multiply = [&](auto&& product) {
+        for (std::size_t r = begin; r < end; r += packed_rows) {
+            const std::size_t rows = std::min(packed_rows, end - r);
+            for (std::size_t k = 0; k < in; k += packed_depth) {
+                const std::size_t depth = std::min(packed_depth, in - k);
+                pack(r, rows, k, depth, block);
+                product(rows, depth, x + k, y + (r - begin), k > 0);
+            }
         }
-    }
+    };
+    if constexpr (has_tiles)
+        if (in % tile_depth == 0 && Tiles<sizeof(bf16)>::allowed()) {
+            multiply([&](std::size_t rows, std::size_t depth, const bf16* xk, float* yr, bool add) {
+                tile_product<Tiles<sizeof(bf16)>, packed_rows>(block.lanes[0][0], rows, depth, xk,
+                                                               in, tokens, yr, y_stride, add);
+            });
+            return;
+        }
+    multiply([&](std::size_t rows, std::size_t depth, const bf16* xk, float* yr, bool add) {
+        packed_product(block, rows, depth, xk, in, tokens, yr, y_stride, add);
+    });
 }
 
 }  // namespace HWY_NAMESPACE

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "carat/simd/block_product.hpp"
+#include "carat/simd/tile_product.hpp"
 #include "carat/simd/unroll.hpp"
 #include "carat/tensor/matrix.hpp"
 #include "carat/tensor/quantized.hpp"
@@ -103,9 +104,17 @@ inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::
     constexpr std::size_t tile = many_registers ? 8 : 4, places = many_registers ? 4 : 2;
     constexpr std::size_t parts =
         std::clamp<std::size_t>(2 / BlockProduct<Format, X>::vectors, 1, panel_parts);
-    const std::size_t tiled = x.rows() / tile * tile;
     const auto* first = w.data()[begin / panel_rows].data();
-    std::size_t panel = 0;
+    std::size_t done = 0, panel = 0;  // tokens of all panels; panels
+    if constexpr (has_tiles && std::is_same_v<X, q8_activation>)
+        if (x.rows() >= tile_side && Tiles<1>::allowed()) {
+            for (std::size_t r = begin; r < end; r += panel_rows)
+                panel_tile_product<Tiles<1>>(first + (r - begin) / panel_rows * blocks, blocks,
+                                             x.data(), width, x.rows(), y + (r - begin), y_stride,
+                                             std::min(panel_rows, end - r));
+            done = x.rows() / tile_side * tile_side;
+        }
+    const std::size_t tiled = done + (x.rows() - done) / tile * tile;
     // A token alone waits for memory. Several places at once keep more of it under way: the
     // machine's prefetchers run ahead of each, and begin anew with each page.
     if (x.rows() == 1) {
@@ -120,7 +129,7 @@ inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::
         const auto* wp = first + panel * blocks;
         const std::size_t rows = std::min(panel_rows, end - r);
         float* yr = y + (r - begin);
-        for (std::size_t c = 0; c < tiled; c += tile)
+        for (std::size_t c = done; c < tiled; c += tile)
             panel_tile<1, tile, parts>(wp, 0, blocks, x.data() + c * width, width,
                                        yr + c * y_stride, 0, y_stride, rows);
         for (std::size_t c = tiled; c < x.rows(); ++c)
