@@ -16,6 +16,7 @@
 #include "carat/simd/tile_product.hpp"
 #include "carat/simd/unroll.hpp"
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -174,9 +175,12 @@ inline void panel_product(const X* x, std::size_t x_stride, std::size_t rows, co
         if (inner % tile_depth == 0 && Tiles<sizeof(bf16)>::allowed())
             return detail::lane_tile_product<Tiles<sizeof(bf16)>>(x, x_stride, rows, w, inner,
                                                                   panels, begin, end, y, y_stride);
-    // Sixteen sums in flight hide the latency of an instruction where registers allow it.
-    constexpr std::size_t tall = many_registers && detail::lane_parts <= 2 ? 8 : 4;
+    // As many sums as registers hold beside the weights of a step and a row's value, and sixteen at
+    // most, which hide the latency of an instruction.
     constexpr std::size_t wide = detail::lane_parts == 1 ? 2 : 1;
+    constexpr std::size_t vectors = wide * detail::lane_parts, registers = many_registers ? 32 : 16;
+    constexpr std::size_t tall =
+        std::min<std::size_t>(8, (registers - 1 - vectors) / vectors / 2 * 2);
     // A few panels at a time, which stay in the first-level cache while all rows pass.
     const std::size_t some = rows > tall ? wide : panels;
     for (std::size_t p = 0; p < panels; p += some) {
