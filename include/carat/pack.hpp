@@ -111,7 +111,7 @@ inline Result<void> pack_texts(const std::string& from, const ModelConfig& confi
         const Gguf& head = *files->gguf();
         const auto bytes = files->files()[0].map.bytes();
         if (auto done = to.write("tokenizer.gguf", gguf_metadata(bytes, head)); !done) return done;
-        if (auto done = to.write("config.json", write_config(config.text)); !done) return done;
+        if (auto done = to.write("config.json", write_config(config)); !done) return done;
         return to.write("generation_config.json",
                         write_generation_config(read_gguf_generation_config(head)));
     }
