@@ -12,9 +12,6 @@
 
 namespace carat::inline CARAT_ABI {
 
-/// Whether there is something by that name. What cannot be opened is there.
-[[nodiscard]] inline bool file_exists(const std::string& path) { return !detail::is_missing(path); }
-
 /// The bytes of a file, or of a pipe that is open already (/dev/stdin). One that is missing, not
 /// readable or larger than `max_bytes` is an error that names it.
 [[nodiscard]] inline Result<std::string> read_file(const std::string& path,
