@@ -3,6 +3,10 @@
 #include "carat/gemma4.hpp"
 #include "carat/models/pocket.hpp"
 #include "carat/parallel/executor.hpp"
+#include "carat/text/tokenizer_json.hpp"
+#include "checkpoint/files.hpp"
+#include "support/gguf_projector.hpp"
+#include "support/gguf_tokenizer.hpp"
 #include "text/fixture.hpp"
 
 #include <doctest/doctest.h>
@@ -78,6 +82,36 @@ struct TemporaryFile {
 };
 
 }  // namespace
+
+TEST_CASE("a folder of GGUF files talks as the folder that they were made from") {
+    const std::string source = source_path("examples/pocket");
+    const auto text_of = [&](const std::string& name) {
+        const auto text = read_file(path_in(source, name));
+        REQUIRE(text);
+        return *text;
+    };
+    const auto vocabulary = read_tokenizer_json(text_of("tokenizer.json"), "tokenizer.json");
+    REQUIRE(vocabulary);
+    test::GgufFile text = test::gguf_of(source, models::pocket.text);
+    test::add_tokenizer(text, *vocabulary);
+    text.add("tokenizer.chat_template", text_of("chat_template.jinja").c_str());
+    const test::Folder folder("chat_gguf");
+    test::write_text(folder / "pocket.gguf", text.bytes());
+    test::write_text(folder / "mmproj.gguf", test::projector_of(source, models::pocket).bytes());
+
+    const auto model = Pocket::open(folder.path());
+    REQUIRE_MESSAGE(model, model.error().text);
+    Serial serial;
+    const ChatSettings settings{.session = {.context_tokens = 256},
+                                .sampling = SamplerOptions{.greedy = true}};
+    auto chat = Chat<Pocket>::open(*model, folder.path(), serial, settings);
+    REQUIRE_MESSAGE(chat, chat.error().text);
+    auto expected = chat_with(settings);
+    for (auto* one : {&*chat, &expected}) one->user("What is the capital of France?");
+    const ChatTurn said = reply(*chat);
+    CHECK(said.reply.content.find("Paris") != std::string::npos);
+    CHECK(said.token_ids == reply(expected).token_ids);
+}
 
 TEST_CASE("a conversation remembers, streams, and computes only what is new") {
     auto chat = chat_with();

@@ -38,7 +38,7 @@ TEST_CASE("a file is read whole or not at all, and the error names it") {
 #if defined(CARAT_TEST_PIPES)
 TEST_CASE("a pipe that nobody writes into is an error of every reader, not a wait") {
     for (const std::string name : {"tokenizer.json", "tokenizer.model", "tokenizer_config.json",
-                                   "tokenizer.gguf", "chat_template.jinja"}) {
+                                   "tokenizer.gguf", "chat_template.jinja", "model.gguf"}) {
         CAPTURE(name);
         const test::Folder folder("pipes");
         if (name == "tokenizer_config.json")

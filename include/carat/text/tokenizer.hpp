@@ -5,9 +5,9 @@
 /// (`-lsentencepiece`).
 #pragma once
 
-#include "carat/gguf.hpp"
 #include "carat/result.hpp"
 #include "carat/text/added_tokens.hpp"
+#include "carat/text/gguf_head.hpp"
 #include "carat/text/piece_joiner.hpp"
 #include "carat/text/read_file.hpp"
 #include "carat/text/sentencepiece_proto.hpp"
@@ -53,10 +53,11 @@ class Tokenizer {
     static constexpr std::size_t max_text_bytes = std::size_t{64} << 20;
 
     /// From a model's folder: `tokenizer.json`, or `tokenizer.model` where there is none, and
-    /// `tokenizer_config.json` where there is one, or `tokenizer.gguf` where there is neither; or
-    /// from the metadata of a GGUF file, if the path ends in ".gguf". Errors name the file and what
-    /// was expected of it. Memory that the system refuses is one of them while a file is read;
-    /// sentencepiece, which then gets the vocabulary, ends the program.
+    /// `tokenizer_config.json` where there is one; or from the metadata of a GGUF file: `path`, if
+    /// it ends in ".gguf", or where a folder has neither of those the one in it
+    /// (gguf_of_tokenizer). Errors name the file and what was expected of it. Memory that the
+    /// system refuses is one of them while a file is read; sentencepiece, which then gets the
+    /// vocabulary, ends the program.
     [[nodiscard]] static Result<Tokenizer> open(const std::string& path) {
         return memory_errors([&] { return open_path(path); });
     }
@@ -205,21 +206,22 @@ class Tokenizer {
 
     /// From a vocabulary that has been checked.
     static Result<Tokenizer> open_path(const std::string& folder) {
-        if (is_gguf_path(folder)) {
-            auto v = read_tokenizer_gguf_file(folder);
+        const Result<std::string> gguf = gguf_of_tokenizer(folder);
+        if (!gguf) return gguf.error();
+        if (!gguf->empty()) {
+            auto v = read_tokenizer_gguf_file(*gguf);
             if (!v) return std::move(v).error();
-            return build(*v, folder);
+            return build(*v, *gguf);
         }
         const std::string json = path_in(folder, "tokenizer.json");
         const std::string model = path_in(folder, "tokenizer.model");
         const std::string config = path_in(folder, "tokenizer_config.json");
         const bool from_json = file_exists(json);
-        if (!from_json && !file_exists(model)) {
-            const std::string gguf = path_in(folder, "tokenizer.gguf");
-            if (file_exists(gguf)) return open_path(gguf);
-            return Error{Errc::io,
-                         folder + ": no tokenizer, expected tokenizer.json or tokenizer.model"};
-        }
+        if (!from_json && !file_exists(model))
+            return Error{
+                Errc::io,
+                folder +
+                    ": no tokenizer, expected tokenizer.json, tokenizer.model or a .gguf file"};
         auto text = read_file(from_json ? json : model);
         if (!text) return std::move(text).error();
         auto v =
