@@ -12,6 +12,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
@@ -111,6 +112,49 @@ TEST_CASE("a folder of GGUF files talks as the folder that they were made from")
     const ChatTurn said = reply(*chat);
     CHECK(said.reply.content.find("Paris") != std::string::npos);
     CHECK(said.token_ids == reply(expected).token_ids);
+}
+
+TEST_CASE("damaged weights end an answer with an error, and the question stays") {
+    auto model = Pocket::open(source_path("examples/pocket"));
+    REQUIRE_MESSAGE(model, model.error().text);
+    float& damaged = const_cast<float*>(model->weights().norm.data())[3];  // in the model's memory
+    const float whole = damaged;
+    static Serial serial;
+    auto chat = Chat<Pocket>::open(*model, source_path("examples/pocket"), serial,
+                                   {.session = {.context_tokens = 256}});
+    REQUIRE_MESSAGE(chat, chat.error().text);
+    chat->user("What is the capital of France?");
+    const auto fault = [&](float value) {
+        damaged = value;
+        std::size_t told = 0;
+        const auto turn = chat->reply([&](const ReplyEvent&) { ++told; });
+        damaged = whole;
+        REQUIRE_FALSE(turn);
+        CHECK(turn.error().code == Errc::bad_format);
+        CHECK(told == 0);
+        CHECK(chat->conversation().messages().Size() == 1);
+        return turn.error().text;
+    };
+    for (const float value : {std::nanf(""), HUGE_VALF}) {
+        CAPTURE(value);
+        const std::string text = fault(value);
+        CHECK(text.starts_with("the hidden state after "));
+        CHECK(text.ends_with(" tokens is not finite: the weights are damaged"));
+    }
+    // In the middle of an answer: what was said till then is told, and no part of the conversation.
+    std::size_t told = 0;
+    const auto turn = chat->reply([&](const ReplyEvent&) {
+        if (++told == 1) damaged = HUGE_VALF;
+    });
+    damaged = whole;
+    REQUIRE_FALSE(turn);
+    CHECK(turn.error().code == Errc::bad_format);
+    CHECK(told == 1);
+    CHECK(chat->conversation().messages().Size() == 1);
+    // With whole weights the same question has its answer.
+    auto other = chat_with({.session = {.context_tokens = 256}});
+    other.user("What is the capital of France?");
+    CHECK(reply(*chat).token_ids == reply(other).token_ids);
 }
 
 TEST_CASE("a conversation remembers, streams, and computes only what is new") {
