@@ -181,10 +181,9 @@ class CheckpointFiles {
                 const auto before = Gguf::unsigned_integer(head->find("split.no"));
                 return Error{
                     Errc::unsupported,
-                    file.name + ": is part " +
-                        (before ? std::to_string(*before + 1) : std::string("?")) + " of " +
-                        std::to_string(*parts) +
-                        " of a split file: merge the parts first (llama-gguf-split --merge)"};
+                    joined({file.name, ": is part ", before ? Word(*before + 1) : Word("?"), " of ",
+                            *parts,
+                            " of a split file: merge the parts first (llama-gguf-split --merge)"})};
             }
             auto tensors = read_gguf_tensors(*head, bytes, file.name);
             if (!tensors) return std::move(tensors).error();

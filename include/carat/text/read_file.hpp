@@ -2,6 +2,7 @@
 /// A whole file as a string, for the small files beside a model.
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/open_file.hpp"
 #include "carat/result.hpp"
 
@@ -17,7 +18,7 @@ namespace carat::inline CARAT_ABI {
 [[nodiscard]] inline Result<std::string> read_file(const std::string& path,
                                                    std::size_t max_bytes = std::size_t{1} << 30) {
     const Error too_large{Errc::out_of_range,
-                          path + ": larger than " + std::to_string(max_bytes) + " bytes"};
+                          joined({path, ": larger than ", max_bytes, " bytes"})};
     const Result<detail::OpenFile> file = detail::open_file(path);
     if (!file) return file.error();
     std::string bytes;

@@ -5,6 +5,7 @@
 /// (`-lsentencepiece`).
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/result.hpp"
 #include "carat/text/added_tokens.hpp"
 #include "carat/text/gguf_head.hpp"
@@ -90,17 +91,16 @@ class Tokenizer {
     [[nodiscard]] Result<std::vector<std::int32_t>> encode(
         std::string_view text, const EncodeOptions& options = {}) const {
         if (text.size() > max_text_bytes) {
-            return Error{Errc::out_of_range, "a text of " + std::to_string(text.size()) +
-                                                 " bytes, expected at most " +
-                                                 std::to_string(max_text_bytes)};
+            return Error{Errc::out_of_range, joined({"a text of ", text.size(),
+                                                     " bytes, expected at most ", max_text_bytes})};
         }
         std::size_t last = 0;
         for (const TextRange& r : options.user_text) {
             if (r.begin < last || r.end < r.begin || r.end > text.size()) {
-                return Error{Errc::invalid_argument, "user_text: [" + std::to_string(r.begin) +
-                                                         ", " + std::to_string(r.end) +
-                                                         ") overlaps the range before it or leaves "
-                                                         "the text, expected ascending ranges"};
+                return Error{Errc::invalid_argument,
+                             joined({"user_text: [", r.begin, ", ", r.end,
+                                     ") overlaps the range before it or leaves the text, expected "
+                                     "ascending ranges"})};
             }
             last = r.end;
         }
