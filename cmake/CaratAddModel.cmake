@@ -1,15 +1,16 @@
-# carat_add_model(<target> CONFIG <config.json> | GGUF <file> [NAME <name>])
+# carat_add_model(<target> CONFIG <config.json> | GGUF <file or folder> [NAME <name>])
 #
-# Turns the config.json of a Gemma 4 checkpoint, or the metadata of a GGUF file (its text model; what such files say of
-# towers is not enough), into a value the compiler knows: writes, while CMake configures,
+# Turns the config.json of a Gemma 4 checkpoint, or a GGUF file (or a folder that holds one), into a value the compiler
+# knows. Towers for pictures and sound come from the mmproj file beside a GGUF file, which Gemma4::open() finds by the
+# same rule, or from the same file; a model without them only reads. Writes, while CMake configures,
 #
 #     <build>/carat_models/<target>/carat/models/<name>.hpp      namespace carat::models { inline constexpr
 #                                                                ModelConfig <name> = …; }
 #
-# and lets <target> include it as <carat/models/<name>.hpp>. The default name is `model`. CMake runs again when the
-# JSON changes. What the keys mean, and what a missing one means, is spec/text.md section 1; a file that carat cannot
-# follow is refused with a sentence that names the file and the key. `checkpoint/config_json.hpp` reads the same files
-# by the same rules while a program runs.
+# and lets <target> include it as <carat/models/<name>.hpp>. The default name is `model`. CMake runs again when one of
+# those files changes. What the keys mean, and what a missing one means, is spec/text.md section 1; a file that carat
+# cannot follow is refused with a sentence that names the file and the key. `checkpoint/config_json.hpp` reads the same
+# files by the same rules while a program runs.
 
 function(carat_add_model target)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "CONFIG;GGUF;NAME" "")
@@ -18,7 +19,7 @@ function(carat_add_model target)
     endif()
     if(arg_UNPARSED_ARGUMENTS OR (arg_CONFIG AND arg_GGUF) OR NOT (arg_CONFIG OR arg_GGUF))
         message(FATAL_ERROR
-            "carat_add_model: say carat_add_model(<target> CONFIG <config.json> | GGUF <file> [NAME <name>])")
+            "carat_add_model: say carat_add_model(<target> CONFIG <config.json> | GGUF <file or folder> [NAME <name>])")
     endif()
     if(NOT arg_NAME)
         set(arg_NAME model)
@@ -28,8 +29,13 @@ function(carat_add_model target)
     endif()
 
     get_filename_component(file "${arg_CONFIG}${arg_GGUF}" ABSOLUTE)
-    _carat_read_config(config "${file}")
-    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
+    if(arg_GGUF)
+        _carat_gguf_config(json "${file}")
+        _carat_config_of(config "${json}")
+    else()
+        _carat_read_config(config "${file}")
+        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
+    endif()
 
     set(folder "${CMAKE_CURRENT_BINARY_DIR}/carat_models/${target}")
     file(CONFIGURE OUTPUT "${folder}/carat/models/${arg_NAME}.hpp" @ONLY CONTENT
@@ -467,7 +473,8 @@ function(_carat_read_audio out)
 " PARENT_SCOPE)
 endfunction()
 
-# The config.json that a GGUF file stands for: printed by a program of carat's own, which is built once.
+# The config.json that a GGUF file, or the one in a folder, stands for: printed by a program of carat's own, which is
+# built once. CMake runs again when a file that it has read changes.
 function(_carat_gguf_config out file)
     if(CMAKE_CROSSCOMPILING)
         _carat_refuse("a GGUF file is read by a program that must run here; write its config.json for CONFIG instead")
@@ -477,7 +484,9 @@ function(_carat_gguf_config out file)
     find_path(CARAT_INCLUDE_DIR carat/gguf.hpp HINTS
         "${folder}/../include" "${folder}/../../include" "${folder}/../../../include" NO_CACHE)
     set(program "${CMAKE_BINARY_DIR}/carat_gguf_config${CMAKE_EXECUTABLE_SUFFIX}")
-    file(GLOB sources "${CARAT_INCLUDE_DIR}/carat/checkpoint/*.hpp" "${CARAT_INCLUDE_DIR}/carat/gguf.hpp")
+    set(headers "${CARAT_INCLUDE_DIR}/carat")
+    file(GLOB sources
+        "${headers}/*.hpp" "${headers}/config/*.hpp" "${headers}/tensor/*.hpp" "${headers}/checkpoint/*.hpp")
     foreach(source IN LISTS sources program_source)
         if("${source}" IS_NEWER_THAN "${program}")
             file(REMOVE "${program}")
@@ -491,24 +500,26 @@ function(_carat_gguf_config out file)
             message(FATAL_ERROR "carat: the program that reads GGUF files does not build:\n${log}")
         endif()
     endif()
-    execute_process(COMMAND "${program}" "${file}" RESULT_VARIABLE result OUTPUT_VARIABLE json ERROR_VARIABLE error)
+    execute_process(COMMAND "${program}" "${file}" RESULT_VARIABLE result OUTPUT_VARIABLE json ERROR_VARIABLE said)
+    string(STRIP "${said}" said)
     if(NOT result EQUAL 0)
-        string(STRIP "${error}" error)
-        message(FATAL_ERROR "carat: ${error}")
+        message(FATAL_ERROR "carat: ${said}")
     endif()
+    string(REPLACE "\n" ";" files "${said}")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${files})
     set(${out} "${json}" PARENT_SCOPE)
 endfunction()
 
-# The initializer of a ModelConfig.
+# The initializer of a ModelConfig: of a config.json, and of its text, which stands in `file`.
 function(_carat_read_config out file)
     if(NOT EXISTS "${file}" OR IS_DIRECTORY "${file}")
         message(FATAL_ERROR "carat: ${file}: no such file; expected the config.json of a Gemma 4 checkpoint")
     endif()
-    if(file MATCHES "\\.[gG][gG][uU][fF]$")
-        _carat_gguf_config(root "${file}")
-    else()
-        file(READ "${file}" root)
-    endif()
+    file(READ "${file}" json)
+    _carat_config_of(config "${json}")
+    set(${out} "${config}" PARENT_SCOPE)
+endfunction()
+function(_carat_config_of out root)
     set(root_at "")
     string(JSON type ERROR_VARIABLE error TYPE "${root}")
     if(error OR NOT type STREQUAL "OBJECT")
@@ -562,12 +573,23 @@ function(_carat_read_config out file)
     set(${out} "${config}" PARENT_SCOPE)
 endfunction()
 
+# Whether a model is a GGUF file, or a folder that has one and no config.json.
+function(_carat_is_gguf out model)
+    file(GLOB in_folder "${model}/*.[gG][gG][uU][fF]")
+    if(model MATCHES "\\.[gG][gG][uU][fF]$" OR (in_folder AND NOT EXISTS "${model}/config.json"))
+        set(${out} TRUE PARENT_SCOPE)
+    else()
+        set(${out} FALSE PARENT_SCOPE)
+    endif()
+endfunction()
+
 # carat_stored_weights(<folder or GGUF file> <variable>): the weight format of a checkpoint, f32, bf16 or f16 (of a GGUF
 # file also q8_0 and q4_0; q8_0 for those that carat has no format for), out of the header of its
 # safetensors file (of the first shard) or of its packed file; bf16, as the published ones are, where there is no weight file yet.
 function(carat_stored_weights folder variable)
     set(${variable} bf16 PARENT_SCOPE)
-    if(folder MATCHES "\\.[gG][gG][uU][fF]$")
+    _carat_is_gguf(is_gguf "${folder}")
+    if(is_gguf)
         _carat_gguf_config(json "${folder}")
         string(JSON format GET "${json}" carat_weights)
         set(${variable} "${format}" PARENT_SCOPE)

@@ -1,9 +1,11 @@
-// Prints the config.json that a GGUF file stands for, with one key of its own: carat_weights, the
-// weight format that takes its matrices as they are, or nearest. CaratAddModel.cmake builds and
-// runs it while it configures.
+// gguf_config <file or folder>: prints the config.json that a GGUF file and the file of its towers
+// beside it stand for, with a key of its own: carat_weights, the weight format that takes its
+// matrices as they are, or nearest. On standard error it names the files that it has read, or says
+// what is wrong with them. CaratAddModel.cmake builds and runs it while it configures.
 #include "carat/checkpoint/gguf_config.hpp"
 
 #include "carat/checkpoint/config_writer.hpp"
+#include "carat/checkpoint/gguf_towers.hpp"
 
 #include <cstdio>
 #include <string_view>
@@ -29,11 +31,17 @@ std::string_view weights(const carat::CheckpointFiles& files) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    const auto fail = [](const carat::Error& error) {
+        return std::fprintf(stderr, "%s\n", error.text.c_str()), 1;
+    };
     if (argc != 2) return 2;
     const auto files = carat::CheckpointFiles::open(argv[1]);
-    if (!files) return std::fprintf(stderr, "%s\n", files.error().text.c_str()), 1;
-    const auto config = carat::read_gguf_config(*files);
-    if (!config) return std::fprintf(stderr, "%s\n", config.error().text.c_str()), 1;
-    std::fputs(carat::write_config(config->text, weights(*files)).c_str(), stdout);
+    if (!files) return fail(files.error());
+    auto config = carat::read_gguf_config(*files);
+    if (!config) return fail(config.error());
+    config->multimodal = false;  // a model that only reads, unless there are towers
+    if (auto read = carat::read_gguf_towers(*files, *config); !read) return fail(read.error());
+    for (const auto& file : files->files()) std::fprintf(stderr, "%s\n", file.name.c_str());
+    std::fputs(carat::write_config(*config, weights(*files)).c_str(), stdout);
     return 0;
 }

@@ -3,7 +3,7 @@
 #
 #   examples/chat.sh                                 the small model of this repository
 #   examples/chat.sh "Name three rivers."            one question, one answer
-#   examples/chat.sh --model DIR [PROMPT] [OPTION]…  another checkpoint: a folder with a config.json, or a GGUF file
+#   examples/chat.sh --model DIR [PROMPT] [OPTION]…  another checkpoint: a folder, or a GGUF file
 #   examples/chat.sh --help                          all options
 #
 # With CARAT_WEIGHTS=f32|bf16|f16 in the environment the weights are kept in that format, not as stored.
@@ -25,7 +25,8 @@ if [[ -z $model ]]; then
     model=$root/examples/pocket
     arguments=(--model "$model" "$@")
 fi
-if [[ ! -f $model/config.json && ! (-f $model && ${model,,} == *.gguf) ]]; then
+if [[ ! -f $model/config.json && ! (-f $model && ${model,,} == *.gguf) ]] &&
+    ! compgen -G "$model/*.[gG][gG][uU][fF]" >/dev/null; then
     echo "carat: $model has no config.json; expected the folder of a Gemma 4 checkpoint, or its GGUF file" >&2
     exit 1
 fi

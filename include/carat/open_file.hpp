@@ -22,7 +22,8 @@
 #include <unistd.h>
 #endif
 
-namespace carat::inline CARAT_ABI::detail {
+namespace carat::inline CARAT_ABI {
+namespace detail {
 
 struct CloseFile {
     void operator()(std::FILE* file) const noexcept { std::fclose(file); }
@@ -60,15 +61,17 @@ inline Result<OpenFile> open_file(const std::string& path) {
     return file;
 }
 
-/// Whether there is nothing at all by that name. What cannot be opened is there.
-inline bool is_missing(const std::string& path) {
+}  // namespace detail
+
+/// Whether there is something by that name. What cannot be opened is there.
+[[nodiscard]] inline bool file_exists(const std::string& path) {
 #if defined(__unix__) || defined(__APPLE__)
     struct stat about {};
-    if (::stat(path.c_str(), &about) == 0) return false;
+    if (::stat(path.c_str(), &about) == 0) return true;
 #else
-    if (OpenFile(std::fopen(path.c_str(), "rb"))) return false;
+    if (detail::OpenFile(std::fopen(path.c_str(), "rb"))) return true;
 #endif
-    return errno == ENOENT || errno == ENOTDIR;
+    return errno != ENOENT && errno != ENOTDIR;
 }
 
-}  // namespace carat::inline CARAT_ABI::detail
+}  // namespace carat::inline CARAT_ABI

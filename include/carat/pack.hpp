@@ -13,11 +13,11 @@
 #include "carat/checkpoint/config_writer.hpp"
 #include "carat/checkpoint/gguf_config.hpp"
 #include "carat/checkpoint/mapped_file.hpp"
-#include "carat/checkpoint/model_path.hpp"
 #include "carat/checkpoint/packed.hpp"
 #include "carat/checkpoint/unfinished_file.hpp"
 #include "carat/gemma4.hpp"
 #include "carat/gguf.hpp"
+#include "carat/model_path.hpp"
 #include "carat/progress.hpp"
 #include "carat/result.hpp"
 #include "carat/text/read_file.hpp"
@@ -57,7 +57,7 @@ class NewFolder {
         created_ = std::filesystem::create_directory(path_, refused);
         if (refused) return io_error(path_, "create", refused.value());
         for (const char* name : {"model.safetensors", "model.safetensors.index.json"})
-            if (!is_missing(file(name)))
+            if (file_exists(file(name)))
                 return Error{Errc::invalid_argument, path_ + ": has a " + name +
                                                          ": a packed checkpoint needs a folder of "
                                                          "its own"};
@@ -71,7 +71,7 @@ class NewFolder {
         UnfinishedFile& to = *unfinished_.back();
         to.write(text.data(), text.size());
         if (auto closed = to.close(); !closed) return closed;
-        if (is_missing(file(name))) new_.push_back(file(name));
+        if (!file_exists(file(name))) new_.push_back(file(name));
         return {};
     }
     /// What was written comes under its name, `last` behind it.
@@ -111,7 +111,7 @@ inline Result<void> pack_texts(const std::string& from, const ModelConfig& confi
         const Gguf& head = *files->gguf();
         const auto bytes = files->files()[0].map.bytes();
         if (auto done = to.write("tokenizer.gguf", gguf_metadata(bytes, head)); !done) return done;
-        if (auto done = to.write("config.json", write_config(config.text)); !done) return done;
+        if (auto done = to.write("config.json", write_config(config)); !done) return done;
         return to.write("generation_config.json",
                         write_generation_config(read_gguf_generation_config(head)));
     }
@@ -119,7 +119,7 @@ inline Result<void> pack_texts(const std::string& from, const ModelConfig& confi
     for (const char* name :
          {"config.json", "generation_config.json", "tokenizer.json", "tokenizer.model",
           "tokenizer_config.json", "chat_template.jinja", "processor_config.json"}) {
-        if (is_missing(folder + name)) continue;
+        if (!file_exists(folder + name)) continue;
         const Result<std::string> text = read_file(folder + name);
         if (!text) return text.error();
         if (auto done = to.write(name, *text); !done) return done;

@@ -3,11 +3,16 @@
 #include "carat/gemma4.hpp"
 #include "carat/models/pocket.hpp"
 #include "carat/parallel/executor.hpp"
+#include "carat/text/tokenizer_json.hpp"
+#include "checkpoint/files.hpp"
+#include "support/gguf_projector.hpp"
+#include "support/gguf_tokenizer.hpp"
 #include "text/fixture.hpp"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
@@ -78,6 +83,79 @@ struct TemporaryFile {
 };
 
 }  // namespace
+
+TEST_CASE("a folder of GGUF files talks as the folder that they were made from") {
+    const std::string source = source_path("examples/pocket");
+    const auto text_of = [&](const std::string& name) {
+        const auto text = read_file(path_in(source, name));
+        REQUIRE(text);
+        return *text;
+    };
+    const auto vocabulary = read_tokenizer_json(text_of("tokenizer.json"), "tokenizer.json");
+    REQUIRE(vocabulary);
+    test::GgufFile text = test::gguf_of(source, models::pocket.text);
+    test::add_tokenizer(text, *vocabulary);
+    text.add("tokenizer.chat_template", text_of("chat_template.jinja").c_str());
+    const test::Folder folder("chat_gguf");
+    test::write_text(folder / "pocket.gguf", text.bytes());
+    test::write_text(folder / "mmproj.gguf", test::projector_of(source, models::pocket).bytes());
+
+    const auto model = Pocket::open(folder.path());
+    REQUIRE_MESSAGE(model, model.error().text);
+    Serial serial;
+    const ChatSettings settings{.session = {.context_tokens = 256},
+                                .sampling = SamplerOptions{.greedy = true}};
+    auto chat = Chat<Pocket>::open(*model, folder.path(), serial, settings);
+    REQUIRE_MESSAGE(chat, chat.error().text);
+    auto expected = chat_with(settings);
+    for (auto* one : {&*chat, &expected}) one->user("What is the capital of France?");
+    const ChatTurn said = reply(*chat);
+    CHECK(said.reply.content.find("Paris") != std::string::npos);
+    CHECK(said.token_ids == reply(expected).token_ids);
+}
+
+TEST_CASE("damaged weights end an answer with an error, and the question stays") {
+    auto model = Pocket::open(source_path("examples/pocket"));
+    REQUIRE_MESSAGE(model, model.error().text);
+    float& damaged = const_cast<float*>(model->weights().norm.data())[3];  // in the model's memory
+    const float whole = damaged;
+    static Serial serial;
+    auto chat = Chat<Pocket>::open(*model, source_path("examples/pocket"), serial,
+                                   {.session = {.context_tokens = 256}});
+    REQUIRE_MESSAGE(chat, chat.error().text);
+    chat->user("What is the capital of France?");
+    const auto fault = [&](float value) {
+        damaged = value;
+        std::size_t told = 0;
+        const auto turn = chat->reply([&](const ReplyEvent&) { ++told; });
+        damaged = whole;
+        REQUIRE_FALSE(turn);
+        CHECK(turn.error().code == Errc::bad_format);
+        CHECK(told == 0);
+        CHECK(chat->conversation().messages().Size() == 1);
+        return turn.error().text;
+    };
+    for (const float value : {std::nanf(""), HUGE_VALF}) {
+        CAPTURE(value);
+        const std::string text = fault(value);
+        CHECK(text.starts_with("the hidden state after "));
+        CHECK(text.ends_with(" tokens is not finite: the weights are damaged"));
+    }
+    // In the middle of an answer: what was said till then is told, and no part of the conversation.
+    std::size_t told = 0;
+    const auto turn = chat->reply([&](const ReplyEvent&) {
+        if (++told == 1) damaged = HUGE_VALF;
+    });
+    damaged = whole;
+    REQUIRE_FALSE(turn);
+    CHECK(turn.error().code == Errc::bad_format);
+    CHECK(told == 1);
+    CHECK(chat->conversation().messages().Size() == 1);
+    // With whole weights the same question has its answer.
+    auto other = chat_with({.session = {.context_tokens = 256}});
+    other.user("What is the capital of France?");
+    CHECK(reply(*chat).token_ids == reply(other).token_ids);
+}
 
 TEST_CASE("a conversation remembers, streams, and computes only what is new") {
     auto chat = chat_with();

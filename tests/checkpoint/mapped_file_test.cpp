@@ -1,16 +1,12 @@
 #include "carat/checkpoint/mapped_file.hpp"
 
 #include "files.hpp"
+#include "support/pipe.hpp"
 
 #include <doctest/doctest.h>
 
 #include <type_traits>
 #include <utility>
-
-#if defined(__unix__) && !defined(__EMSCRIPTEN__)
-#include <sys/stat.h>
-#include <unistd.h>
-#endif
 
 using namespace carat;
 using namespace carat::test;
@@ -84,22 +80,18 @@ TEST_CASE("reading a file whole gives what mapping gives") {
     }
     CHECK_FALSE(detail::read_whole(folder / "none"));
     CHECK_FALSE(detail::read_whole(folder.path()));
-    CHECK(detail::is_missing(folder / "none"));
-    CHECK(detail::is_missing(folder / "f/none"));
-    CHECK_FALSE(detail::is_missing(folder / "f"));
+    CHECK_FALSE(file_exists(folder / "none"));
+    CHECK_FALSE(file_exists(folder / "f/none"));
+    CHECK(file_exists(folder / "f"));
 }
 
-#if defined(__unix__) && !defined(__EMSCRIPTEN__)
+#if defined(CARAT_TEST_PIPES)
 TEST_CASE("no pipe is waited for, and none is missing") {
     const Folder folder("pipe");
-    const std::string pipe = folder / "p";
-    REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
-    ::alarm(60);  // ends the program where somebody waits
-    CHECK_FALSE(detail::is_missing(pipe));
-    for (const std::string& text :
-         {MappedFile::open(pipe).error().text, detail::read_whole(pipe).error().text})
-        CHECK(text == pipe + ": cannot read: it is not a regular file");
-    ::alarm(0);
+    const Pipe pipe(folder / "p");
+    CHECK(file_exists(pipe.path()));
+    CHECK(MappedFile::open(pipe.path()).error().text == pipe.refusal());
+    CHECK(detail::read_whole(pipe.path()).error().text == pipe.refusal());
 }
 #endif
 

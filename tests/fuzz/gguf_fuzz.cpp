@@ -2,6 +2,7 @@
 #include "carat/checkpoint/bind.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/gguf_config.hpp"
+#include "carat/checkpoint/gguf_towers.hpp"
 #include "check.hpp"
 
 using namespace carat;
@@ -21,7 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             for (std::size_t at = 0; at + n <= t.count(); at += n)
                 read_stored(t.dtype, t.data + stored_bytes(t.dtype, at), n, values);
         }
-    static_cast<void>(test::good(read_gguf_config(*files)));
+    if (auto config = read_gguf_config(*files); test::good(config))
+        static_cast<void>(test::good(read_gguf_towers(*files, *config)));
     static_cast<void>(read_gguf_generation_config(*files->gguf()));
     Binder bind(*files);
     View<const float, 16> f32;

@@ -176,8 +176,9 @@ TEST_CASE_FIXTURE(Setup, "the penalty counts the prompt and what was generated")
 
 TEST_CASE_FIXTURE(Setup,
                   "weights that make no numbers are an error, not the first token for ever") {
-    const_cast<float*>(made.weights.norm.data())[3] = std::nanf("");  // made.memory's own
-    for (const bool greedy : {true, false}) {
+    float& damaged = const_cast<float*>(made.weights.norm.data())[3];  // made.memory's own
+    const float whole = damaged;
+    const auto fault = [&](bool greedy) {
         auto s = session();
         auto draw = sampler({.greedy = greedy});
         std::size_t told = 0;
@@ -185,10 +186,44 @@ TEST_CASE_FIXTURE(Setup,
                                 [&](std::int32_t) { ++told; });
         REQUIRE_FALSE(r);
         CHECK(r.error().code == Errc::bad_format);
-        CHECK(r.error().text ==
-              "the logits after 5 tokens are not finite: the weights are damaged");
         CHECK(told == 0);
+        return r.error().text;
+    };
+    for (const bool greedy : {true, false}) {
+        // An infinity too, of which the soft cap makes logits like any others.
+        for (const float value : {std::nanf(""), HUGE_VALF, -HUGE_VALF}) {
+            CAPTURE(value);
+            damaged = value;
+            CHECK(fault(greedy) ==
+                  "the hidden state after 5 tokens is not finite: the weights are damaged");
+        }
+        damaged = whole;
+        auto s = session();
+        auto draw = sampler({.greedy = greedy});
+        std::size_t told = 0;
+        const auto r = generate(s, Input{.ids = prompt}, draw, {.max_tokens = 9},
+                                [&](std::int32_t) { damaged = ++told == 3 ? HUGE_VALF : whole; });
+        REQUIRE_FALSE(r);
+        CHECK(told == 3);
+        CHECK(r.error().text ==
+              "the hidden state after 8 tokens is not finite: the weights are damaged");
+        damaged = whole;
     }
+}
+
+TEST_CASE_FIXTURE(Setup, "a head that makes no numbers of a hidden state is an error") {
+    const std::vector<float> embeds(prompt.size() * Model::hidden, 0.5f);
+    auto* head = const_cast<float*>(made.weights.embed_tokens.data());
+    std::fill_n(head, Model::vocab * Model::hidden, std::nanf(""));
+    auto s = session();
+    auto draw = sampler();
+    const auto r =
+        generate(s,
+                 Input{.ids = prompt,
+                       .embeds = Rows<const float, Model::hidden>(embeds.data(), prompt.size())},
+                 draw, {.max_tokens = 9}, [](std::int32_t) {});
+    REQUIRE_FALSE(r);
+    CHECK(r.error().text == "the logits after 5 tokens are not finite: the weights are damaged");
 }
 
 TEST_CASE("every reason to stop has a name") {

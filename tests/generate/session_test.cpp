@@ -49,6 +49,27 @@ std::span<const std::int32_t> some(std::size_t begin, std::size_t end) {
     return std::span(ids).subspan(begin, end - begin);
 }
 
+TEST_CASE("a hidden state that is not finite is an error wherever logits are made of it") {
+    const MadeUp<A> made;
+    auto s = session(made, {.context_tokens = 16, .chunk_tokens = 4});
+    const std::vector<float> good(A::hidden, 0.25f);
+    std::vector<float> embeds;
+    for (std::size_t t = 0; t < 6; ++t) embeds.insert(embeds.end(), good.begin(), good.end());
+    embeds[5 * A::hidden] = std::numeric_limits<float>::infinity();  // of the last token
+    SessionInput<A> in{.ids = some(0, 6), .embeds = Rows<const float, A::hidden>(embeds.data(), 6)};
+    const auto r = s.append(in, [](std::size_t, std::span<const float>) {});
+    REQUIRE_FALSE(r);
+    CHECK(r.error().code == Errc::bad_format);
+    CHECK(r.error().text ==
+          "the hidden state after 6 tokens is not finite: the weights or the embeddings given are "
+          "damaged");
+    CHECK(s.size() == 4);  // the chunk before
+    s.clear();
+    in.ids = some(0, 5);
+    in.embeds = in.embeds.rows(0, 5);
+    CHECK(read(s, in).size() == 5);
+}
+
 // ---- what is refused
 
 /// The sentence with which an input is refused. Nothing may have been appended then.

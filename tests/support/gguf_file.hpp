@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace carat::test {
@@ -111,6 +112,20 @@ inline void add_config(GgufFile& to, const TextConfig& c) {
     to.add("tokenizer.ggml.padding_token_id", static_cast<std::uint32_t>(c.pad_token_id));
     to.add("tokenizer.ggml.eos_token_id", static_cast<std::uint32_t>(c.eos_token_id));
     to.add("tokenizer.ggml.bos_token_id", static_cast<std::uint32_t>(c.bos_token_id));
+}
+
+/// A vocabulary of the tokens that stand for media, and of nothing else.
+inline void add_tokens(GgufFile& to, const MediaTokens& t) {
+    const std::pair<std::int32_t, const char*> media[] = {
+        {t.image, "<|image|>"}, {t.video, "<|video|>"}, {t.audio, "<|audio|>"}, {t.boi, "<|image>"},
+        {t.eoi, "<image|>"},    {t.boa, "<|audio>"},    {t.eoa, "<audio|>"}};
+    std::vector<std::string> tokens;
+    for (const auto& [id, text] : media) {
+        const auto i = static_cast<std::size_t>(id);
+        if (tokens.size() <= i) tokens.resize(i + 1);
+        tokens[i] = text;
+    }
+    to.add("tokenizer.ggml.tokens", tokens);
 }
 
 /// GGUF names by carat's, for a model of so many layers.

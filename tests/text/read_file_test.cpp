@@ -3,17 +3,14 @@
 #include "carat/text/chat_variant.hpp"
 #include "carat/text/gguf_head.hpp"
 #include "carat/text/tokenizer.hpp"
+#include "checkpoint/files.hpp"
 #include "fixture.hpp"
+#include "support/pipe.hpp"
 
 #include <doctest/doctest.h>
 
 #include <filesystem>
 #include <string>
-
-#if defined(__unix__) && !defined(__EMSCRIPTEN__)
-#include <sys/stat.h>
-#include <unistd.h>
-#endif
 
 using namespace carat;
 
@@ -38,32 +35,25 @@ TEST_CASE("a file is read whole or not at all, and the error names it") {
     CHECK(path_in("", "b") == "b");
 }
 
-#if defined(__unix__) && !defined(__EMSCRIPTEN__)
+#if defined(CARAT_TEST_PIPES)
 TEST_CASE("a pipe that nobody writes into is an error of every reader, not a wait") {
-    const std::string folder =
-        (std::filesystem::temp_directory_path() / ("carat_pipes_" + std::to_string(::getpid())))
-            .string();
-    ::alarm(60);  // ends the program where one waits
-    for (const char* name : {"tokenizer.json", "tokenizer.model", "tokenizer_config.json",
-                             "tokenizer.gguf", "chat_template.jinja"}) {
+    for (const std::string name : {"tokenizer.json", "tokenizer.model", "tokenizer_config.json",
+                                   "tokenizer.gguf", "chat_template.jinja", "model.gguf"}) {
         CAPTURE(name);
-        std::filesystem::create_directory(folder);
-        if (std::string(name) == "tokenizer_config.json")
-            std::filesystem::copy(source_path("examples/pocket/tokenizer.json"), folder);
-        const std::string pipe = path_in(folder, name);
-        REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
-        CHECK(file_exists(pipe));
-        const auto read = read_file(pipe);
+        const test::Folder folder("pipes");
+        if (name == "tokenizer_config.json")
+            std::filesystem::copy(source_path("examples/pocket/tokenizer.json"), folder.path());
+        const test::Pipe pipe(folder / name);
+        CHECK(file_exists(pipe.path()));
+        const auto read = read_file(pipe.path());
         REQUIRE_FALSE(read);
         CHECK(read.error().code == Errc::io);
-        CHECK(read.error().text == pipe + ": cannot read: it is not a regular file");
-        CHECK_FALSE(with_gguf_head(pipe, [](const Gguf&) -> Result<void> { return {}; }));
-        CHECK_FALSE(Tokenizer::open(folder));
-        const bool holds_no_template = pipe.ends_with("tokenizer.json") || pipe.ends_with(".model");
-        CHECK(chat_variant(folder).has_value() == holds_no_template);
-        std::filesystem::remove_all(folder);
+        CHECK(read.error().text == pipe.refusal());
+        CHECK_FALSE(with_gguf_head(pipe.path(), [](const Gguf&) -> Result<void> { return {}; }));
+        CHECK_FALSE(Tokenizer::open(folder.path()));
+        const bool holds_no_template = name == "tokenizer.json" || name == "tokenizer.model";
+        CHECK(chat_variant(folder.path()).has_value() == holds_no_template);
     }
-    ::alarm(0);
 }
 
 TEST_CASE("a pipe that is open already is read to its end") {

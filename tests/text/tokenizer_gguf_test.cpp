@@ -1,35 +1,35 @@
 #include "carat/text/tokenizer_gguf.hpp"
 
+#include "carat/text/chat_variant.hpp"
 #include "carat/text/read_file.hpp"
+#include "carat/text/tokenizer.hpp"
 #include "carat/text/tokenizer_json.hpp"
+#include "checkpoint/files.hpp"
 #include "support/gguf_file.hpp"
+#include "support/gguf_tokenizer.hpp"
 
 #include <doctest/doctest.h>
+
+#include <filesystem>
+#include <string>
+#include <utility>
 
 using namespace carat;
 
 namespace {
 
-/// The metadata that a converter writes for a tokenizer.json.
 test::GgufFile gguf_of(const Vocabulary& v) {
     test::GgufFile file;
-    std::vector<std::int32_t> types;
-    for (const PieceType t : v.types) types.push_back(static_cast<std::int32_t>(t));
-    for (std::int32_t& t : types)
-        if (t == 3) t = 5;  // unused, unless it is an added token
-    for (const AddedToken& token : v.added)
-        types[static_cast<std::size_t>(token.id)] = token.special ? 3 : 4;
-    std::vector<std::string> merges;
-    for (const Merge& m : v.merges)
-        merges.push_back(v.pieces[static_cast<std::size_t>(m[0])] + " " +
-                         v.pieces[static_cast<std::size_t>(m[1])]);
-    file.add("tokenizer.ggml.model", "gemma4");
-    file.add("tokenizer.ggml.tokens", v.pieces);
-    file.add("tokenizer.ggml.token_type", types);
-    file.add("tokenizer.ggml.merges", merges);
-    file.add("tokenizer.ggml.add_bos_token", v.add_bos);
-    file.add("tokenizer.ggml.add_space_prefix", false);
+    test::add_tokenizer(file, v);
     return file;
+}
+Vocabulary vocabulary() {
+    const std::string path = CARAT_SOURCE_DIR "/tests/fixtures/hf/tokenizer/tokenizer.json";
+    const auto text = read_file(path);
+    REQUIRE(text);
+    auto json = read_tokenizer_json(*text, path);
+    REQUIRE_MESSAGE(json, json.error().text);
+    return *std::move(json);
 }
 Result<Vocabulary> read(const test::GgufFile& file) {
     const std::string all = file.bytes();
@@ -41,19 +41,51 @@ Result<Vocabulary> read(const test::GgufFile& file) {
 }  // namespace
 
 TEST_CASE("the tokenizer of a GGUF file is that of the tokenizer.json it was made from") {
-    const std::string path = CARAT_SOURCE_DIR "/tests/fixtures/hf/tokenizer/tokenizer.json";
-    const auto text = read_file(path);
-    REQUIRE(text);
-    const auto json = read_tokenizer_json(*text, path);
-    REQUIRE_MESSAGE(json, json.error().text);
-    const auto gguf = read(gguf_of(*json));
+    const Vocabulary json = vocabulary();
+    const auto gguf = read(gguf_of(json));
     REQUIRE_MESSAGE(gguf, gguf.error().text);
-    CHECK(gguf->pieces == json->pieces);
-    CHECK(gguf->scores == json->scores);
-    CHECK(gguf->merges == json->merges);
-    CHECK(gguf->add_bos == json->add_bos);
-    CHECK(gguf->types == json->types);
-    CHECK(gguf->added.size() == json->added.size());
+    CHECK(gguf->pieces == json.pieces);
+    CHECK(gguf->scores == json.scores);
+    CHECK(gguf->merges == json.merges);
+    CHECK(gguf->add_bos == json.add_bos);
+    CHECK(gguf->types == json.types);
+    CHECK(gguf->added.size() == json.added.size());
+}
+
+TEST_CASE("a folder of a GGUF file has its tokenizer and its template") {
+    const Vocabulary v = vocabulary();
+    test::GgufFile file = gguf_of(v);
+    file.add("tokenizer.chat_template", "<|channel>thought\\n<channel|>");
+    const test::Folder folder("gguf");
+    test::write_text(folder / "m.gguf", file.bytes());
+    test::write_text(folder / "m.mmproj-f16.gguf", "towers");  // which nobody opens for a text
+    const auto expected =
+        Tokenizer::open(CARAT_SOURCE_DIR "/tests/fixtures/hf/tokenizer")->encode("Hello, world!");
+    const auto tokenizer = Tokenizer::open(folder.path());
+    REQUIRE_MESSAGE(tokenizer, tokenizer.error().text);
+    CHECK(tokenizer->source() == folder / "m.gguf");
+    CHECK(*tokenizer->encode("Hello, world!") == *expected);
+    const auto variant = chat_variant(folder.path());
+    REQUIRE_MESSAGE(variant, variant.error().text);
+    CHECK(*variant == ChatVariant::large);
+
+    // What the folder has itself comes first, and a choice is not made for the caller.
+    test::write_text(folder / "chat_template.jinja", "");
+    CHECK(*chat_variant(folder.path()) == ChatVariant::small);
+    test::write_text(folder / "tokenizer.gguf", gguf_of(v).bytes());
+    CHECK(Tokenizer::open(folder.path())->source() == folder / "tokenizer.gguf");
+    std::filesystem::remove(folder / "tokenizer.gguf");
+    std::filesystem::remove(folder / "chat_template.jinja");
+    test::write_text(folder / "n.gguf", file.bytes());
+    const std::string several =
+        folder.path() + ": there are several .gguf files, m.gguf and n.gguf: name one";
+    CHECK(Tokenizer::open(folder.path()).error().text == several);
+    CHECK(chat_variant(folder.path()).error().text == several);
+    const test::Folder empty("gguf");
+    CHECK(Tokenizer::open(empty.path()).error().text ==
+          empty.path() +
+              ": no tokenizer, expected tokenizer.json, tokenizer.model or a .gguf file");
+    CHECK(*chat_variant(empty.path()) == ChatVariant::small);
 }
 
 TEST_CASE("a tokenizer that is not there, or does not fit together, is refused in words") {

@@ -175,7 +175,7 @@ TEST_CASE("a wrong call is an error with a reason") {
     }
     const auto none = Tokenizer::open(source_path("tests/no such folder"));
     REQUIRE_FALSE(none);
-    CHECK(none.error().text.find("expected tokenizer.json or tokenizer.model") !=
+    CHECK(none.error().text.find("expected tokenizer.json, tokenizer.model or a .gguf file") !=
           std::string::npos);
 }
 

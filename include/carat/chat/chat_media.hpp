@@ -3,6 +3,7 @@
 #pragma once
 
 #include "carat/checkpoint/fnv1a.hpp"
+#include "carat/joined.hpp"
 #include "carat/json_writer.hpp"
 #include "carat/progress.hpp"
 #include "carat/result.hpp"
@@ -64,8 +65,8 @@ class ChatMedia {
         auto medium = reader_(part, progress);
         if (!medium) return std::move(medium).error();
         if (medium->rows.size() % hidden != 0)
-            return Error{Errc::mismatch, part.where + ": " + std::to_string(medium->rows.size()) +
-                                             " values, expected rows of " + std::to_string(hidden)};
+            return Error{Errc::mismatch, joined({part.where, ": ", medium->rows.size(),
+                                                 " values, expected rows of ", hidden})};
         return &add(key(part), *std::move(medium));
     }
 

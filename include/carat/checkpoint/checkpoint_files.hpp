@@ -6,13 +6,13 @@
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/gguf_tensors.hpp"
 #include "carat/checkpoint/mapped_file.hpp"
-#include "carat/checkpoint/model_path.hpp"
 #include "carat/checkpoint/packed.hpp"
 #include "carat/checkpoint/safetensors.hpp"
 #include "carat/checkpoint/stored_tensor.hpp"
 #include "carat/gguf.hpp"
 #include "carat/joined.hpp"
 #include "carat/json.hpp"
+#include "carat/model_path.hpp"
 #include "carat/name_order.hpp"
 #include "carat/result.hpp"
 
@@ -68,17 +68,17 @@ class CheckpointFiles {
         if (is_gguf_path(path)) return open_gguf(std::move(all), path, towers);
         const std::string folder = path.empty() || path.ends_with('/') ? path : path + '/';
         const std::string packed = folder + std::string(packed_name);
-        if (!detail::is_missing(packed)) {
+        if (file_exists(packed)) {
             if (Result<void> added = all.add(packed); !added) return std::move(added).error();
             return all.indexed();
         }
         const std::string single = folder + "model.safetensors";
         const std::string index = single + ".index.json";
-        if (!detail::is_missing(single)) {
+        if (file_exists(single)) {
             if (Result<void> added = all.add(single); !added) return std::move(added).error();
             return all.indexed();
         }
-        if (detail::is_missing(index)) {
+        if (!file_exists(index)) {
             const Result<std::string> gguf = gguf_in(path);
             if (!gguf) return gguf.error();
             if (!gguf->empty()) return open_gguf(std::move(all), *gguf, towers);
@@ -181,10 +181,9 @@ class CheckpointFiles {
                 const auto before = Gguf::unsigned_integer(head->find("split.no"));
                 return Error{
                     Errc::unsupported,
-                    file.name + ": is part " +
-                        (before ? std::to_string(*before + 1) : std::string("?")) + " of " +
-                        std::to_string(*parts) +
-                        " of a split file: merge the parts first (llama-gguf-split --merge)"};
+                    joined({file.name, ": is part ", before ? Word(*before + 1) : Word("?"), " of ",
+                            *parts,
+                            " of a split file: merge the parts first (llama-gguf-split --merge)"})};
             }
             auto tensors = read_gguf_tensors(*head, bytes, file.name);
             if (!tensors) return std::move(tensors).error();

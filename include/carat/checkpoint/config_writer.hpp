@@ -5,11 +5,13 @@
 
 #include "carat/checkpoint/config_fields.hpp"
 #include "carat/checkpoint/generation_config.hpp"
-#include "carat/config/text_config.hpp"
+#include "carat/config/model_config.hpp"
+#include "carat/joined.hpp"
 
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +40,9 @@ class ConfigText {
             text.append(text.back() == '[' ? "" : ", ").append(std::to_string(id));
         text += ']';
     }
+    void put_object(std::string_view name, ConfigText&& object) {
+        key(name) += std::move(object.text_) += '}';
+    }
     static std::string number(double x) {
         char digits[40];
         return {digits, std::to_chars(digits, digits + sizeof digits, x).ptr};
@@ -56,32 +61,71 @@ inline std::string rope_text(const RopeParameters& r) {
            ", \"factor\": " + ConfigText::number(r.factor) + "}";
 }
 
-}  // namespace detail
+template <class Config, std::size_t sizes, std::size_t flags, std::size_t reals>
+void put_fields(ConfigText& to, const Config& c, const SizeField<Config> (&size_fields)[sizes],
+                const ConfigField<Config, bool> (&flag_fields)[flags],
+                const RealField<Config> (&real_fields)[reals]) {
+    for (const auto& f : size_fields) to.put(f.key, c.*f.member);
+    for (const auto& f : flag_fields) to.put(f.key, c.*f.member);
+    for (const auto& f : real_fields) to.put(f.key, c.*f.member);
+}
 
-/// A text model's config.json. `weights`, unless empty, is said under a key of our own,
-/// carat_weights.
-[[nodiscard]] inline std::string write_config(const TextConfig& c, std::string_view weights = {}) {
-    detail::ConfigText to;
+inline void put_config(ConfigText& to, const TextConfig& c) {
     to.put("model_type", std::string_view("gemma4_text"));
-    for (const auto& f : detail::text_sizes) to.put(f.key, c.*f.member);
-    for (const auto& f : detail::text_flags) to.put(f.key, c.*f.member);
-    for (const auto& f : detail::text_reals) to.put(f.key, c.*f.member);
+    put_fields(to, c, text_sizes, text_flags, text_reals);
     to.put("pad_token_id", c.pad_token_id);
     to.put("eos_token_id", c.eos_token_id);
     to.put("bos_token_id", c.bos_token_id);
-    to.put("hidden_activation", detail::name_in(detail::activations, c.hidden_activation));
+    to.put("hidden_activation", name_in(activations, c.hidden_activation));
     if (c.use_bidirectional_attention != Bidirectional::none)
         to.put("use_bidirectional_attention",
-               detail::name_in(detail::bidirectionals, c.use_bidirectional_attention));
+               name_in(bidirectionals, c.use_bidirectional_attention));
     std::string& text = to.key("layer_types") += '[';
     for (std::size_t l = 0; l < c.num_hidden_layers; ++l)
         text.append(l == 0 ? "\"" : ", \"")
-            .append(detail::name_in(detail::attention_types, c.attention_type(l)))
+            .append(name_in(attention_types, c.attention_type(l)))
             .append("\"");
     text += ']';
+    to.key("rope_parameters") += "{\"full_attention\": " + rope_text(c.full_rope) +
+                                 ",\n  \"sliding_attention\": " + rope_text(c.sliding_rope) + "}";
+}
+inline void put_config(ConfigText& to, const VisionConfig& c) {
+    to.put("model_type", std::string_view("gemma4_vision"));
+    put_fields(to, c, vision_sizes, vision_flags, vision_reals);
+    to.put("hidden_activation", name_in(activations, c.hidden_activation));
     to.key("rope_parameters") +=
-        "{\"full_attention\": " + detail::rope_text(c.full_rope) +
-        ",\n  \"sliding_attention\": " + detail::rope_text(c.sliding_rope) + "}";
+        "{\"rope_type\": \"axial\", \"rope_theta\": " + ConfigText::number(c.rope_theta) + "}";
+}
+inline void put_config(ConfigText& to, const AudioConfig& c) {
+    to.put("model_type", std::string_view("gemma4_audio"));
+    put_fields(to, c, audio_sizes, audio_flags, audio_reals);
+    to.put("hidden_act", name_in(activations, c.hidden_act));
+    to.key("subsampling_conv_channels") +=
+        joined({"[", c.subsampling_conv_channels[0], ", ", c.subsampling_conv_channels[1], "]"});
+}
+/// One part of a model under its key.
+template <class Config>
+void put_part(ConfigText& to, std::string_view name, const Config& c) {
+    ConfigText part;
+    put_config(part, c);
+    to.put_object(name, std::move(part));
+}
+
+}  // namespace detail
+
+/// A model's config.json. `weights`, unless empty, is said under a key of our own, carat_weights.
+[[nodiscard]] inline std::string write_config(const ModelConfig& c, std::string_view weights = {}) {
+    detail::ConfigText to;
+    if (!c.multimodal) {
+        put_config(to, c.text);
+    } else {
+        to.put("model_type", std::string_view("gemma4"));
+        put_part(to, "text_config", c.text);
+        if (c.vision.present()) put_part(to, "vision_config", c.vision);
+        if (c.audio.present()) put_part(to, "audio_config", c.audio);
+        for (const auto& f : std::span(detail::media_tokens).first<7>())  // the eighth is an alias
+            to.put(f.key, c.tokens.*f.member);
+    }
     if (!weights.empty()) to.put("carat_weights", weights);
     return std::move(to).take();
 }

@@ -77,7 +77,7 @@ inline Result<GenerationConfig> read_generation_config(std::string_view json_tex
 inline Result<GenerationConfig> read_generation_config_file(const std::string& folder) {
     const bool slash = folder.empty() || folder.ends_with('/');
     const std::string path = joined({folder, slash ? "" : "/", "generation_config.json"});
-    if (detail::is_missing(path)) return GenerationConfig{};
+    if (!file_exists(path)) return GenerationConfig{};
     const Result<MappedFile> file = MappedFile::open(path, std::size_t{1} << 20);
     if (!file) return file.error();
     return read_generation_config(file->text(), path);

@@ -231,8 +231,8 @@ inline TextConfig read_gguf_text_config(const CheckpointFiles& files, const Gguf
 
 }  // namespace detail
 
-/// The configuration of the text model in a GGUF file, as config.json would say it. Towers are not
-/// described: the file that holds them says nothing that their tensors do not say.
+/// The configuration of the text model in a GGUF file, as config.json would say it. Towers are read
+/// by gguf_towers.hpp.
 /// Bad input: files that are not GGUF, another architecture, keys that are missing, of the wrong
 /// type, or beyond what a Gemma 4 is; everything at once.
 inline Result<ModelConfig> read_gguf_config(const CheckpointFiles& files) {

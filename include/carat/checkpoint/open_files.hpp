@@ -8,10 +8,10 @@
 #include "carat/checkpoint/generation_config.hpp"
 #include "carat/checkpoint/gguf_config.hpp"
 #include "carat/checkpoint/gguf_towers.hpp"
-#include "carat/checkpoint/model_path.hpp"
 #include "carat/checkpoint/packed.hpp"
 #include "carat/config/model_config.hpp"
 #include "carat/joined.hpp"
+#include "carat/model_path.hpp"
 #include "carat/printable.hpp"
 #include "carat/result.hpp"
 

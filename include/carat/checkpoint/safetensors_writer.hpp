@@ -5,6 +5,7 @@
 
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/unfinished_file.hpp"
+#include "carat/joined.hpp"
 #include "carat/result.hpp"
 #include "carat/tensor/element.hpp"
 
@@ -92,9 +93,9 @@ class SafetensorsWriter {
         for (const std::size_t n : shape)
             if (!multiply(count, n, count)) break;
         if (count != owned->size())
-            return Error{Errc::invalid_argument, "tensor " + printable(name) + " has shape " +
-                                                     shape_text(shape) + " but " +
-                                                     std::to_string(owned->size()) + " values"};
+            return Error{Errc::invalid_argument,
+                         joined({"tensor ", printable(name), " has shape ", shape_text(shape),
+                                 " but ", owned->size(), " values"})};
         return add(Entry{std::move(name), dtype_of<T>, std::move(shape), owned->data(), 0, owned});
     }
     /// An entry of the file's `__metadata__`. Bad input: text that is not UTF-8.
@@ -142,10 +143,9 @@ class SafetensorsWriter {
         header += '}';
         while (header.size() % 8 != 0) header += ' ';
         if (header.size() - 8 > most_header_bytes)
-            return Error{Errc::invalid_argument, path + ": cannot write: its header would have " +
-                                                     std::to_string(header.size() - 8) +
-                                                     " bytes, and a reader takes " +
-                                                     std::to_string(most_header_bytes)};
+            return Error{Errc::invalid_argument,
+                         joined({path, ": cannot write: its header would have ", header.size() - 8,
+                                 " bytes, and a reader takes ", most_header_bytes})};
         for (std::size_t i = 0; i < 8; ++i)
             header[i] = static_cast<char>(((header.size() - 8) >> (8 * i)) & 0xffu);
 

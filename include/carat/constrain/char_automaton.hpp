@@ -2,6 +2,7 @@
 /// Sets of strings as deterministic automata over Unicode characters.
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/result.hpp"
 
 #include <algorithm>
@@ -92,9 +93,8 @@ struct CharAutomaton {
     const bool open = most == std::numeric_limits<std::size_t>::max();
     const std::size_t last = open ? least : most;
     if (last >= CharAutomaton::max_states)
-        return Error{Errc::unsupported, "a length of " + std::to_string(last) +
-                                            ", expected below " +
-                                            std::to_string(CharAutomaton::max_states)};
+        return Error{Errc::unsupported, joined({"a length of ", last, ", expected below ",
+                                                CharAutomaton::max_states})};
     CharAutomaton out;
     for (std::size_t i = 0; i <= last; ++i) out.add(i >= least);
     const CharSet any = all_chars();
@@ -192,9 +192,9 @@ struct CharAutomaton {
     state({0, 0});
     for (std::uint32_t i = 0; i < pairs.size(); ++i) {
         if (pairs.size() > CharAutomaton::max_states)
-            return Error{Errc::unsupported, "patterns and lengths that need more than " +
-                                                std::to_string(CharAutomaton::max_states) +
-                                                " states together"};
+            return Error{Errc::unsupported,
+                         joined({"patterns and lengths that need more than ",
+                                 CharAutomaton::max_states, " states together"})};
         const auto& in_a = a.states[pairs[i].first].edges;
         const auto& in_b = b.states[pairs[i].second].edges;
         for (std::size_t j = 0, k = 0; j < in_a.size() && k < in_b.size();) {
@@ -273,9 +273,9 @@ class CharNfa {
                     list.push_back({range, target});
                 }
                 if (sets.size() > CharAutomaton::max_states || work > max_work)
-                    return Error{Errc::unsupported, "it needs more than " +
-                                                        std::to_string(CharAutomaton::max_states) +
-                                                        " states, or too long to find out"};
+                    return Error{Errc::unsupported,
+                                 joined({"it needs more than ", CharAutomaton::max_states,
+                                         " states, or too long to find out"})};
             }
         }
         return out;

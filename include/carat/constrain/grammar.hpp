@@ -4,6 +4,7 @@
 #pragma once
 
 #include "carat/constrain/char_automaton.hpp"
+#include "carat/joined.hpp"
 #include "carat/result.hpp"
 
 #include <algorithm>
@@ -136,8 +137,8 @@ class Grammar {
     /// a rule that starts with itself, one that may be empty, nothing that ends.
     [[nodiscard]] Result<void> finish() {
         if (states.size() > max_states)
-            return Error{Errc::unsupported, "it needs more than " + std::to_string(max_states) +
-                                                " states, which is too large"};
+            return Error{Errc::unsupported, joined({"it needs more than ", max_states,
+                                                    " states, which is too large"})};
         measure_distances();
         if (states[rules[0].start].distance == unreachable)
             return Error{Errc::unsupported, "nothing of finite length satisfies it"};

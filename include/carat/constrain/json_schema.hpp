@@ -22,6 +22,7 @@
 
 #include "carat/constrain/grammar.hpp"
 #include "carat/constrain/schema_values.hpp"
+#include "carat/joined.hpp"
 #include "carat/json.hpp"
 #include "carat/result.hpp"
 #include "carat/text/value_format.hpp"
@@ -197,12 +198,10 @@ class SchemaReader : private SchemaValues {
                 for (std::size_t j = 0; j < i; ++j)
                     if (!exclude(schemas[i], schemas[j], 0))
                         return refuse(where, word,
-                                      "alternatives " + std::to_string(j) + " and " +
-                                          std::to_string(i) +
-                                          " may both be satisfied, as far as can be seen; use "
-                                          "anyOf, or a required constant member in each");
-            const auto r =
-                rule(schemas[i], where + "/" + std::string(word) + "/" + std::to_string(i));
+                                      joined({"alternatives ", j, " and ", i,
+                                              " may both be satisfied, as far as can be seen; use "
+                                              "anyOf, or a required constant member in each"}));
+            const auto r = rule(schemas[i], joined({where, "/", word, "/", i}));
             if (!r) return r.error();
             g_.call(start, *r, end());
         }

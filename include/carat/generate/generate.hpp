@@ -5,6 +5,7 @@
 #include "carat/generate/sampler.hpp"
 #include "carat/generate/session.hpp"
 #include "carat/generate/token_mask.hpp"
+#include "carat/joined.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -83,12 +84,13 @@ class Generation {
         const std::size_t left = std::min(options_.max_tokens - generated_,
                                           session_.context_tokens() - session_.size() + 1);
         last_ = sampler_(logits_, filter_.allowed(left));
-        // Of logits without a number the sampler has no better one: whoever looks at the choice
-        // need not look at all.
+        // The session has looked at what goes into the head. Of logits without a number the sampler
+        // has no better one: whoever looks at the choice need not look at all.
         if (const auto at = static_cast<std::size_t>(last_);
             at >= logits_.size() || !std::isfinite(logits_[at]))
-            return Error{Errc::bad_format, "the logits after " + std::to_string(session_.size()) +
-                                               " tokens are not finite: the weights are damaged"};
+            return Error{Errc::bad_format,
+                         joined({"the logits after ", session_.size(),
+                                 " tokens are not finite: the weights are damaged"})};
         sampler_.observe(last_);
         filter_.accept(last_);
         ++generated_;

@@ -17,6 +17,7 @@
 #include "carat/tensor/arena.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -94,7 +95,8 @@ class Session {
     /// logits_to_keep of them, row 0 being the input's first token; what a tap asks for is computed
     /// for every token. Bad input: ids outside the vocabulary, spans of different lengths, a
     /// sequence beyond the context, a vision block longer than a chunk. Nothing is appended then.
-    /// After a cancellation the tokens of finished chunks stay.
+    /// After a cancellation the tokens of finished chunks stay; and so they do where a hidden state
+    /// that logits are made of is not finite (bad_format), which the soft cap would hide.
     template <class OnLogits, Tap T>
     Result<void> append(const Input& in, OnLogits&& on_logits, Progress progress, T& tap) {
         const auto placeholder = [this](std::int32_t id) { return is_placeholder(id); };
@@ -124,6 +126,9 @@ class Session {
                                                memory_.scratch, executor_, part, tap);
             if (!hidden) return cancelled();
             if (!progress((done + n) * Model::layers, tokens * Model::layers)) return cancelled();
+            for (std::size_t row = n - logits; row < n; ++row)
+                if (!is_finite(hidden.row(row - (n - call.keep)).span()))
+                    return damaged(seen_ + row + 1, in);
             for (std::size_t row = n - logits; row < n; row += logit_rows) {
                 const std::size_t rows = std::min(logit_rows, n - row);
                 const auto z = memory_.logits.rows(0, rows);
@@ -280,6 +285,15 @@ class Session {
         return multimodal_ && placeholders_.is_placeholder(id);
     }
     static Error cancelled() { return {Errc::cancelled, "cancelled by the caller"}; }
+    static bool is_finite(std::span<const float> x) noexcept {
+        return std::all_of(x.begin(), x.end(), [](float v) { return std::isfinite(v); });
+    }
+    static Error damaged(std::size_t tokens, const Input& in) {
+        const bool given = in.embeds || in.soft_tokens || in.per_layer_tokens;
+        return {Errc::bad_format,
+                joined({"the hidden state after ", tokens, " tokens is not finite: the weights",
+                        given ? " or the embeddings given" : "", " are damaged"})};
+    }
 
     /// Tokens of the next call: as many as fit, whole vision blocks.
     [[nodiscard]] std::size_t next_chunk(const Input& in, std::size_t done) const {

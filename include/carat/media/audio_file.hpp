@@ -3,6 +3,7 @@
 /// libsndfile reads, at any rate and with any number of channels.
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/media/gather_sound.hpp"
 #include "carat/media/media_file.hpp"
 #include "carat/media/mp3.hpp"
@@ -80,12 +81,12 @@ inline Result<Waveform> decode(SoundFile file, const SF_INFO& info, const std::s
         if (auto pushed = sound->push(part); !pushed) return std::move(pushed).error();
     }
     if (sf_error(file.get()) != SF_ERR_NO_ERROR)
-        return Error{Errc::bad_format, what + ": is broken after " +
-                                           std::to_string(sound->frames()) +
-                                           " samples: " + sf_strerror(file.get())};
+        return Error{Errc::bad_format, joined({what, ": is broken after ", sound->frames(),
+                                               " samples: ", sf_strerror(file.get())})};
     if (info.frames < SF_COUNT_MAX && sound->frames() < static_cast<std::uint64_t>(info.frames))
-        return Error{Errc::bad_format, what + ": ends after " + std::to_string(sound->frames()) +
-                                           " samples, expected " + std::to_string(info.frames)};
+        return Error{Errc::bad_format,
+                     joined({what, ": ends after ", sound->frames(), " samples, expected ",
+                             static_cast<std::uint64_t>(info.frames)})};
     return sound->finish();
 }
 

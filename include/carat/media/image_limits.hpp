@@ -2,6 +2,7 @@
 /// What a decoder of pictures is held to, and how it says what is wrong.
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/result.hpp"
 
 #include <cstddef>
@@ -25,15 +26,14 @@ using Bytes = std::span<const std::uint8_t>;
 inline Result<void> check_size(std::size_t width, std::size_t height, std::size_t frames,
                                const ImageLimits& limits, const std::string& what) {
     if (width == 0 || height == 0)
-        return Error{Errc::bad_format, what + ": the picture is " + std::to_string(width) + " by " +
-                                           std::to_string(height) + " pixels"};
+        return Error{Errc::bad_format,
+                     joined({what, ": the picture is ", width, " by ", height, " pixels"})};
     if (width > limits.max_pixels || height > limits.max_pixels / width ||
         frames > limits.max_pixels / (width * height))
         return Error{Errc::out_of_range,
-                     what + ": " + std::to_string(width) + " by " + std::to_string(height) +
-                         " pixels" +
-                         (frames > 1 ? " in " + std::to_string(frames) + " frames" : "") +
-                         ", expected at most " + std::to_string(limits.max_pixels) + " in all"};
+                     joined({what, ": ", width, " by ", height, " pixels",
+                             frames > 1 ? joined({" in ", frames, " frames"}) : std::string(),
+                             ", expected at most ", limits.max_pixels, " in all"})};
     return {};
 }
 

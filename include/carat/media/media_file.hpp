@@ -2,6 +2,7 @@
 /// The bytes of a picture or video file, read once and whole.
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/open_file.hpp"
 #include "carat/result.hpp"
 
@@ -24,8 +25,7 @@ namespace carat::inline CARAT_ABI {
     std::uint8_t buffer[1 << 16];
     while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, file->get())) {
         if (n > max_bytes - bytes.size())
-            return Error{Errc::out_of_range,
-                         path + ": larger than " + std::to_string(max_bytes) + " bytes"};
+            return Error{Errc::out_of_range, joined({path, ": larger than ", max_bytes, " bytes"})};
         bytes.insert(bytes.end(), buffer, buffer + n);
     }
     if (std::ferror(file->get()) != 0) return detail::io_error(path, "read", errno);

@@ -3,6 +3,7 @@
 /// thinks of a damaged file.
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/media/gather_sound.hpp"
 #include "carat/result.hpp"
 
@@ -92,8 +93,9 @@ inline Result<Waveform> decode_mp3(std::span<const std::byte> bytes, const std::
             mpg123_getformat(mp3.get(), &other_rate, &other_channels, &encoding) != MPG123_OK)
             return fault();
         if (other_rate != rate || other_channels != channels)
-            return Error{Errc::bad_format, what + ": MP3: its rate or channels change after " +
-                                               std::to_string(sound->frames()) + " samples"};
+            return Error{Errc::bad_format,
+                         joined({what, ": MP3: its rate or channels change after ", sound->frames(),
+                                 " samples"})};
     }
 }
 

@@ -3,6 +3,7 @@
 /// shape, whole tokens along both sides. Source: spec/vision.md section 3.
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/media/picture_config.hpp"
 #include "carat/result.hpp"
 
@@ -26,7 +27,7 @@ struct PictureSize {
 [[nodiscard]] inline Result<PictureSize> picture_size(std::size_t width, std::size_t height,
                                                       const PictureConfig& c) {
     const auto text = [](std::size_t w, std::size_t h) {
-        return std::to_string(w) + " by " + std::to_string(h) + " pixels";
+        return joined({w, " by ", h, " pixels"});
     };
     if (width == 0 || height == 0 || width > 0x7fffffff || height > 0x7fffffff)
         return Error{Errc::out_of_range, "the picture is " + text(width, height)};
@@ -34,10 +35,9 @@ struct PictureSize {
     const std::size_t target = c.max_patches() * c.patch_size * c.patch_size;
     if (!c.do_resize) {
         if (width % side != 0 || height % side != 0 || width * height > target)
-            return Error{Errc::mismatch, "the picture is " + text(width, height) +
-                                             ", expected multiples of " + std::to_string(side) +
-                                             " and at most " + std::to_string(target) +
-                                             " pixels, for it is not resized"};
+            return Error{Errc::mismatch,
+                         joined({"the picture is ", text(width, height), ", expected multiples of ",
+                                 side, " and at most ", target, " pixels, for it is not resized"})};
         return PictureSize{width, height};
     }
     const auto w = static_cast<double>(width), h = static_cast<double>(height);

@@ -7,6 +7,7 @@
 /// length, ceil(samples · to / from).
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/media/waveform.hpp"
 #include "carat/result.hpp"
 
@@ -29,8 +30,8 @@ class Resampler {
     static Result<Resampler> create(std::size_t from_hz, std::size_t to_hz) {
         for (const std::size_t hz : {from_hz, to_hz})
             if (hz < 100 || hz > 1000000)
-                return Error{Errc::unsupported, "a sample rate of " + std::to_string(hz) +
-                                                    " Hz, expected 100 to 1000000"};
+                return Error{Errc::unsupported,
+                             joined({"a sample rate of ", hz, " Hz, expected 100 to 1000000"})};
         Resampler r(from_hz, to_hz);
         if (from_hz != to_hz) {
             soxr_error_t error = nullptr;
@@ -38,9 +39,9 @@ class Resampler {
             r.soxr_.reset(soxr_create(static_cast<double>(from_hz), static_cast<double>(to_hz), 1,
                                       &error, nullptr, &quality, nullptr));
             if (!r.soxr_)
-                return Error{Errc::unsupported, "resampling from " + std::to_string(from_hz) +
-                                                    " to " + std::to_string(to_hz) + " Hz: " +
-                                                    (error != nullptr ? error : "refused")};
+                return Error{Errc::unsupported,
+                             joined({"resampling from ", from_hz, " to ", to_hz,
+                                     " Hz: ", error != nullptr ? error : "refused"})};
         }
         return r;
     }

@@ -3,6 +3,7 @@
 /// at, and when they are. Source: spec/vision.md section 12.
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/media/decode_image.hpp"
 #include "carat/media/frame_times.hpp"
 #include "carat/media/picture_config.hpp"
@@ -116,10 +117,10 @@ template <class See>
                     height = frame->height;
                 }
                 if (frame->width != width || frame->height != height)
-                    return Error{Errc::mismatch,
-                                 name + ": the frame is " + std::to_string(frame->width) + " by " +
-                                     std::to_string(frame->height) + " pixels, the first is " +
-                                     std::to_string(width) + " by " + std::to_string(height)};
+                    return Error{
+                        Errc::mismatch,
+                        joined({name, ": the frame is ", frame->width, " by ", frame->height,
+                                " pixels, the first is ", width, " by ", height})};
                 if (auto seen = see(std::move(*frame)); !seen) return std::move(seen).error();
             }
             return out;

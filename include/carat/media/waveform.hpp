@@ -3,6 +3,7 @@
 /// media/audio_file.hpp for files and media/resampler.hpp for other rates.
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/result.hpp"
 
 #include <cmath>
@@ -63,13 +64,13 @@ Result<Waveform> make_waveform(std::span<const T> interleaved, std::size_t sampl
     };
     if (sample_rate_hz == 0) return fault("the sample rate is 0");
     if (channels == 0 || interleaved.size() % channels != 0)
-        return fault(std::to_string(interleaved.size()) + " samples are no whole frames of " +
-                     std::to_string(channels) + " channels");
+        return fault(joined(
+            {interleaved.size(), " samples are no whole frames of ", channels, " channels"}));
     if (interleaved.empty()) return fault("there are no samples");
     if constexpr (std::is_same_v<T, float>)
         for (std::size_t i = 0; i < interleaved.size(); ++i)
             if (!std::isfinite(interleaved[i]))
-                return fault("sample " + std::to_string(i) + " is not a finite number");
+                return fault(joined({"sample ", i, " is not a finite number"}));
     Waveform w{{}, sample_rate_hz};
     w.samples.reserve(interleaved.size() / channels);
     mix_down(interleaved, channels, w.samples);

@@ -38,19 +38,9 @@ namespace carat::inline CARAT_ABI {
 /// small where the folder has no template. A folder that is not there, files that cannot be read
 /// and a broken tokenizer_config.json are errors that name the file. Source: spec/chat.md,
 /// section 1.
-/// A path that ends in ".gguf" is that of a file, whose metadata may hold a template; so may those
-/// of a `tokenizer.gguf` in a folder without the others.
+/// Where the tokenizer is in a GGUF file (gguf_of_tokenizer), so may be the template: in that of a
+/// path which ends in ".gguf", or of a folder without the others.
 [[nodiscard]] inline Result<ChatVariant> chat_variant(const std::string& folder) {
-    if (is_gguf_path(folder)) {
-        ChatVariant found = ChatVariant::small;
-        const auto read = with_gguf_head(folder, [&](const Gguf& head) -> Result<void> {
-            if (const auto text = Gguf::string(head.find("tokenizer.chat_template")))
-                found = chat_variant_of_template(*text);
-            return {};
-        });
-        if (!read) return read.error();
-        return found;
-    }
     const std::string jinja = path_in(folder, "chat_template.jinja");
     if (file_exists(jinja)) {
         const auto text = read_file(jinja);
@@ -59,10 +49,19 @@ namespace carat::inline CARAT_ABI {
     }
     const std::string config = path_in(folder, "tokenizer_config.json");
     if (!file_exists(config)) {
-        const std::string gguf = path_in(folder, "tokenizer.gguf");
-        if (file_exists(gguf)) return chat_variant(gguf);
-        if (!file_exists(folder)) return Error{Errc::io, folder + ": no such folder"};
-        return ChatVariant::small;
+        const Result<std::string> gguf = gguf_of_tokenizer(folder);
+        if (!gguf) return gguf.error();
+        if (gguf->empty() && !file_exists(folder))
+            return Error{Errc::io, folder + ": no such folder"};
+        ChatVariant found = ChatVariant::small;
+        if (gguf->empty()) return found;
+        const auto read = with_gguf_head(*gguf, [&](const Gguf& head) -> Result<void> {
+            if (const auto text = Gguf::string(head.find("tokenizer.chat_template")))
+                found = chat_variant_of_template(*text);
+            return {};
+        });
+        if (!read) return read.error();
+        return found;
     }
     const auto text = read_file(config);
     if (!text) return text.error();

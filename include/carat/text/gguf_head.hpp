@@ -1,10 +1,12 @@
 /// \file
-/// The head of a GGUF file, read without the weights behind it.
+/// The head of a GGUF file, read without the weights behind it; and which file that is for a model.
 #pragma once
 
 #include "carat/gguf.hpp"
+#include "carat/model_path.hpp"
 #include "carat/open_file.hpp"
 #include "carat/result.hpp"
+#include "carat/text/read_file.hpp"
 
 #include <cerrno>
 #include <cstddef>
@@ -38,6 +40,18 @@ Result<void> with_gguf_head(const std::string& path, F&& f) {
         const bool is_gguf = bytes.size() >= 4 && std::memcmp(bytes.data(), "GGUF", 4) == 0;
         if (got < step || !is_gguf || bytes.size() >= most) return std::move(head).error();
     }
+}
+
+/// The GGUF file that a model's tokenizer is in: `path` itself if it ends in ".gguf"; of a folder
+/// without a tokenizer of its own its "tokenizer.gguf", as packed checkpoints have it, or the
+/// model's file as gguf_in() finds it. Empty where there is none. Bad input: as gguf_in().
+[[nodiscard]] inline Result<std::string> gguf_of_tokenizer(const std::string& path) {
+    if (is_gguf_path(path)) return path;
+    for (const char* name : {"tokenizer.json", "tokenizer.model"})
+        if (file_exists(path_in(path, name))) return std::string();
+    std::string packed = path_in(path, "tokenizer.gguf");
+    if (file_exists(packed)) return packed;
+    return gguf_in(path);
 }
 
 }  // namespace carat::inline CARAT_ABI

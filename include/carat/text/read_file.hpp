@@ -2,6 +2,7 @@
 /// A whole file as a string, for the small files beside a model.
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/open_file.hpp"
 #include "carat/result.hpp"
 
@@ -12,15 +13,12 @@
 
 namespace carat::inline CARAT_ABI {
 
-/// Whether there is something by that name. What cannot be opened is there.
-[[nodiscard]] inline bool file_exists(const std::string& path) { return !detail::is_missing(path); }
-
 /// The bytes of a file, or of a pipe that is open already (/dev/stdin). One that is missing, not
 /// readable or larger than `max_bytes` is an error that names it.
 [[nodiscard]] inline Result<std::string> read_file(const std::string& path,
                                                    std::size_t max_bytes = std::size_t{1} << 30) {
     const Error too_large{Errc::out_of_range,
-                          path + ": larger than " + std::to_string(max_bytes) + " bytes"};
+                          joined({path, ": larger than ", max_bytes, " bytes"})};
     const Result<detail::OpenFile> file = detail::open_file(path);
     if (!file) return file.error();
     std::string bytes;

@@ -5,9 +5,10 @@
 /// (`-lsentencepiece`).
 #pragma once
 
-#include "carat/gguf.hpp"
+#include "carat/joined.hpp"
 #include "carat/result.hpp"
 #include "carat/text/added_tokens.hpp"
+#include "carat/text/gguf_head.hpp"
 #include "carat/text/piece_joiner.hpp"
 #include "carat/text/read_file.hpp"
 #include "carat/text/sentencepiece_proto.hpp"
@@ -53,10 +54,11 @@ class Tokenizer {
     static constexpr std::size_t max_text_bytes = std::size_t{64} << 20;
 
     /// From a model's folder: `tokenizer.json`, or `tokenizer.model` where there is none, and
-    /// `tokenizer_config.json` where there is one, or `tokenizer.gguf` where there is neither; or
-    /// from the metadata of a GGUF file, if the path ends in ".gguf". Errors name the file and what
-    /// was expected of it. Memory that the system refuses is one of them while a file is read;
-    /// sentencepiece, which then gets the vocabulary, ends the program.
+    /// `tokenizer_config.json` where there is one; or from the metadata of a GGUF file: `path`, if
+    /// it ends in ".gguf", or where a folder has neither of those the one in it
+    /// (gguf_of_tokenizer). Errors name the file and what was expected of it. Memory that the
+    /// system refuses is one of them while a file is read; sentencepiece, which then gets the
+    /// vocabulary, ends the program.
     [[nodiscard]] static Result<Tokenizer> open(const std::string& path) {
         return memory_errors([&] { return open_path(path); });
     }
@@ -89,17 +91,16 @@ class Tokenizer {
     [[nodiscard]] Result<std::vector<std::int32_t>> encode(
         std::string_view text, const EncodeOptions& options = {}) const {
         if (text.size() > max_text_bytes) {
-            return Error{Errc::out_of_range, "a text of " + std::to_string(text.size()) +
-                                                 " bytes, expected at most " +
-                                                 std::to_string(max_text_bytes)};
+            return Error{Errc::out_of_range, joined({"a text of ", text.size(),
+                                                     " bytes, expected at most ", max_text_bytes})};
         }
         std::size_t last = 0;
         for (const TextRange& r : options.user_text) {
             if (r.begin < last || r.end < r.begin || r.end > text.size()) {
-                return Error{Errc::invalid_argument, "user_text: [" + std::to_string(r.begin) +
-                                                         ", " + std::to_string(r.end) +
-                                                         ") overlaps the range before it or leaves "
-                                                         "the text, expected ascending ranges"};
+                return Error{Errc::invalid_argument,
+                             joined({"user_text: [", r.begin, ", ", r.end,
+                                     ") overlaps the range before it or leaves the text, expected "
+                                     "ascending ranges"})};
             }
             last = r.end;
         }
@@ -205,21 +206,22 @@ class Tokenizer {
 
     /// From a vocabulary that has been checked.
     static Result<Tokenizer> open_path(const std::string& folder) {
-        if (is_gguf_path(folder)) {
-            auto v = read_tokenizer_gguf_file(folder);
+        const Result<std::string> gguf = gguf_of_tokenizer(folder);
+        if (!gguf) return gguf.error();
+        if (!gguf->empty()) {
+            auto v = read_tokenizer_gguf_file(*gguf);
             if (!v) return std::move(v).error();
-            return build(*v, folder);
+            return build(*v, *gguf);
         }
         const std::string json = path_in(folder, "tokenizer.json");
         const std::string model = path_in(folder, "tokenizer.model");
         const std::string config = path_in(folder, "tokenizer_config.json");
         const bool from_json = file_exists(json);
-        if (!from_json && !file_exists(model)) {
-            const std::string gguf = path_in(folder, "tokenizer.gguf");
-            if (file_exists(gguf)) return open_path(gguf);
-            return Error{Errc::io,
-                         folder + ": no tokenizer, expected tokenizer.json or tokenizer.model"};
-        }
+        if (!from_json && !file_exists(model))
+            return Error{
+                Errc::io,
+                folder +
+                    ": no tokenizer, expected tokenizer.json, tokenizer.model or a .gguf file"};
         auto text = read_file(from_json ? json : model);
         if (!text) return std::move(text).error();
         auto v =

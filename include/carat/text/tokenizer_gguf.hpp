@@ -4,6 +4,7 @@
 #pragma once
 
 #include "carat/gguf.hpp"
+#include "carat/joined.hpp"
 #include "carat/printable.hpp"
 #include "carat/result.hpp"
 #include "carat/text/gguf_head.hpp"
@@ -97,7 +98,7 @@ class TokenizerGgufReader {
         Gguf::for_each_string(*merges, [&](std::size_t i, std::string_view text) {
             const std::size_t space = text.find(' ', 1);
             if (space == std::string_view::npos) {
-                why = "merges[" + std::to_string(i) + "] has no space, expected \"left right\"";
+                why = joined({"merges[", i, "] has no space, expected \"left right\""});
                 return false;
             }
             const std::string_view left = text.substr(0, space), right = text.substr(space + 1);
@@ -105,8 +106,8 @@ class TokenizerGgufReader {
             const Merge merge{id_of(left), id_of(right)};
             const std::int32_t result = id_of(merged);
             if (merge[0] < 0 || merge[1] < 0 || result < 0) {
-                why = "merges[" + std::to_string(i) + "] (" + printable(left) + " + " +
-                      printable(right) + ") names a piece that tokens does not have";
+                why = joined({"merges[", i, "] (", printable(left), " + ", printable(right),
+                              ") names a piece that tokens does not have"});
                 return false;
             }
             add_merge(v_, merge, static_cast<std::size_t>(result));
@@ -131,8 +132,7 @@ class TokenizerGgufReader {
         for (std::size_t i = 0; i < v_.pieces.size(); ++i) {
             const auto type = Gguf::unsigned_integer(*types, i).value_or(0);
             if (type < 1 || type > 6)
-                return fail("token_type[" + std::to_string(i) + "] is " + std::to_string(type) +
-                            ", expected 1 to 6");
+                return fail(joined({"token_type[", i, "] is ", type, ", expected 1 to 6"}));
             const auto kind = static_cast<PieceType>(type);
             if (!ranked) v_.types[i] = kind;
             if (kind != PieceType::control && kind != PieceType::user_defined) continue;

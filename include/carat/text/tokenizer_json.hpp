@@ -2,6 +2,7 @@
 /// `tokenizer.json`, the format of Hugging Face's tokenizers, read into a Vocabulary.
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/json.hpp"
 #include "carat/result.hpp"
 #include "carat/text/vocabulary.hpp"
@@ -112,18 +113,17 @@ class TokenizerJsonReader {
 
     Result<void> add_piece(std::string_view piece, std::optional<std::uint64_t> id) {
         if (!id || *id >= v_.pieces.size()) {
-            return fail("piece " + std::string(piece) + " has no id from 0 to " +
-                        std::to_string(v_.pieces.size()) + ", expected ids without gaps");
+            return fail(joined({"piece ", piece, " has no id from 0 to ", v_.pieces.size(),
+                                ", expected ids without gaps"}));
         }
         const auto index = static_cast<std::size_t>(*id);
         std::string& place = v_.pieces[index];
         if (!place.empty()) {
-            return fail("id " + std::to_string(*id) + " belongs to " + place + " and to " +
-                        std::string(piece));
+            return fail(joined({"id ", *id, " belongs to ", place, " and to ", piece}));
         }
-        if (piece.empty()) return fail("id " + std::to_string(*id) + " belongs to an empty piece");
+        if (piece.empty()) return fail(joined({"id ", *id, " belongs to an empty piece"}));
         if (!ids_.emplace(piece, static_cast<std::int32_t>(*id)).second) {
-            return fail("piece " + std::string(piece) + " is there twice");
+            return fail(joined({"piece ", piece, " is there twice"}));
         }
         place = piece;
         size_ = std::max(size_, index + 1);
@@ -166,7 +166,7 @@ class TokenizerJsonReader {
         std::string merged;
         for (const JsonValue& entry : json::elements(list)) {
             const auto refuse = [&](const std::string& why) {
-                return fail("model.merges[" + std::to_string(v_.merges.size()) + "]" + why);
+                return fail(joined({"model.merges[", v_.merges.size(), "]", why}));
             };
             std::string_view left;
             std::string_view right;

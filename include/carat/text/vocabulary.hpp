@@ -3,6 +3,7 @@
 /// tokens.
 #pragma once
 
+#include "carat/joined.hpp"
 #include "carat/result.hpp"
 #include "carat/text/unicode.hpp"
 
@@ -117,11 +118,11 @@ inline constexpr std::size_t max_piece_bytes = 4096;
         return Error{Errc::bad_format, std::string(what) + ": " + why};
     };
     const auto name = [&](std::size_t id) {
-        return "piece " + std::to_string(id) + " (" + v.pieces[id] + ")";
+        return joined({"piece ", id, " (", v.pieces[id], ")"});
     };
 
     if (v.pieces.size() > max_pieces || v.merges.size() > max_pieces) {
-        return fail("more than " + std::to_string(max_pieces) + " pieces or merges");
+        return fail(joined({"more than ", max_pieces, " pieces or merges"}));
     }
     std::unordered_set<std::string_view> seen;
     seen.reserve(v.pieces.size());
@@ -130,11 +131,10 @@ inline constexpr std::size_t max_piece_bytes = 4096;
     for (std::size_t id = 0; id < v.pieces.size(); ++id) {
         const std::string& piece = v.pieces[id];
         if (piece.empty())
-            return fail("no piece has the id " + std::to_string(id) +
-                        ", expected ids without gaps");
+            return fail(joined({"no piece has the id ", id, ", expected ids without gaps"}));
         if (piece.size() > max_piece_bytes)
-            return fail("piece " + std::to_string(id) + " is longer than 4096 bytes");
-        if (!unicode::is_valid(piece)) return fail("piece " + std::to_string(id) + " is not UTF-8");
+            return fail(joined({"piece ", id, " is longer than 4096 bytes"}));
+        if (!unicode::is_valid(piece)) return fail(joined({"piece ", id, " is not UTF-8"}));
         if (!seen.insert(piece).second) return fail(name(id) + " is there twice");
         if (!std::isfinite(v.scores[id])) return fail(name(id) + " has no finite score");
         if (v.types[id] == PieceType::unknown) ++unknown;
@@ -145,9 +145,8 @@ inline constexpr std::size_t max_piece_bytes = 4096;
         }
     }
     if (unknown != 1)
-        return fail(std::to_string(unknown) + " pieces stand for unknown text, expected one");
-    if (bytes != 256)
-        return fail(std::to_string(bytes) + " byte pieces, expected 256: <0x00> to <0xFF>");
+        return fail(joined({unknown, " pieces stand for unknown text, expected one"}));
+    if (bytes != 256) return fail(joined({bytes, " byte pieces, expected 256: <0x00> to <0xFF>"}));
     for (const AddedToken& token : v.added) {
         if (token.id < 0 || static_cast<std::size_t>(token.id) >= v.pieces.size() ||
             v.pieces[static_cast<std::size_t>(token.id)] != token.text) {

@@ -3,10 +3,10 @@
 /// of its towers beside it.
 #pragma once
 
-#include "carat/checkpoint/mapped_file.hpp"
 #include "carat/gguf.hpp"
 #include "carat/joined.hpp"
 #include "carat/name_order.hpp"
+#include "carat/open_file.hpp"
 #include "carat/result.hpp"
 
 #include <string>
@@ -71,7 +71,7 @@ inline bool are_parts_of_one(std::string_view a, std::string_view b) {
 
 /// Whether a folder is that of a GGUF file alone, without what Hugging Face's have.
 [[nodiscard]] inline bool is_gguf_folder(const std::string& folder) {
-    if (!detail::is_missing(folder + "/config.json")) return false;
+    if (file_exists(folder + "/config.json")) return false;
     const Result<std::string> file = gguf_in(folder);
     return !file || !file->empty();
 }
