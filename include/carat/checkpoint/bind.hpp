@@ -243,18 +243,19 @@ class Binder {
     }
     /// Places in wants_ of what is copied, so that equal copies and neighbours in a file meet.
     [[nodiscard]] std::vector<std::size_t> copied_in_file_order() const {
-        std::vector<std::size_t> order;
-        for (std::size_t i = 0; i < wants_.size(); ++i)
-            if (wants_[i].copied) order.push_back(i);
-        std::sort(order.begin(), order.end(), [this](std::size_t i, std::size_t j) {
-            const Want &a = wants_[i], &b = wants_[j];
-            const std::less<const void*> before;
-            if (a.found.file != b.found.file) return before(a.found.file, b.found.file);
-            if (a.found.tensor->data != b.found.tensor->data)
-                return before(a.found.tensor->data, b.found.tensor->data);
-            if (a.found.tensor != b.found.tensor) return before(a.found.tensor, b.found.tensor);
-            return a.dtype != b.dtype ? a.dtype < b.dtype : i < j;
-        });
+        std::vector<std::size_t> order =
+            sorted_places(wants_.size(), [this](std::size_t i, std::size_t j) {
+                if (wants_[i].copied != wants_[j].copied) return wants_[i].copied;
+                if (!wants_[i].copied) return i < j;
+                const Want &a = wants_[i], &b = wants_[j];
+                const std::less<const void*> before;
+                if (a.found.file != b.found.file) return before(a.found.file, b.found.file);
+                if (a.found.tensor->data != b.found.tensor->data)
+                    return before(a.found.tensor->data, b.found.tensor->data);
+                if (a.found.tensor != b.found.tensor) return before(a.found.tensor, b.found.tensor);
+                return a.dtype != b.dtype ? a.dtype < b.dtype : i < j;
+            });
+        while (!order.empty() && !wants_[order.back()].copied) order.pop_back();
         return order;
     }
 
