@@ -65,7 +65,8 @@ class GgufTower {
 /// not is not looked at, nor one that the files do not say they have: such a model does not see, or
 /// does not hear. Bad input: a file beside the text model's that is none of towers, towers of
 /// another model (unsupported), of other sizes (mismatch); all faults at once.
-inline Result<void> check_gguf_towers(const CheckpointFiles& files, const ModelConfig& c) {
+[[gnu::cold]] inline Result<void> check_gguf_towers(const CheckpointFiles& files,
+                                                    const ModelConfig& c) {
     if (files.gguf() == nullptr || (!c.vision.present() && !c.audio.present())) return {};
     const bool beside = files.projector() != nullptr;
     const Gguf& head = beside ? *files.projector() : *files.gguf();
