@@ -22,6 +22,7 @@
 #include "carat/generate/memory_ceiling.hpp"
 #include "carat/generate/sampler_options.hpp"
 #include "carat/generate/session.hpp"
+#include "carat/generate/tower_memory.hpp"
 #include "carat/joined.hpp"
 #include "carat/model/audio_tower.hpp"
 #include "carat/model/soft_tokens.hpp"
@@ -34,6 +35,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
@@ -207,10 +209,7 @@ class Gemma4 {
         if constexpr (!C.vision.present()) {
             return can_see().error();
         } else {
-            if (!state_->has_vision)
-                return Error{Errc::unsupported, state_->files.name() +
-                                                    ": this model does not see: its checkpoint "
-                                                    "has no tensors of a vision tower"};
+            if (!state_->has_vision) return no_tensors("see", "a vision tower");
             std::size_t most = 0;
             for (std::size_t i = 0; i < pictures.size(); ++i) {
                 const Result<void> fine =
@@ -219,17 +218,10 @@ class Gemma4 {
                 most = std::max(most, pictures[i].patches.rows());
             }
             const std::size_t workers = executor.concurrency();
-            const std::size_t bytes = see_bytes(most, workers);
-            if (auto fits = check_room("a picture", most, "patches", Vision::cell,
-                                       [&](std::size_t n) { return see_bytes(n, workers); });
-                !fits)
-                return std::move(fits).error();
-            Arena arena(bytes);
-            if (!arena && bytes > 0)
-                return Error{Errc::out_of_memory,
-                             joined({"a picture of ", most, " patches takes ", bytes,
-                                     " bytes, which the system refused"})};
-            const auto scratch = Vision::Scratch::take(arena, most, workers);
+            Result<Arena> memory =
+                tower_memory({"a picture", "patches", most, Vision::cell, workers, see_bytes});
+            if (!memory) return std::move(memory).error();
+            const auto scratch = Vision::Scratch::take(*memory, most, workers);
             SoftTokens tokens;
             for (std::size_t i = 0; i < pictures.size(); ++i) {
                 const auto part = [&](std::size_t layer, std::size_t layers) {
@@ -255,26 +247,16 @@ class Gemma4 {
         if constexpr (!C.audio.present()) {
             return can_hear().error();
         } else {
-            if (!state_->has_audio)
-                return Error{Errc::unsupported, state_->files.name() +
-                                                    ": this model does not hear: its checkpoint "
-                                                    "has no tensors of an audio tower"};
+            if (!state_->has_audio) return no_tensors("hear", "an audio tower");
             const Result<std::size_t> frames = valid_frames(features, mask);
             if (!frames) return frames.error();
             const std::size_t workers = executor.concurrency();
-            const std::size_t bytes = hear_bytes(*frames, workers);
-            if (auto fits = check_room("a clip", *frames, "frames", 1,
-                                       [&](std::size_t n) { return hear_bytes(n, workers); });
-                !fits)
-                return std::move(fits).error();
+            Result<Arena> memory =
+                tower_memory({"a clip", "frames", *frames, 1, workers, hear_bytes});
+            if (!memory) return std::move(memory).error();
+            const auto scratch = Audio::Scratch::take(*memory, *frames, workers);
             SoftTokens tokens;
             const auto out = tokens.grow(Audio::soft_tokens(*frames));
-            Arena arena(bytes);
-            if (!arena)
-                return Error{Errc::out_of_memory,
-                             joined({"a clip of ", *frames, " frames takes ", bytes,
-                                     " bytes, which the system refused"})};
-            const auto scratch = Audio::Scratch::take(arena, *frames, workers);
             if (!Audio{}.forward(state_->audio, features.rows(0, *frames), out, scratch, executor,
                                  progress))
                 return Error{Errc::cancelled, "cancelled by the caller"};
@@ -340,24 +322,13 @@ class Gemma4 {
         }
     }();
 
-    /// Whether a call on n things of that name fits below the ceiling, beside the weights and the
-    /// session: bytes(n). If not, the error says how many would, a multiple of `step`.
-    template <class Bytes>
-    Result<void> check_room(std::string_view what, std::size_t n, std::string_view things,
-                            std::size_t step, Bytes&& bytes) const {
-        const std::size_t taken = memory_bytes() + state_->session;
-        const std::size_t room = state_->ceiling - std::min(state_->ceiling, taken);
-        if (bytes(n) <= room) return {};
-        const std::size_t fit = step * detail::largest_that_fits(n / step, [&](std::size_t steps) {
-                                    return bytes(steps * step) <= room;
-                                });
-        return Error{Errc::out_of_memory,
-                     joined({state_->files.name(), ": ", what, " of ", n, " ", things, " takes ",
-                             bytes(n), " bytes, but the ceiling of ", state_->ceiling, " leaves ",
-                             room, " beside the model and its session: ",
-                             fit > 0 ? joined({"one of ", fit, " ", things, " would fit"})
-                                     : std::string("only fewer threads or a smaller session "
-                                                   "would help")})};
+    Error no_tensors(std::string_view sense, std::string_view tower) const {
+        return {Errc::unsupported, joined({state_->files.name(), ": this model does not ", sense,
+                                           ": its checkpoint has no tensors of ", tower})};
+    }
+    Result<Arena> tower_memory(const TowerCall& call) const {
+        return carat::tower_memory(call, state_->ceiling, memory_bytes() + state_->session,
+                                   state_->files.name());
     }
 
     struct NoTower {};
@@ -469,32 +440,36 @@ class Gemma4 {
         return model;
     }
 
-    /// Asks for the vision tower's weights, where the files have one; like the audio tower's.
-    static bool bind_vision(State& state, Binder& bind) {
+    /// Whether the files have one of these tensors; the binder's prefix is then theirs.
+    static bool find_tower(const CheckpointFiles& files, Binder& bind,
+                           std::initializer_list<const char*> names) {
         for (const char* prefix : {"model.", ""})
-            for (const char* name : {"vision_tower.patch_embedder.input_proj.weight",
-                                     "vision_tower.encoder.layers.0.input_layernorm.weight"})
-                if (state.files.find(std::string(prefix) + name)) {
+            for (const char* name : names)
+                if (files.find(std::string(prefix) + name)) {
                     bind.set_prefix(prefix);
-                    InFile<Binder> in_file{bind};
-                    bind_vision_tower<Vision>(in_file, state.vision);
                     return true;
                 }
         return false;
     }
+    /// Asks for the vision tower's weights, where the files have one; like the audio tower's.
+    static bool bind_vision(State& state, Binder& bind) {
+        if (!find_tower(state.files, bind,
+                        {"vision_tower.patch_embedder.input_proj.weight",
+                         "vision_tower.encoder.layers.0.input_layernorm.weight"}))
+            return false;
+        InFile<Binder> in_file{bind};
+        bind_vision_tower<Vision>(in_file, state.vision);
+        return true;
+    }
     /// Asks for the audio tower's weights, where the files have one. They stay in the file: who
     /// talks only never pays for ears.
     static bool bind_audio(State& state, Binder& bind) {
-        for (const char* prefix : {"model.", ""})
-            for (const char* name :
-                 {"audio_tower.output_proj.weight", "audio_tower.layers.0.norm_out.weight"})
-                if (state.files.find(std::string(prefix) + name)) {
-                    bind.set_prefix(prefix);
-                    InFile<Binder> in_file{bind};
-                    bind_audio_tower<Audio>(in_file, state.audio);
-                    return true;
-                }
-        return false;
+        if (!find_tower(state.files, bind,
+                        {"audio_tower.output_proj.weight", "audio_tower.layers.0.norm_out.weight"}))
+            return false;
+        InFile<Binder> in_file{bind};
+        bind_audio_tower<Audio>(in_file, state.audio);
+        return true;
     }
     /// Binds what a tower wants in its file.
     template <class Bind>

@@ -245,7 +245,7 @@ class Gguf {
         }
     };
 
-    bool read_head(Reader& in) {
+    [[gnu::cold]] bool read_head(Reader& in) {
         if (in.file.size() < 24)
             return in.fail(joined({"has ", in.file.size(), " bytes, too few for a GGUF file"}));
         std::uint32_t magic = 0, version = 0;
@@ -327,7 +327,7 @@ class Gguf {
         return true;
     }
 
-    bool read_tensor(Reader& in) {
+    [[gnu::cold]] bool read_tensor(Reader& in) {
         std::span<const std::byte> name;
         if (!in.string("the name of a tensor", name)) return false;
         if (name.empty() || name.size() > most_name_bytes)

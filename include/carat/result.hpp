@@ -10,8 +10,8 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
-#include <variant>
 
 namespace carat::inline CARAT_ABI {
 
@@ -44,29 +44,57 @@ class BadResult {
 };
 #endif
 
-/// A T or an Error. Like std::expected, it must be looked at: `if (!r) return r.error();`
+/// A T or an Error. Like std::expected, it must be looked at: `if (!r) return r.error();` The move
+/// of a T must not throw. By hand: of all functions that a program makes the compiler read to open
+/// a model, a std::variant for each T would be a sixth.
 template <class T>
 class [[nodiscard]] Result {
   public:
     using value_type = T;
 
-    Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
-    Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+    Result(T value) : value_(std::move(value)), has_value_(true) {}
+    Result(Error error) : error_(std::move(error)), has_value_(false) {}
+    Result(const Result& other) requires std::is_copy_constructible_v<T>
+        : has_value_(other.has_value_) {
+        if (has_value_) {
+            new (&value_) T(other.value_);
+        } else {
+            new (&error_) Error(other.error_);
+        }
+    }
+    Result(Result&& other) noexcept : has_value_(other.has_value_) {
+        if (has_value_) {
+            new (&value_) T(std::move(other.value_));
+        } else {
+            new (&error_) Error(std::move(other.error_));
+        }
+    }
+    Result& operator=(Result other) noexcept {
+        this->~Result();
+        return *new (this) Result(std::move(other));
+    }
+    ~Result() {
+        if (has_value_) {
+            value_.~T();
+        } else {
+            error_.~Error();
+        }
+    }
 
-    [[nodiscard]] bool has_value() const noexcept { return state_.index() == 0; }
+    [[nodiscard]] bool has_value() const noexcept { return has_value_; }
     explicit operator bool() const noexcept { return has_value(); }
 
     /// The value. Only after has_value() said so.
-    T& operator*() & noexcept { return *std::get_if<0>(&state_); }
-    const T& operator*() const& noexcept { return *std::get_if<0>(&state_); }
-    T&& operator*() && noexcept { return std::move(*std::get_if<0>(&state_)); }
-    T* operator->() noexcept { return std::get_if<0>(&state_); }
-    const T* operator->() const noexcept { return std::get_if<0>(&state_); }
+    T& operator*() & noexcept { return value_; }
+    const T& operator*() const& noexcept { return value_; }
+    T&& operator*() && noexcept { return std::move(value_); }
+    T* operator->() noexcept { return &value_; }
+    const T* operator->() const noexcept { return &value_; }
 
     /// The error. Only after has_value() said no.
-    Error& error() & noexcept { return *std::get_if<1>(&state_); }
-    const Error& error() const& noexcept { return *std::get_if<1>(&state_); }
-    Error&& error() && noexcept { return std::move(*std::get_if<1>(&state_)); }
+    Error& error() & noexcept { return error_; }
+    const Error& error() const& noexcept { return error_; }
+    Error&& error() && noexcept { return std::move(error_); }
 
 #if defined(__cpp_exceptions)
     T& value() & {
@@ -80,7 +108,11 @@ class [[nodiscard]] Result {
 #endif
 
   private:
-    std::variant<T, Error> state_;
+    union {
+        T value_;
+        Error error_;
+    };
+    bool has_value_;
 };
 
 /// Success without a value, or an Error.

@@ -134,10 +134,10 @@ inline std::map<std::string, std::string> gguf_names(std::size_t layers) {
     const auto add = [&](const std::string& gguf) {
         names[name_from_gguf(gguf, GgufAudioNames::llama_cpp)] = gguf;
     };
-    for (const auto& pair : detail::gguf_text_names) add(std::string(pair.first));
+    for (const auto& pair : detail::gguf_text_names) add(std::string(pair.gguf));
     for (std::size_t l = 0; l < layers; ++l)
         for (const auto& pair : detail::gguf_layer_names)
-            add("blk." + std::to_string(l) + "." + std::string(pair.first));
+            add("blk." + std::to_string(l) + "." + std::string(pair.gguf));
     return names;
 }
 

@@ -57,18 +57,18 @@ class Binder {
     template <class T, std::size_t... Extents>
     void operator()(std::string_view name, View<const T, Extents...>& slot,
                     Residence residence = Residence::resident) {
-        wants_.push_back(detail::wanted_view(prefixed(name), slot, residence, false));
+        want(name, detail::wanted_view(slot, residence, false));
     }
     /// The same, but if there is no tensor of that name the view points nowhere.
     template <class T, std::size_t... Extents>
     void optional(std::string_view name, View<const T, Extents...>& slot,
                   Residence residence = Residence::resident) {
-        wants_.push_back(detail::wanted_view(prefixed(name), slot, residence, true));
+        want(name, detail::wanted_view(slot, residence, true));
     }
     /// A table that stays in its file, of whatever type it is there.
     template <std::size_t rows, std::size_t width>
     void operator()(std::string_view name, StoredRows<rows, width>& slot, Residence) {
-        wants_.push_back(detail::wanted_rows(prefixed(name), slot));
+        want(name, detail::wanted_rows(slot));
     }
     /// A quantised matrix: rows of the file, quantised and packed while they are read; blocks of
     /// the same format are packed as they are.
@@ -76,18 +76,17 @@ class Binder {
     void operator()(std::string_view name, PanelView<Format, out, in>& slot,
                     Residence = Residence::resident) {
         static constexpr std::array<std::size_t, 2> shape{out, in};
-        wants_.push_back(detail::wanted_panels<Format, out, in>(prefixed(name), slot, shape));
+        want(name, detail::wanted_panels<Format, out, in>(slot, shape));
     }
     /// The same for a stack, which the file may hold in another shape of as many rows.
     template <class Format, std::size_t n, std::size_t out, std::size_t in, std::size_t... Extents>
     void operator()(std::string_view name, PanelStack<Format, n, out, in>& slot,
                     FileShape<Extents...>) {
-        wants_.push_back(detail::wanted_panels<Format, out, in>(prefixed(name), slot,
-                                                                FileShape<Extents...>::extents));
+        want(name, detail::wanted_panels<Format, out, in>(slot, FileShape<Extents...>::extents));
     }
     template <class T, std::size_t... E, std::size_t... Extents>
     void operator()(std::string_view name, View<const T, E...>& slot, FileShape<Extents...>) {
-        wants_.push_back(detail::wanted_view(prefixed(name), slot, Residence::resident, false));
+        want(name, detail::wanted_view(slot, Residence::resident, false));
         wants_.back().shape = FileShape<Extents...>::extents;
     }
     /// A matrix, or a stack, in a format of somebody's own: rows of floats become its blocks while
@@ -96,14 +95,13 @@ class Binder {
     void operator()(std::string_view name, View<const W, out, blocks>& slot,
                     Residence = Residence::resident) {
         static constexpr std::array<std::size_t, 2> shape{out, blocks * W::values};
-        wants_.push_back(detail::wanted_blocks<W, out, blocks>(prefixed(name), slot, shape));
+        want(name, detail::wanted_blocks<W, out, blocks>(slot, shape));
     }
     template <WeightFormat W, std::size_t n, std::size_t out, std::size_t blocks,
               std::size_t... Extents>
     void operator()(std::string_view name, View<const W, n, out, blocks>& slot,
                     FileShape<Extents...>) {
-        wants_.push_back(detail::wanted_blocks<W, n * out, blocks>(prefixed(name), slot,
-                                                                   FileShape<Extents...>::extents));
+        want(name, detail::wanted_blocks<W, n * out, blocks>(slot, FileShape<Extents...>::extents));
     }
     /// For the names that follow.
     void set_prefix(std::string prefix) { prefix_ = std::move(prefix); }
@@ -238,23 +236,25 @@ class Binder {
   private:
     using Want = detail::WantedTensor;
 
-    [[nodiscard]] std::string prefixed(std::string_view name) const {
-        return prefix_ + std::string(name);
+    [[gnu::noinline, gnu::cold]] void want(std::string_view name, Want tensor) {
+        tensor.name.append(prefix_).append(name);
+        wants_.push_back(std::move(tensor));
     }
     /// Places in wants_ of what is copied, so that equal copies and neighbours in a file meet.
     [[nodiscard]] std::vector<std::size_t> copied_in_file_order() const {
-        std::vector<std::size_t> order;
-        for (std::size_t i = 0; i < wants_.size(); ++i)
-            if (wants_[i].copied) order.push_back(i);
-        std::sort(order.begin(), order.end(), [this](std::size_t i, std::size_t j) {
-            const Want &a = wants_[i], &b = wants_[j];
-            const std::less<const void*> before;
-            if (a.found.file != b.found.file) return before(a.found.file, b.found.file);
-            if (a.found.tensor->data != b.found.tensor->data)
-                return before(a.found.tensor->data, b.found.tensor->data);
-            if (a.found.tensor != b.found.tensor) return before(a.found.tensor, b.found.tensor);
-            return a.dtype != b.dtype ? a.dtype < b.dtype : i < j;
-        });
+        std::vector<std::size_t> order =
+            sorted_places(wants_.size(), [this](std::size_t i, std::size_t j) {
+                if (wants_[i].copied != wants_[j].copied) return wants_[i].copied;
+                if (!wants_[i].copied) return i < j;
+                const Want &a = wants_[i], &b = wants_[j];
+                const std::less<const void*> before;
+                if (a.found.file != b.found.file) return before(a.found.file, b.found.file);
+                if (a.found.tensor->data != b.found.tensor->data)
+                    return before(a.found.tensor->data, b.found.tensor->data);
+                if (a.found.tensor != b.found.tensor) return before(a.found.tensor, b.found.tensor);
+                return a.dtype != b.dtype ? a.dtype < b.dtype : i < j;
+            });
+        while (!order.empty() && !wants_[order.back()].copied) order.pop_back();
         return order;
     }
 

@@ -58,7 +58,7 @@ class CheckpointFiles {
     /// refuse; an index that is not one, that names a file outside the folder or one that is not
     /// there, or that says a tensor is in a shard where it is not; a name that two files have. All
     /// faults of an index come at once.
-    static Result<CheckpointFiles> open(const std::string& path, bool towers = true) {
+    [[gnu::cold]] static Result<CheckpointFiles> open(const std::string& path, bool towers = true) {
         CheckpointFiles all;
         all.name_ = path;
         if (path.ends_with(".safetensors")) {
@@ -165,7 +165,8 @@ class CheckpointFiles {
                std::memcmp(bytes.data(), text.data(), text.size()) == 0;
     }
     /// The format is what the bytes begin with.
-    Result<void> add(File file, std::span<const std::byte> bytes, Formats formats = any_format) {
+    [[gnu::cold]] Result<void> add(File file, std::span<const std::byte> bytes,
+                                   Formats formats = any_format) {
         if (begins_with(bytes, "version https://git-lfs"))
             return Error{Errc::bad_format,
                          file.name + ": is a Git LFS pointer, not the file itself"};
@@ -218,7 +219,7 @@ class CheckpointFiles {
         return true;
     }
 
-    Result<void> add_index(const std::string& folder, const std::string& path) {
+    [[gnu::cold]] Result<void> add_index(const std::string& folder, const std::string& path) {
         Result<MappedFile> text = MappedFile::open(path, most_index_bytes);
         if (!text) return std::move(text).error();
         Faults faults(path);
@@ -266,7 +267,7 @@ class CheckpointFiles {
     }
 
     /// Sorts the names of all files into one list, where a name that two files have shows.
-    Result<CheckpointFiles> indexed() {
+    [[gnu::cold]] Result<CheckpointFiles> indexed() {
         Faults faults(name_);
         for (std::size_t f = 0; f < files_.size(); ++f)
             for (const StoredTensor& t : files_[f].tensors) by_name_.push_back({&t, f});
@@ -291,7 +292,7 @@ class CheckpointFiles {
 /// Where the tensors of the text model are in the file: "model.language_model." in published
 /// checkpoints, "language_model.model." or "model." in other exports (spec/checkpoint.md section
 /// 1). Bad input: a checkpoint with none of them is Errc::mismatch.
-inline Result<std::string> text_prefix(const CheckpointFiles& files) {
+[[gnu::cold]] inline Result<std::string> text_prefix(const CheckpointFiles& files) {
     constexpr std::string_view prefixes[] = {"model.language_model.", "language_model.model.",
                                              "model."};
     Error none{Errc::mismatch, files.name() + ": no text model: there is none of"};

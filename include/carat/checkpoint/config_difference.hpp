@@ -61,7 +61,7 @@ class Differences {
 };
 
 /// A field that decides nothing in either config may differ.
-inline void level_idle_fields(TextConfig& a, TextConfig& b) {
+[[gnu::cold]] inline void level_idle_fields(TextConfig& a, TextConfig& b) {
     if (a.full_kv_heads() == b.full_kv_heads())
         a.num_global_key_value_heads = b.num_global_key_value_heads;
     if (a.hidden_size_per_layer_input == 0 && b.hidden_size_per_layer_input == 0)
@@ -78,7 +78,8 @@ inline void level_idle_fields(TextConfig& a, TextConfig& b) {
 /// One line for each field of the text decoder in which `file` differs from `compiled`; empty if
 /// they describe one model. Fields that change nothing (the number of experts where there is no
 /// mixture) are not compared.
-[[nodiscard]] inline std::string describe_difference(TextConfig compiled, TextConfig file) {
+[[nodiscard]] [[gnu::cold]] inline std::string describe_difference(TextConfig compiled,
+                                                                   TextConfig file) {
     using namespace detail;
     level_idle_fields(compiled, file);
     Differences d;
@@ -103,9 +104,9 @@ inline void level_idle_fields(TextConfig& a, TextConfig& b) {
     return d.text;
 }
 /// The same for a vision tower; keys stand under vision_config, which `prefix` may say.
-[[nodiscard]] inline std::string describe_difference(const VisionConfig& compiled,
-                                                     const VisionConfig& file,
-                                                     std::string_view prefix = {}) {
+[[nodiscard]] [[gnu::cold]] inline std::string describe_difference(const VisionConfig& compiled,
+                                                                   const VisionConfig& file,
+                                                                   std::string_view prefix = {}) {
     using namespace detail;
     Differences d{.text = {}, .prefix = prefix};
     d.compare_fields(compiled, file, vision_sizes);
@@ -117,9 +118,9 @@ inline void level_idle_fields(TextConfig& a, TextConfig& b) {
     return d.text;
 }
 /// The same for an audio tower; keys stand under audio_config.
-[[nodiscard]] inline std::string describe_difference(const AudioConfig& compiled,
-                                                     const AudioConfig& file,
-                                                     std::string_view prefix = {}) {
+[[nodiscard]] [[gnu::cold]] inline std::string describe_difference(const AudioConfig& compiled,
+                                                                   const AudioConfig& file,
+                                                                   std::string_view prefix = {}) {
     using namespace detail;
     Differences d{.text = {}, .prefix = prefix};
     d.compare_fields(compiled, file, audio_sizes);
@@ -132,8 +133,8 @@ inline void level_idle_fields(TextConfig& a, TextConfig& b) {
     return d.text;
 }
 /// Of two whole models everything that both have: the text decoders, towers, and the ids of media.
-[[nodiscard]] inline std::string describe_difference(const ModelConfig& compiled,
-                                                     const ModelConfig& file) {
+[[nodiscard]] [[gnu::cold]] inline std::string describe_difference(const ModelConfig& compiled,
+                                                                   const ModelConfig& file) {
     detail::Differences d{.text = describe_difference(compiled.text, file.text)};
     const auto append = [&](const std::string& lines) {
         if (!d.text.empty() && !lines.empty()) d.text += '\n';

@@ -24,7 +24,7 @@
 namespace carat::inline CARAT_ABI {
 namespace detail {
 
-inline VisionConfig read_vision_config(const JsonValue& object, Faults& faults) {
+[[gnu::cold]] inline VisionConfig read_vision_config(const JsonValue& object, Faults& faults) {
     VisionConfig c;
     c.num_hidden_layers = 16;  // of a file that does not say
     FieldReader in(object, "vision_config.", faults);
@@ -46,7 +46,7 @@ inline VisionConfig read_vision_config(const JsonValue& object, Faults& faults) 
     return c;
 }
 
-inline AudioConfig read_audio_config(const JsonValue& object, Faults& faults) {
+[[gnu::cold]] inline AudioConfig read_audio_config(const JsonValue& object, Faults& faults) {
     AudioConfig c;
     c.num_hidden_layers = 12;  // of a file that does not say
     FieldReader in(object, "audio_config.", faults);
@@ -75,7 +75,8 @@ inline AudioConfig read_audio_config(const JsonValue& object, Faults& faults) {
 /// Bad input: what is not JSON or has a key of the wrong type (Errc::bad_format), or what no Gemma
 /// 4 is (Errc::unsupported); everything wrong is said at once, with key and value. `what` names the
 /// text in errors.
-inline Result<ModelConfig> read_config(std::string_view json_text, std::string_view what) {
+[[gnu::cold]] inline Result<ModelConfig> read_config(std::string_view json_text,
+                                                     std::string_view what) {
     const Result<Json> tree = parse_json(json_text, printable(what, 400));
     if (!tree) return tree.error();
     Faults faults(what);

@@ -6,6 +6,7 @@
 #include "carat/result.hpp"
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -59,8 +60,8 @@ class Faults {
 }
 
 /// "[6144, 1536]"
-template <class Sizes>
-[[nodiscard]] std::string shape_text(const Sizes& sizes) {
+[[nodiscard]] [[gnu::noinline, gnu::cold]] inline std::string shape_text(
+    std::span<const std::size_t> sizes) {
     std::string text = "[";
     std::size_t axis = 0;
     for (const std::size_t n : sizes) {

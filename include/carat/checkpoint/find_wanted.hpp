@@ -38,9 +38,9 @@ inline bool same_file_shape(const StoredTensor& tensor, std::span<const std::siz
 }
 
 /// Compares a tensor of a file with what is wanted.
-inline void check_wanted(const BindOptions& options, WantedTensor& want,
-                         const CheckpointFiles::Located& found, std::span<const std::size_t> shape,
-                         Faults& faults) {
+[[gnu::cold]] inline void check_wanted(const BindOptions& options, WantedTensor& want,
+                                       const CheckpointFiles::Located& found,
+                                       std::span<const std::size_t> shape, Faults& faults) {
     const StoredTensor& tensor = *found.tensor;
     const std::string who = "tensor " + printable(tensor.spelling());
     if (!same_file_shape(tensor, shape)) {
@@ -85,8 +85,8 @@ inline void check_wanted(const BindOptions& options, WantedTensor& want,
 }
 
 /// Looks a tensor up, and says what is wrong with it.
-inline void find_wanted(const CheckpointFiles& files, const BindOptions& options,
-                        WantedTensor& want, Faults& faults) {
+[[gnu::cold]] inline void find_wanted(const CheckpointFiles& files, const BindOptions& options,
+                                      WantedTensor& want, Faults& faults) {
     want.copied = false;
     want.up = {};
     want.found = files.find(want.name);

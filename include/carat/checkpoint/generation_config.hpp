@@ -37,8 +37,8 @@ struct GenerationConfig {
 /// reference then: do_sample false, temperature 1, top_k 50, top_p 1, min_p 0, repetition_penalty 1
 /// (and ids 1, 2 and 0 for end, begin and padding, as in every Gemma 4).
 /// Bad input: what is not JSON, keys of the wrong type, numbers beyond their range; all at once.
-inline Result<GenerationConfig> read_generation_config(std::string_view json_text,
-                                                       std::string_view what) {
+[[gnu::cold]] inline Result<GenerationConfig> read_generation_config(std::string_view json_text,
+                                                                     std::string_view what) {
     const Result<Json> tree = parse_json(json_text, printable(what, 400));
     if (!tree) return tree.error();
     Faults faults(what);

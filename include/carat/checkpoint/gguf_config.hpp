@@ -135,8 +135,8 @@ inline std::int32_t tokenizer_id(const Gguf& head, std::string_view key, std::in
     return id && *id <= most_size ? static_cast<std::int32_t>(*id) : missing;
 }
 
-inline TextConfig read_gguf_text_config(const CheckpointFiles& files, const Gguf& head,
-                                        Faults& faults) {
+[[gnu::cold]] inline TextConfig read_gguf_text_config(const CheckpointFiles& files,
+                                                      const Gguf& head, Faults& faults) {
     constexpr std::string_view prefix = "model.language_model.";
     const auto name = [&](std::string_view rest) {
         return std::string(prefix) + std::string(rest);
@@ -235,7 +235,7 @@ inline TextConfig read_gguf_text_config(const CheckpointFiles& files, const Gguf
 /// by gguf_towers.hpp.
 /// Bad input: files that are not GGUF, another architecture, keys that are missing, of the wrong
 /// type, or beyond what a Gemma 4 is; everything at once.
-inline Result<ModelConfig> read_gguf_config(const CheckpointFiles& files) {
+[[gnu::cold]] inline Result<ModelConfig> read_gguf_config(const CheckpointFiles& files) {
     Faults faults(files.name());
     const Gguf* head = files.gguf();
     if (head == nullptr) {
@@ -271,7 +271,7 @@ inline Result<ModelConfig> read_gguf_config(const CheckpointFiles& files) {
 }
 
 /// Where the model of a GGUF file stops, and the rest as base models say it: the file has no more.
-inline GenerationConfig read_gguf_generation_config(const Gguf& head) {
+[[gnu::cold]] inline GenerationConfig read_gguf_generation_config(const Gguf& head) {
     GenerationConfig c;
     c.bos_token_id = detail::tokenizer_id(head, "bos", c.bos_token_id);
     c.pad_token_id = detail::tokenizer_id(head, "padding", c.pad_token_id);

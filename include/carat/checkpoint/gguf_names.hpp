@@ -14,14 +14,17 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace carat::inline CARAT_ABI {
 namespace detail {
 
-using NamePair = std::pair<std::string_view, std::string_view>;
+/// What a GGUF file calls what is called so elsewhere.
+struct NamePair {
+    std::string_view gguf, name;
+};
 
 inline constexpr NamePair gguf_text_names[] = {
     {"token_embd.weight", "embed_tokens.weight"},
@@ -132,10 +135,9 @@ inline constexpr NamePair gguf_audio_linears[] = {
     {"conv_pw2", "lconv1d.linear_end"},
 };
 
-template <std::size_t n>
-constexpr std::string_view second_of(const NamePair (&names)[n], std::string_view first) {
+constexpr std::string_view find_name(std::span<const NamePair> names, std::string_view gguf) {
     for (const NamePair& pair : names)
-        if (pair.first == first) return pair.second;
+        if (pair.gguf == gguf) return pair.name;
     return {};
 }
 
@@ -150,16 +152,15 @@ inline std::string_view take_layer(std::string_view& rest) {
 }
 
 /// A tower's tensor behind "v.blk.N." or "a.blk.N.": a norm, or a linear layer's weight or bound.
-template <std::size_t norms, std::size_t linears>
-std::string tower_name(std::string_view rest, const NamePair (&norm_names)[norms],
-                       const NamePair (&linear_names)[linears]) {
+[[gnu::cold]] inline std::string tower_name(std::string_view rest, std::span<const NamePair> norms,
+                                            std::span<const NamePair> linears) {
     const std::size_t dot = rest.rfind('.');
     if (dot == std::string_view::npos) return {};
     const std::string_view module = rest.substr(0, dot), part = rest.substr(dot);
-    const std::string_view linear = second_of(linear_names, module);
+    const std::string_view linear = find_name(linears, module);
     if (!linear.empty())
         return std::string(linear) + (part == ".weight" ? ".linear.weight" : std::string(part));
-    const std::string_view norm = second_of(norm_names, module);
+    const std::string_view norm = find_name(norms, module);
     return norm.empty() ? std::string() : std::string(norm) + std::string(part);
 }
 
@@ -181,20 +182,21 @@ enum class GgufAudioNames : std::uint8_t { llama_cpp, ollama };
 
 /// carat's name for a tensor of a GGUF file, with the prefix of published checkpoints; the file's
 /// own name where it has none (rope_freqs.weight, which carat has no use for).
-[[nodiscard]] inline std::string name_from_gguf(std::string_view name, GgufAudioNames audio) {
+[[nodiscard]] [[gnu::cold]] inline std::string name_from_gguf(std::string_view name,
+                                                              GgufAudioNames audio) {
     using namespace detail;
     const bool llama_cpp = audio == GgufAudioNames::llama_cpp;
     const auto found = [](std::string_view prefix, std::string_view rest) {
         return std::string(prefix) + std::string(rest);
     };
-    if (const auto text = second_of(gguf_text_names, name); !text.empty())
+    if (const auto text = find_name(gguf_text_names, name); !text.empty())
         return found("model.language_model.", text);
-    if (const auto part = second_of(gguf_vision_names, name); !part.empty())
+    if (const auto part = find_name(gguf_vision_names, name); !part.empty())
         return found("model.", part);
-    if (const auto part = second_of(gguf_audio_names, name); !part.empty())
+    if (const auto part = find_name(gguf_audio_names, name); !part.empty())
         return found("model.", part);
-    if (const auto part = llama_cpp ? second_of(gguf_audio_names_llama_cpp, name)
-                                    : second_of(gguf_audio_names_ollama, name);
+    if (const auto part = llama_cpp ? find_name(gguf_audio_names_llama_cpp, name)
+                                    : find_name(gguf_audio_names_ollama, name);
         !part.empty())
         return found("model.", part);
     std::string_view rest = name;
@@ -206,7 +208,7 @@ enum class GgufAudioNames : std::uint8_t { llama_cpp, ollama };
     std::string layer, part;
     if (name.starts_with("blk.")) {
         layer = layer_of("blk.", "model.language_model.layers.");
-        part = second_of(gguf_layer_names, rest);
+        part = find_name(gguf_layer_names, rest);
     } else if (name.starts_with("v.blk.")) {
         layer = layer_of("v.blk.", "model.vision_tower.encoder.layers.");
         part = tower_name(rest, gguf_vision_norms, gguf_vision_linears);

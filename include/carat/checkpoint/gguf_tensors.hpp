@@ -41,9 +41,9 @@ inline constexpr GgufType gguf_types[] = {
 };
 
 /// Fills in `to`, or says what is wrong.
-inline std::string place_gguf_tensor(const Gguf& head, const Gguf::Tensor& from,
-                                     std::span<const std::byte> file, GgufAudioNames audio,
-                                     StoredTensor& to) {
+[[gnu::cold]] inline std::string place_gguf_tensor(const Gguf& head, const Gguf::Tensor& from,
+                                                   std::span<const std::byte> file,
+                                                   GgufAudioNames audio, StoredTensor& to) {
     to.name = name_from_gguf(from.name, audio);
     to.stored_as = from.name;
     to.dtype_name = "type " + std::to_string(from.type);
@@ -81,7 +81,7 @@ inline std::string place_gguf_tensor(const Gguf& head, const Gguf::Tensor& from,
     return {};
 }
 
-inline void refuse_overlap(std::span<const StoredTensor> tensors, Faults& faults) {
+[[gnu::cold]] inline void refuse_overlap(std::span<const StoredTensor> tensors, Faults& faults) {
     const StoredTensor* last = nullptr;  // the one that reaches furthest
     for (const StoredTensor* t : in_file_order(tensors)) {
         if (t->bytes == 0) continue;

@@ -271,7 +271,8 @@ inline Result<void> read_gguf_towers(const CheckpointFiles& files, ModelConfig& 
 /// not is not looked at, nor one that the files do not say they have: such a model does not see, or
 /// does not hear. Bad input: a file beside the text model's that is none of towers, towers of
 /// another model (unsupported), of other sizes (mismatch); all faults at once.
-inline Result<void> check_gguf_towers(const CheckpointFiles& files, const ModelConfig& c) {
+[[gnu::cold]] inline Result<void> check_gguf_towers(const CheckpointFiles& files,
+                                                    const ModelConfig& c) {
     if (files.gguf() == nullptr || (!c.vision.present() && !c.audio.present())) return {};
     detail::GgufTowers from(files);
     if (from.faults.none()) {

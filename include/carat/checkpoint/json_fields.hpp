@@ -8,6 +8,7 @@
 #include "carat/json.hpp"
 #include "carat/result.hpp"
 
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -117,18 +118,10 @@ class FieldReader {
     /// A string out of a list; `out` becomes the value beside it.
     template <class T, std::size_t n>
     void choice(std::string_view key, T& out, const std::pair<std::string_view, T> (&choices)[n]) {
-        const JsonValue* value = get(key);
-        if (value == nullptr) return;
-        std::string expected;
-        for (const auto& [name, meaning] : choices) {
-            if (json::string(value) == name) {
-                out = meaning;
-                return;
-            }
-            expected += (expected.empty() ? "" : ", ") + std::string(name);
-        }
-        wrong(key, value, n == 1 ? expected : "one of " + expected,
-              value->IsString() ? Errc::unsupported : Errc::bad_format);
+        std::array<std::string_view, n> names;
+        for (std::size_t i = 0; i < n; ++i) names[i] = choices[i].first;
+        const std::size_t chosen = choice(key, names);
+        if (chosen < n) out = choices[chosen].second;
     }
 
     /// A value as an error shows it: short ones in full, others by their kind.
@@ -155,6 +148,19 @@ class FieldReader {
   private:
     static std::string whole_number(std::size_t least, std::size_t most) {
         return joined({"a whole number from ", least, " to ", most});
+    }
+    /// Which of these names it is; as many as there are, if it is none.
+    std::size_t choice(std::string_view key, std::span<const std::string_view> names) {
+        const JsonValue* value = get(key);
+        if (value == nullptr) return names.size();
+        std::string expected;
+        for (std::size_t i = 0; i < names.size(); ++i) {
+            if (json::string(value) == names[i]) return i;
+            expected.append(expected.empty() ? "" : ", ").append(names[i]);
+        }
+        wrong(key, value, names.size() == 1 ? expected : "one of " + expected,
+              value->IsString() ? Errc::unsupported : Errc::bad_format);
+        return names.size();
     }
     bool one_id(std::string_view key, const JsonValue* value, std::int32_t& out) {
         const auto n = json::unsigned_integer(value);

@@ -27,7 +27,7 @@ struct OpenedFiles {
 
 /// The files at `path`, whose configuration is `c`, and how its tokens are drawn. Bad input: every
 /// fault of the files, or of the configuration against `c`, all of a kind in one Error.
-inline Result<OpenedFiles> open_files(const std::string& path, const ModelConfig& c) {
+[[gnu::cold]] inline Result<OpenedFiles> open_files(const std::string& path, const ModelConfig& c) {
     if (!is_gguf_path(path) && !is_gguf_folder(path)) {
         Result<ModelConfig> stored = read_config_file(path);
         if (!stored) return std::move(stored).error();
@@ -60,7 +60,8 @@ inline Result<OpenedFiles> open_files(const std::string& path, const ModelConfig
 }
 
 /// Bad input: a packed checkpoint that was made for something else than `ours`.
-inline Result<void> check_packed(const CheckpointFiles& files, const PackedFor& ours) {
+[[gnu::cold]] inline Result<void> check_packed(const CheckpointFiles& files,
+                                               const PackedFor& ours) {
     if (files.packed_for() == nullptr || *files.packed_for() == ours) return {};
     const PackedFor& theirs = *files.packed_for();
     const std::string name = files.files()[0].name;

@@ -141,7 +141,7 @@ struct PackedReader {
 };
 
 /// The next tensor of a head, but for its place; or what is wrong with it.
-inline std::string read_packed_tensor(PackedReader& in, StoredTensor& t) {
+[[gnu::cold]] inline std::string read_packed_tensor(PackedReader& in, StoredTensor& t) {
     t.name = in.string();
     t.dtype_name = in.string();
     t.panels = in.number<std::uint8_t>() != 0;
@@ -190,7 +190,8 @@ struct Packed {
 /// packed_piece_is_good().
 /// Bad input: another version (Errc::unsupported), a file that is cut off, too long, or whose head
 /// is damaged or makes no sense (Errc::bad_format). Takes memory in proportion to the head.
-inline Result<Packed> read_packed(std::span<const std::byte> file, std::string_view what) {
+[[gnu::cold]] inline Result<Packed> read_packed(std::span<const std::byte> file,
+                                                std::string_view what) {
     using namespace detail;
     const auto fail = [&](Errc code, const std::string& why) {
         return Error{code, joined({printable(what, 400), ": ", why})};

@@ -38,7 +38,8 @@ class Safetensors {
     /// product(shape) times the size of its type; the tensors tile the data without overlap or
     /// hole. Anything else is Errc::bad_format, with all faults of that sort at once. Takes memory
     /// in proportion to the header, which is in the file, and never reads the data.
-    static Result<Safetensors> read(std::span<const std::byte> file, std::string_view what) {
+    [[gnu::cold]] static Result<Safetensors> read(std::span<const std::byte> file,
+                                                  std::string_view what) {
         Faults faults(what);
         const auto fail = [&faults](std::string_view why) {
             faults.add(Errc::bad_format, why);

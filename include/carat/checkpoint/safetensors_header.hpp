@@ -165,7 +165,7 @@ class HeaderEvents final : public json::Events {
 
     HeaderEntry& tensor() { return header.tensors.back(); }
 
-    bool refuse(std::string_view found) {
+    [[gnu::cold]] bool refuse(std::string_view found) {
         const auto is = [&](const std::string& what, std::string_view expected) {
             fault = joined({what, " is ", found, ", expected ", expected});
             return false;
@@ -210,8 +210,8 @@ class HeaderEvents final : public json::Events {
 
 /// Reads the JSON of a header. Bad input: Errc::bad_format with what stands where something else
 /// belongs. `what` names the file.
-inline Result<SafetensorsHeader> read_safetensors_header(std::string_view text,
-                                                         std::string_view what) {
+[[gnu::cold]] inline Result<SafetensorsHeader> read_safetensors_header(std::string_view text,
+                                                                       std::string_view what) {
     const auto bad = [what](const std::string& why) {
         return Error{Errc::bad_format, joined({printable(what, 400), ": ", why})};
     };

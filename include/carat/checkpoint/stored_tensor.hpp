@@ -5,7 +5,6 @@
 #include "carat/name_order.hpp"
 #include "carat/tensor/element.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -59,10 +58,11 @@ inline void sort_by_name(std::vector<StoredTensor>& tensors) {
     std::span<const StoredTensor> tensors) {
     std::vector<const StoredTensor*> order;
     order.reserve(tensors.size());
-    for (const StoredTensor& t : tensors) order.push_back(&t);
-    std::sort(order.begin(), order.end(), [](const StoredTensor* a, const StoredTensor* b) {
-        return a->data != b->data ? a->data < b->data : a->bytes < b->bytes;
-    });
+    const auto before = [&](std::size_t i, std::size_t j) {
+        const StoredTensor &a = tensors[i], &b = tensors[j];
+        return a.data != b.data ? a.data < b.data : a.bytes < b.bytes;
+    };
+    for (const std::size_t i : sorted_places(tensors.size(), before)) order.push_back(&tensors[i]);
     return order;
 }
 

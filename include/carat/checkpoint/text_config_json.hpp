@@ -47,7 +47,7 @@ inline void refuse_bias(FieldReader& in) {
 
 /// The layer types that `layer_types` lists, or those of its default; the last layer is full
 /// whatever the file says.
-inline void read_layer_types(FieldReader& in, TextConfig& c) {
+[[gnu::cold]] inline void read_layer_types(FieldReader& in, TextConfig& c) {
     const std::size_t layers = c.num_hidden_layers;
     const JsonValue* types = in.get("layer_types");
     if (layers == 0 || layers > LayerSet::capacity) return;  // config/check.hpp says so
@@ -84,8 +84,9 @@ inline std::optional<std::size_t> layer_number(std::string_view key) {
 
 /// `per_layer_config`, which newer writers put in place of global_head_dim and
 /// num_global_key_value_heads: it may say of every layer what carat can only say of all full ones.
-inline void read_per_layer_config(FieldReader& in, const JsonValue& map, const std::string& path,
-                                  TextConfig& c, Faults& faults) {
+[[gnu::cold]] inline void read_per_layer_config(FieldReader& in, const JsonValue& map,
+                                                const std::string& path, TextConfig& c,
+                                                Faults& faults) {
     c.global_head_dim = c.head_dim;
     c.num_global_key_value_heads = 0;  // not given, that is: as in sliding layers
     if (!map.IsObject())
@@ -141,8 +142,8 @@ inline void read_per_layer_config(FieldReader& in, const JsonValue& map, const s
 }
 
 /// One entry of `rope_parameters`; `rope` holds the theta that a missing one has.
-inline void read_rope(const JsonValue& object, std::string path, RopeParameters& rope,
-                      Faults& faults) {
+[[gnu::cold]] inline void read_rope(const JsonValue& object, std::string path, RopeParameters& rope,
+                                    Faults& faults) {
     FieldReader in(object, std::move(path), faults);
     rope.partial_rotary_factor = rope.factor = 1.0;
     in.real("rope_theta", rope.theta);
@@ -161,7 +162,8 @@ inline void read_rope(const JsonValue& object, std::string path, RopeParameters&
 
 /// The object that describes a text decoder; `path` is where it stands in its file. What is wrong
 /// goes to `faults`, and then the answer means nothing.
-inline TextConfig read_text_config(const JsonValue& object, std::string path, Faults& faults) {
+[[gnu::cold]] inline TextConfig read_text_config(const JsonValue& object, std::string path,
+                                                 Faults& faults) {
     TextConfig c;
     FieldReader in(object, path, faults);
     refuse_other_model(in, "gemma4_text");

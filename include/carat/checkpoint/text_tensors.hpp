@@ -19,7 +19,8 @@ namespace carat::inline CARAT_ABI {
 
 /// What `bind` is for the weights of a module: names below `prefix` to views.
 template <class Module, class Bind, class Weights>
-constexpr void bind_module(Bind& bind, const typename Bind::Name& prefix, Weights& w) {
+[[gnu::cold]] constexpr void bind_module(Bind& bind, const typename Bind::Name& prefix,
+                                         Weights& w) {
     if constexpr (requires { Module::bind(bind, prefix, w); }) {
         Module::bind(bind, prefix, w);
     } else {
@@ -60,8 +61,8 @@ constexpr void bind_module(Bind& bind, const typename Bind::Name& prefix, Weight
 
 /// One decoder layer, names below `prefix` ("layers.0.").
 template <class Layer, class Bind>
-constexpr void bind_layer(Bind& bind, const typename Bind::Name& prefix,
-                          typename Layer::Weights& w) {
+[[gnu::cold]] constexpr void bind_layer(Bind& bind, const typename Bind::Name& prefix,
+                                        typename Layer::Weights& w) {
     bind(prefix + "input_layernorm.weight", w.input_layernorm);
     bind(prefix + "post_attention_layernorm.weight", w.post_attention_layernorm);
     bind(prefix + "pre_feedforward_layernorm.weight", w.pre_feedforward_layernorm);
@@ -85,7 +86,7 @@ constexpr void bind_layer(Bind& bind, const typename Bind::Name& prefix,
 /// All weights of a text model, names below bind's own prefix. The per-layer table stays in the
 /// file: of its many bytes, a token reads one row.
 template <class Model, class Bind>
-constexpr void bind_text_model(Bind& bind, typename Model::Weights& w) {
+[[gnu::cold]] constexpr void bind_text_model(Bind& bind, typename Model::Weights& w) {
     bind(typename Bind::Name("embed_tokens.weight"), w.embed_tokens);
     bind(typename Bind::Name("norm.weight"), w.norm);
     if constexpr (Model::per_layer > 0) {

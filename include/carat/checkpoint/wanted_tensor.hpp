@@ -23,7 +23,7 @@ namespace detail {
 
 /// A tensor that a model wants: what of, and, once it has been looked up, where it is.
 struct WantedTensor {
-    std::string name;
+    std::string name;  ///< the binder's word; wanted_view() and the others leave it empty
     std::span<const std::size_t> shape;
     DType dtype;  ///< of a packed format that of its blocks; unknown: whatever the file has
     Residence residence;
@@ -70,8 +70,7 @@ inline bool same_copy(const WantedTensor& a, const WantedTensor& b) {
 
 /// Elements of a type, in the order of the file.
 template <class T, std::size_t... Extents>
-WantedTensor wanted_view(std::string name, View<const T, Extents...>& slot, Residence residence,
-                         bool optional) {
+WantedTensor wanted_view(View<const T, Extents...>& slot, Residence residence, bool optional) {
     using Slot = View<const T, Extents...>;
     static_assert(is_float_stored(dtype_of<T>) && size_of(dtype_of<T>) > 0,
                   "carat: a bound tensor's elements are float, bf16 or f16; pack other weight "
@@ -79,7 +78,7 @@ WantedTensor wanted_view(std::string name, View<const T, Extents...>& slot, Resi
     static_assert(Slot::dynamic_extents == 0,
                   "carat: a bound tensor's shape must be static, for it is checked against the "
                   "file's");
-    return {std::move(name),
+    return {{},
             Slot::static_extents,
             dtype_of<T>,
             residence,
@@ -92,9 +91,9 @@ WantedTensor wanted_view(std::string name, View<const T, Extents...>& slot, Resi
 
 /// Rows of a table that stays in its file, of whatever type it is there.
 template <std::size_t rows, std::size_t width>
-WantedTensor wanted_rows(std::string name, StoredRows<rows, width>& slot) {
+WantedTensor wanted_rows(StoredRows<rows, width>& slot) {
     static constexpr std::array<std::size_t, 2> shape{rows, width};
-    return {std::move(name),
+    return {{},
             shape,
             DType::unknown,
             Residence::mapped,
@@ -107,7 +106,7 @@ WantedTensor wanted_rows(std::string name, StoredRows<rows, width>& slot) {
 
 /// Quantised rows in panels.
 template <class Format, std::size_t out, std::size_t in, class Slot>
-WantedTensor wanted_panels(std::string name, Slot& slot, std::span<const std::size_t> shape) {
+WantedTensor wanted_panels(Slot& slot, std::span<const std::size_t> shape) {
     using Item = PanelView<Format, out, in>;
     using Element = typename Item::Element;
     using Block = QuantBlock<Format>;
@@ -120,7 +119,7 @@ WantedTensor wanted_panels(std::string name, Slot& slot, std::span<const std::si
         for (std::size_t b = 0; b < in / quant_block; ++b)
             panel[b].set(row % out % panel_rows, block(b));
     };
-    return {std::move(name),
+    return {{},
             shape,
             dtype_of<Block>,
             Residence::resident,
@@ -146,8 +145,8 @@ WantedTensor wanted_panels(std::string name, Slot& slot, std::span<const std::si
 
 /// Rows in blocks of a format of somebody's own.
 template <class W, std::size_t rows, std::size_t blocks, class Slot>
-WantedTensor wanted_blocks(std::string name, Slot& slot, std::span<const std::size_t> shape) {
-    return {std::move(name),
+WantedTensor wanted_blocks(Slot& slot, std::span<const std::size_t> shape) {
+    return {{},
             shape,
             DType::f32,
             Residence::resident,

@@ -18,22 +18,33 @@ inline namespace HWY_NAMESPACE {
 
 using Batch = xsimd::batch<float>;
 
-/// Up to Batch::size elements from p; `padding` behind the first n.
-inline Batch load(const float* p, std::size_t n, float padding = 0.0f) {
-    if (n >= Batch::size) return Batch::load_unaligned(p);
+namespace detail {
+
+// Not inlined, so that load() and store() always are.
+[[gnu::noinline]] inline Batch load_tail(const float* p, std::size_t n, float padding) {
     std::array<float, Batch::size> padded;
     padded.fill(padding);
     std::copy_n(p, n, padded.begin());
     return Batch::load_unaligned(padded.data());
 }
-inline void store(float* p, std::size_t n, Batch b) {
-    if (n >= Batch::size) {
-        b.store_unaligned(p);
-        return;
-    }
+[[gnu::noinline]] inline void store_tail(float* p, std::size_t n, Batch b) {
     std::array<float, Batch::size> padded;
     b.store_unaligned(padded.data());
     std::copy_n(padded.begin(), n, p);
+}
+
+}  // namespace detail
+
+/// Up to Batch::size elements from p; `padding` behind the first n.
+inline Batch load(const float* p, std::size_t n, float padding = 0.0f) {
+    return n >= Batch::size ? Batch::load_unaligned(p) : detail::load_tail(p, n, padding);
+}
+inline void store(float* p, std::size_t n, Batch b) {
+    if (n >= Batch::size) {
+        b.store_unaligned(p);
+    } else {
+        detail::store_tail(p, n, b);
+    }
 }
 
 /// a · b + c, rounded once where the machine can. xsimd's own is two operations on AVX-512 (8.1),

@@ -15,9 +15,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <limits>
 #include <new>
+#include <span>
 #include <utility>
 
 #if defined(__linux__)
@@ -42,7 +42,7 @@ constexpr std::size_t aligned_size(std::size_t bytes) {
 /// Bytes that elements of a size take in these extents, at most most_planned. Not inlined into the
 /// hundred places that take memory.
 [[gnu::noinline]] constexpr std::size_t planned_size(std::size_t element,
-                                                     std::initializer_list<std::size_t> extents) {
+                                                     std::span<const std::size_t> extents) {
     std::size_t bytes = element;
     for (const std::size_t n : extents) {
         if (n == 0) return 0;
@@ -53,10 +53,10 @@ constexpr std::size_t aligned_size(std::size_t bytes) {
 /// The same for a view of this shape.
 template <class T, std::size_t... Extents>
 constexpr std::size_t planned_size(const View<T, Extents...>& shape) {
-    return [&]<std::size_t... axis>(std::index_sequence<axis...>) {
-        return planned_size(sizeof(T), {shape.extent(axis)...});
-    }
-    (std::make_index_sequence<sizeof...(Extents)>{});
+    std::size_t extents[sizeof...(Extents)] = {};
+    for (std::size_t axis = 0; axis < sizeof...(Extents); ++axis)
+        extents[axis] = shape.extent(axis);
+    return planned_size(sizeof(T), extents);
 }
 
 class MemoryPlan {

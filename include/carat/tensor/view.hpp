@@ -11,7 +11,6 @@
 #include <cstddef>
 #include <span>
 #include <type_traits>
-#include <utility>
 
 namespace carat::inline CARAT_ABI {
 
@@ -29,6 +28,20 @@ struct DynamicSizes {
 template <>
 struct DynamicSizes<0> {
     constexpr std::size_t operator[](std::size_t) const { return 0; }
+};
+
+}  // namespace detail
+
+template <class T, std::size_t... Extents>
+class View;
+
+namespace detail {
+
+/// Views of what lies below the outermost axis: at one index, and at several.
+template <class T, std::size_t outermost, std::size_t... inner>
+struct Inner {
+    using Row = View<T, inner...>;
+    using Rows = View<T, dynamic, inner...>;
 };
 
 }  // namespace detail
@@ -91,11 +104,23 @@ class View {
     }
     /// Index i of the outermost axis: a view of one rank less.
     [[nodiscard]] constexpr auto row(std::size_t i) const requires(rank > 1) {
-        return row_view(i, static_tail{});
+        typename detail::Inner<T, Extents...>::Row row;
+        row.data_ = data_ + i * stride();
+        constexpr std::size_t sizes = row.dynamic_extents;  // the last of this view's
+        if constexpr (sizes > 0)
+            for (std::size_t k = 0; k < sizes; ++k)
+                row.sizes_[k] = sizes_[k + dynamic_extents - sizes];
+        return row;
     }
     /// Indices [begin, begin + count) of the outermost axis.
     [[nodiscard]] constexpr auto rows(std::size_t begin, std::size_t count) const {
-        return rows_view(begin, count, static_tail{});
+        typename detail::Inner<T, Extents...>::Rows rows;
+        rows.data_ = data_ + begin * stride();
+        rows.sizes_[0] = count;
+        constexpr std::size_t sizes = rows.dynamic_extents;
+        for (std::size_t k = 1; k < sizes; ++k)
+            rows.sizes_[k] = sizes_[k + dynamic_extents - sizes];
+        return rows;
     }
     [[nodiscard]] constexpr std::span<T> span() const { return {data_, size()}; }
     /// A row is a span, of constants too.
@@ -106,41 +131,8 @@ class View {
     }
 
   private:
-    template <std::size_t... Tail>
-    struct tail_of {};
-    template <std::size_t First, std::size_t... Rest>
-    static tail_of<Rest...> drop_first(tail_of<First, Rest...>);
-    using static_tail = decltype(drop_first(tail_of<Extents...>{}));
-
-    template <std::size_t... Tail>
-    constexpr auto row_view(std::size_t i, tail_of<Tail...>) const {
-        using Row = View<T, Tail...>;
-        return make<Row>(data_ + i * stride(), inner_sizes<Row>(),
-                         std::make_index_sequence<Row::dynamic_extents>{});
-    }
-    template <std::size_t... Tail>
-    constexpr auto rows_view(std::size_t begin, std::size_t count, tail_of<Tail...>) const {
-        using Rows = View<T, dynamic, Tail...>;
-        std::array<std::size_t, Rows::dynamic_extents> sizes{count};
-        std::size_t at = 1;
-        for (std::size_t i = 1; i < rank; ++i)
-            if (static_extents[i] == dynamic) sizes[at++] = extent(i);
-        return make<Rows>(data_ + begin * stride(), sizes,
-                          std::make_index_sequence<Rows::dynamic_extents>{});
-    }
-    template <class V>
-    constexpr auto inner_sizes() const {
-        std::array<std::size_t, V::dynamic_extents> sizes{};
-        std::size_t at = 0;
-        for (std::size_t i = 1; i < rank; ++i)
-            if (static_extents[i] == dynamic) sizes[at++] = extent(i);
-        return sizes;
-    }
-    template <class V, std::size_t N, std::size_t... I>
-    static constexpr V make(T* data, const std::array<std::size_t, N>& sizes,
-                            std::index_sequence<I...>) {
-        return V(data, sizes[I]...);
-    }
+    template <class, std::size_t...>
+    friend class View;
 
     T* data_ = nullptr;
     [[no_unique_address]] detail::DynamicSizes<dynamic_extents> sizes_{};
