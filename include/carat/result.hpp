@@ -49,6 +49,9 @@ class BadResult {
 /// a model, a std::variant for each T would be a sixth.
 template <class T>
 class [[nodiscard]] Result {
+    static_assert(std::is_nothrow_move_constructible_v<T>,
+                  "carat: a Result's value must not throw when it moves");
+
   public:
     using value_type = T;
 
