@@ -8,8 +8,9 @@
 ///     scores = queries · key panels,   mixed = probabilities · value panels
 ///
 /// are one operation. Of bf16, two inner elements lie together, as the dot product instruction
-/// takes them. Every sum runs over the inner elements in order, by itself: it depends neither on
-/// how many rows are computed together nor on zeros among them.
+/// takes them. Every sum runs over the inner elements in order (with matrix tiles 32 at a time,
+/// even and odd ones apart), by itself: it depends neither on how many rows are computed together
+/// nor on zeros among them.
 #pragma once
 
 #include "carat/simd/convert.hpp"
@@ -164,7 +165,7 @@ HWY_INLINE void lane_rows(const X* x, std::size_t x_stride, const X* w, std::siz
 
 }  // namespace detail
 
-/// y[r, lane] = Σ_i x[r, i] · w[lane, i] over begin <= i < end, i in order.
+/// y[r, lane] = Σ_i x[r, i] · w[lane, i] over begin <= i < end.
 ///   x [rows, inner], w `panels` panels of `inner` elements, y [rows, 16 · panels]; strides in
 ///   elements. Of bf16, x is read in whole pairs.
 template <class X>
