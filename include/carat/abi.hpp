@@ -46,3 +46,12 @@
 #else
 #define CARAT_ABI v0_1
 #endif
+
+/// CARAT_ONCE, before what does not depend on the model: inline, or, where a program defines
+/// CARAT_SEPARATE_COMPILATION for all its units, declared in each and defined in the one that
+/// includes carat/instantiate/separate.hpp.
+#ifdef CARAT_SEPARATE_COMPILATION
+#define CARAT_ONCE
+#else
+#define CARAT_ONCE inline
+#endif

@@ -1,6 +1,6 @@
 /// \file
-/// All of carat. It needs the libraries of carat::text; programs without text include what they use, most often
-/// carat/gemma4.hpp and carat/generate/generate.hpp, and link nothing.
+/// All of carat. It needs the libraries of carat::text; programs without text include what they
+/// use, most often carat/gemma4.hpp and carat/generate/generate.hpp, and link nothing.
 #pragma once
 
 #include "carat/chat.hpp"

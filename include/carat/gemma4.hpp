@@ -10,13 +10,10 @@
 #include "carat/checkpoint/bind.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/config_hash.hpp"
-#include "carat/checkpoint/fnv1a.hpp"
 #include "carat/checkpoint/generation_config.hpp"
-#include "carat/checkpoint/gguf_config.hpp"
 #include "carat/checkpoint/open_files.hpp"
-#include "carat/checkpoint/packed.hpp"
+#include "carat/checkpoint/packed_for.hpp"
 #include "carat/checkpoint/text_tensors.hpp"
-#include "carat/checkpoint/unfinished_file.hpp"
 #include "carat/checkpoint/vision_tensors.hpp"
 #include "carat/config/model_config.hpp"
 #include "carat/generate/memory_ceiling.hpp"
@@ -89,15 +86,10 @@ class Gemma4 {
         return memory_errors([&]() -> Result<Gemma4> {
             Result<CheckpointFiles> files = CheckpointFiles::view(bytes, what);
             if (!files) return std::move(files).error();
-            GenerationConfig generation;
-            if (files->gguf() != nullptr) generation = read_gguf_generation_config(*files->gguf());
-            if (!generation_json.empty()) {
-                Result<GenerationConfig> read = read_generation_config(generation_json, what);
-                if (!read) return std::move(read).error();
-                generation = *std::move(read);
-            }
+            Result<GenerationConfig> generation = generation_of(*files, generation_json, what);
+            if (!generation) return std::move(generation).error();
             Result<Gemma4> model = bound(std::move(*files), MemoryCeiling{}, progress, options);
-            if (model) model->state_->generation = std::move(generation);
+            if (model) model->state_->generation = *std::move(generation);
             return model;
         });
     }
@@ -286,18 +278,7 @@ class Gemma4 {
     /// A number that tells checkpoints apart: of every tensor the name and two samples. For files
     /// that only make sense with the model they were made with.
     [[nodiscard]] std::uint64_t fingerprint() const noexcept {
-        Fnv1a hash;
-        for (const CheckpointFiles::File& file : state_->files.files())
-            for (const StoredTensor& t : file.tensors) {
-                hash.add(std::as_bytes(std::span(t.name)));
-                const std::size_t sample = std::min<std::size_t>(t.bytes, 64);
-                for (const std::size_t at : {std::size_t{0}, (t.bytes - sample) / 2}) {
-                    const auto part = t.span().subspan(at, sample);
-                    if (file.map.will_need(part)) hash.add(part);  // else: it has been shortened
-                }
-            }
-        state_->files.let_go();
-        return hash.value();
+        return carat::fingerprint(state_->files);
     }
 
     [[nodiscard]] const typename Text::Weights& weights() const noexcept { return state_->weights; }

@@ -1,5 +1,6 @@
 #include "carat/checkpoint/bind.hpp"
 
+#include "carat/checkpoint/packed.hpp"
 #include "carat/checkpoint/safetensors_writer.hpp"
 #include "files.hpp"
 

@@ -21,6 +21,18 @@ string(REPLACE "," ";" PARTS "${PARTS}")
 foreach(part ${PARTS})
     run("${SCRATCH}/build/${part}" "${MODEL}")
 endforeach()
+if("text" IN_LIST PARTS)
+    run("${SCRATCH}/build/separate" "${MODEL}")
+    file(READ "${SCRATCH}/build/separate_objects" objects)
+    string(REPLACE "," ";" objects "${objects}")
+    list(FILTER objects EXCLUDE REGEX "/cmake/carat/separate")  # the units that carat brings
+    list(LENGTH objects count)
+    if(NOT count EQUAL 2)
+        message(FATAL_ERROR "carat: two units of the program's own were expected: ${objects}")
+    endif()
+    list(JOIN objects "," objects)
+    run("${CMAKE_COMMAND}" "-DNM=${NM}" "-DOBJECTS=${objects}" -P "${SOURCE}/separate.cmake")
+endif()
 
 # pkg-config finds the headers where they are now, and those of the packages, and a compiler is all that it takes then.
 find_program(PKG_CONFIG pkg-config)

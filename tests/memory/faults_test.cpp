@@ -5,6 +5,7 @@
 #include "carat/gemma4.hpp"
 #include "carat/pack.hpp"
 #include "carat/text/tokenizer.hpp"
+#include "carat/text/tokenizer_json.hpp"
 #include "checkpoint/files.hpp"
 #include "support/fixture.hpp"
 #include "support/gguf_file.hpp"

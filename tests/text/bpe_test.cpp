@@ -1,6 +1,7 @@
 #include "carat/text/bpe.hpp"
 
 #include "carat/text/tokenizer.hpp"
+#include "carat/text/tokenizer_json.hpp"
 #include "fixture.hpp"
 
 #include <doctest/doctest.h>

@@ -1,5 +1,6 @@
 #include "carat/text/media_expansion.hpp"
 
+#include "carat/text/read_file.hpp"
 #include "carat/text/tokenizer.hpp"
 
 #include <doctest/doctest.h>

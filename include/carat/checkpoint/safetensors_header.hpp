@@ -6,7 +6,7 @@
 
 #include "carat/checkpoint/faults.hpp"
 #include "carat/joined.hpp"
-#include "carat/json.hpp"
+#include "carat/json_events.hpp"
 #include "carat/result.hpp"
 
 #include <cstddef>

@@ -9,16 +9,12 @@
 #include "carat/generate/token_mask.hpp"
 #include "carat/result.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>
-#include <optional>
-#include <string>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 namespace carat::inline CARAT_ABI {
@@ -44,37 +40,7 @@ struct Compiled {
 
 /// States that differ only in what is further away than the longest token have one kind, and with
 /// it the same tokens; distances enter as differences.
-inline std::vector<std::uint64_t> kinds_of(const Grammar& grammar, std::size_t longest) {
-    const auto mix = [](std::uint64_t h, std::uint64_t v) {
-        h = (h ^ v) * 0x9E3779B97F4A7C15u;
-        return h ^ (h >> 29);
-    };
-    const std::size_t n = grammar.states.size();
-    std::vector<std::uint64_t> now(n), before(n);
-    for (std::size_t i = 0; i < n; ++i) now[i] = grammar.states[i].final ? 1 : 2;
-    for (std::size_t round = 0; round <= longest; ++round) {
-        before.swap(now);
-        for (std::size_t i = 0; i < n; ++i) {
-            const GrammarState& s = grammar.states[i];
-            std::uint64_t h = s.final ? 3 : 4;
-            const auto further = [&](std::uint32_t state) {
-                return std::uint64_t{grammar.states[state].distance} - s.distance;
-            };
-            for (const auto& e : s.edges) {
-                h = mix(h, std::uint64_t{e.lo} << 16 | e.hi);
-                h = mix(mix(h, before[e.to]), further(e.to));
-            }
-            for (const auto& c : s.calls) {
-                const std::uint32_t start = grammar.rules[c.rule].start;
-                h = mix(mix(h, 5), grammar.rules[c.rule].nests ? 1 : 0);
-                h = mix(mix(h, before[start]), before[c.to]);
-                h = mix(mix(h, further(start)), further(c.to));
-            }
-            now[i] = h;
-        }
-    }
-    return now;
-}
+std::vector<std::uint64_t> kinds_of(const Grammar& grammar, std::size_t longest);
 
 }  // namespace constrain
 
@@ -84,12 +50,7 @@ inline std::vector<std::uint64_t> kinds_of(const Grammar& grammar, std::size_t l
 class Constraint {
   public:
     /// `compiled` comes from make_constraint, which most want instead.
-    explicit Constraint(std::shared_ptr<const constrain::Compiled> compiled)
-        : compiled_(std::move(compiled)),
-          matcher_(compiled_->grammar),
-          words_(TokenMask::words_for(compiled_->trie->vocab_size())) {
-        now_ = matcher_.at(compiled_->starts[0], Matcher::bottom);
-    }
+    explicit Constraint(std::shared_ptr<const constrain::Compiled> compiled);
     Constraint(const Constraint& other) : Constraint(other.compiled_) {}
     Constraint& operator=(const Constraint& other) { return *this = Constraint(other); }
     Constraint(Constraint&&) = default;
@@ -98,18 +59,7 @@ class Constraint {
     /// Begins a new output of at most max_tokens. Bad input: fewer tokens than the shortest output
     /// takes.
     [[nodiscard]] Result<void> begin(std::size_t max_tokens,
-                                     OutputStart start = OutputStart::answer) {
-        if (matcher_.size() > max_sets) forget();
-        now_ = matcher_.at(compiled_->starts[static_cast<std::size_t>(start)], Matcher::bottom);
-        plan_.clear();
-        masked_ = Matcher::dead;
-        if (const std::size_t n = closing(now_).size(); n > max_tokens)
-            return Error{Errc::out_of_range, "a limit of " + std::to_string(max_tokens) +
-                                                 " tokens: the shortest answer of the form that "
-                                                 "was asked for takes " +
-                                                 std::to_string(n)};
-        return {};
-    }
+                                     OutputStart start = OutputStart::answer);
     /// Whether all that was chosen was allowed.
     [[nodiscard]] bool alive() const { return now_ != Matcher::dead; }
     /// Whether the output may end here.
@@ -117,58 +67,10 @@ class Constraint {
 
     /// The tokens that may come next, of which tokens_left are still to come. Where few are left,
     /// only those after which the rest suffices to complete the output.
-    [[nodiscard]] TokenMask allowed(std::size_t tokens_left) {
-        const std::size_t room = tokens_left > 0 ? tokens_left - 1 : 0;
-        if (now_ != Matcher::dead && now_ == masked_ && room >= bound_) return TokenMask(words_);
-        std::fill(words_.begin(), words_.end(), std::uint64_t{0});
-        masked_ = Matcher::dead;
-        if (now_ == Matcher::dead || matcher_[now_].positions.empty()) {
-            for (const std::int32_t id : compiled_->stops) set(id);
-            return TokenMask(words_);
-        }
-        bound_ = 0;
-        tight_ = false;
-        const auto positions = matcher_[now_].positions;
-        for (const auto& p : positions) add(p, room);
-        if (tight_) {
-            if (auto fresh = closing(now_); plan_.empty() || fresh.size() < plan_.size())
-                plan_.assign(fresh.rbegin(), fresh.rend());
-            if (!plan_.empty()) set(plan_.back());
-        } else {
-            masked_ = now_;
-            plan_.clear();
-        }
-        return TokenMask(words_);
-    }
+    [[nodiscard]] TokenMask allowed(std::size_t tokens_left);
 
     /// What was chosen. After a token that was not allowed, only the end is.
-    void accept(std::int32_t id) {
-        if (!plan_.empty() && plan_.back() == id) {
-            plan_.pop_back();
-        } else {
-            plan_.clear();
-        }
-        if (now_ == Matcher::dead) return;
-        if (const auto bytes = compiled_->trie->bytes(id); !bytes.empty()) {
-            for (const char c : bytes) {
-                now_ = matcher_.next(now_, static_cast<std::uint8_t>(c));
-                if (now_ == Matcher::dead) return;
-            }
-        } else {
-            const auto at = std::find(compiled_->controls.begin(), compiled_->controls.end(), id);
-            now_ =
-                at == compiled_->controls.end()
-                    ? Matcher::dead
-                    : matcher_.next(
-                          now_, static_cast<constrain::Symbol>(constrain::first_control +
-                                                               (at - compiled_->controls.begin())));
-        }
-        if (now_ != Matcher::dead && matcher_.size() > max_sets) {
-            now_ = matcher_.keep_only(now_);
-            plan_sizes_.clear();
-            masked_ = Matcher::dead;
-        }
-    }
+    void accept(std::int32_t id);
 
   private:
     using Matcher = constrain::Matcher;
@@ -214,97 +116,16 @@ class Constraint {
         }
     }
 
-    const Local& local(std::uint32_t state) {
-        const auto [known, is_new] = locals_.try_emplace(compiled_->kinds[state]);
-        Local& l = known->second;
-        if (!is_new) return l;
-        const auto distance = std::int64_t{compiled_->grammar.states[state].distance};
-        walk(0, compiled_->trie->nodes().size(), matcher_.at(state, Matcher::bottom),
-             [&](std::uint32_t i, const Node& node, Matcher::Id to) {
-                 if (matcher_[to].ended && node.end > i + 1) l.exits.push_back(i);
-                 if (node.token == constrain::TokenTrie::no_token) return;
-                 l.ids.push_back(node.token);
-                 l.growth = std::max(l.growth, std::int64_t{matcher_[to].cost} - distance);
-             });
-        if (l.ids.size() > few) {
-            l.words.resize(words_.size());
-            for (const std::int32_t id : l.ids)
-                l.words[static_cast<std::size_t>(id) / 64] |= std::uint64_t{1} << (id % 64);
-            l.ids = {};
-        }
-        return l;
-    }
+    const Local& local(std::uint32_t state);
 
     /// The tokens that can follow a position.
-    void add(const Matcher::Position& p, std::size_t room) {
-        const auto& state = compiled_->grammar.states[p.state];
-        const std::uint32_t rest = matcher_.cost_of_frame(p.frame);
-        for (const auto& e : state.edges) {
-            for (std::uint32_t s = std::max<std::uint32_t>(e.lo, constrain::first_control);
-                 s <= e.hi; ++s) {
-                const Matcher::Id to = matcher_.next(now_, static_cast<constrain::Symbol>(s));
-                if (to != Matcher::dead && suffices(to, room))
-                    set(compiled_->controls[s - constrain::first_control]);
-            }
-        }
-        const auto end = compiled_->trie->nodes().size();
-        const auto allow = [&](std::uint32_t, const Node& node, Matcher::Id to) {
-            if (node.token != constrain::TokenTrie::no_token && suffices(to, room)) set(node.token);
-        };
-        // Close to the deepest nesting, the rule's own view does not tell.
-        const bool deep = matcher_.depth_of_frame(p.frame) + constrain::TokenTrie::max_token_bytes +
-                              compiled_->grammar.max_height >
-                          constrain::Grammar::max_nesting;
-        if (deep) {
-            tight_ = true;
-            return walk(0, end, matcher_.at(p.state, p.frame), allow);
-        }
-        const Local& l = local(p.state);
-        const auto most = static_cast<std::size_t>(l.growth + std::int64_t{state.distance}) + rest;
-        if (most > room) {
-            tight_ = true;
-            return walk(0, end, matcher_.at(p.state, p.frame), allow);
-        }
-        bound_ = std::max(bound_, most);
-        for (const std::int32_t id : l.ids) set(id);
-        for (std::size_t i = 0; i < l.words.size(); ++i) words_[i] |= l.words[i];
-        if (p.frame == Matcher::bottom || l.exits.empty()) return;
-        const Matcher::Id after = matcher_.after(p.frame);
-        if (after == Matcher::dead) return;
-        for (const std::uint32_t node : l.exits)
-            walk(node + std::size_t{1}, compiled_->trie->nodes()[node].end, after, allow);
-    }
+    void add(const Matcher::Position& p, std::size_t room);
 
     /// Whether `room` tokens are enough to complete the output from a set.
-    bool suffices(Matcher::Id set, std::size_t room) {
-        const std::size_t cost = matcher_[set].cost;  // every symbol has a token of its own
-        if (cost <= room) {
-            bound_ = std::max(bound_, cost);
-            return true;
-        }
-        tight_ = true;
-        const auto i = static_cast<std::size_t>(set);
-        if (i >= plan_sizes_.size()) plan_sizes_.resize(i + 1, not_planned);
-        if (plan_sizes_[i] == not_planned) plan_sizes_[i] = closing(set).size();
-        return plan_sizes_[i] <= room;
-    }
+    bool suffices(Matcher::Id set, std::size_t room);
 
     /// A short way to complete the output, in tokens.
-    std::vector<std::int32_t> closing(Matcher::Id set) const {
-        std::vector<std::int32_t> out;
-        std::string text;
-        for (const constrain::Symbol s : matcher_.way_out(set)) {
-            if (s < constrain::first_control) {
-                text += static_cast<char>(static_cast<std::uint8_t>(s));
-                continue;
-            }
-            compiled_->trie->spell(text, out);
-            text.clear();
-            out.push_back(compiled_->controls[s - constrain::first_control]);
-        }
-        compiled_->trie->spell(text, out);
-        return out;
-    }
+    std::vector<std::int32_t> closing(Matcher::Id set) const;
 
     static constexpr std::size_t not_planned = std::numeric_limits<std::size_t>::max();
 
@@ -322,3 +143,7 @@ class Constraint {
 };
 
 }  // namespace carat::inline CARAT_ABI
+
+#ifndef CARAT_SEPARATE_COMPILATION
+#include "carat/constrain/constraint.inl.hpp"
+#endif

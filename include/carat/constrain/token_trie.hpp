@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,19 +36,7 @@ class TokenTrie {
 
     /// All tokens of a tokenizer but unknown and unused ones. Of two with the same bytes, the one
     /// that is no byte piece.
-    [[nodiscard]] static std::shared_ptr<const TokenTrie> of(const Tokenizer& tokenizer) {
-        auto trie = std::make_shared<TokenTrie>();
-        std::vector<std::string> bytes(static_cast<std::size_t>(tokenizer.vocab_size()));
-        for (std::int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
-            if (tokenizer.is_special(id)) {
-                trie->specials_.emplace(tokenizer.piece(id), id);
-            } else if (auto text = tokenizer.bytes_of(id)) {
-                bytes[static_cast<std::size_t>(id)] = *std::move(text);
-            }
-        }
-        trie->build(std::move(bytes), [&](std::int32_t id) { return tokenizer.is_byte(id); });
-        return trie;
-    }
+    [[nodiscard]] static std::shared_ptr<const TokenTrie> of(const Tokenizer& tokenizer);
     /// From the bytes of each id; none where it takes no part.
     [[nodiscard]] static std::shared_ptr<const TokenTrie> of(
         std::vector<std::string> bytes, const std::map<std::string, std::int32_t>& specials) {
@@ -63,45 +51,14 @@ class TokenTrie {
     /// The longest token, in bytes.
     [[nodiscard]] std::size_t longest() const noexcept { return longest_; }
     /// What an id adds to a text; nothing for a special one, or an id that is none.
-    [[nodiscard]] std::string_view bytes(std::int32_t id) const noexcept {
-        if (id < 0 || static_cast<std::size_t>(id) >= bytes_.size()) return {};
-        return bytes_[static_cast<std::size_t>(id)];
-    }
+    [[nodiscard]] std::string_view bytes(std::int32_t id) const noexcept;
     /// The id of a control token such as `<turn|>`.
-    [[nodiscard]] std::optional<std::int32_t> special(std::string_view text) const {
-        const auto at = specials_.find(text);
-        return at == specials_.end() ? std::nullopt : std::optional(at->second);
-    }
+    [[nodiscard]] std::optional<std::int32_t> special(std::string_view text) const;
     /// Whether every byte has a token of its own, so that every text can be written.
     [[nodiscard]] bool has_all_bytes() const noexcept { return single_bytes_ == 256; }
 
     /// As few tokens as spell a text, appended to `out`.
-    void spell(std::string_view text, std::vector<std::int32_t>& out) const {
-        constexpr std::uint32_t never = std::numeric_limits<std::uint32_t>::max();
-        std::vector<std::uint32_t> cost(text.size() + 1, never);  // of the text from here on
-        std::vector<std::int32_t> first(text.size() + 1, no_token);
-        cost[text.size()] = 0;
-        for (std::size_t at = text.size(); at-- > 0;) {
-            std::size_t begin = 0, end = nodes_.size();
-            for (std::size_t n = at; n < text.size(); ++n) {
-                std::size_t child = begin;
-                const auto byte = static_cast<std::uint8_t>(text[n]);
-                while (child < end && nodes_[child].byte != byte) child = nodes_[child].end;
-                if (child >= end) break;
-                const Node& node = nodes_[child];
-                if (node.token != no_token && cost[n + 1] != never && cost[n + 1] + 1 <= cost[at]) {
-                    cost[at] = cost[n + 1] + 1;
-                    first[at] = node.token;
-                }
-                begin = child + 1;
-                end = node.end;
-            }
-        }
-        for (std::size_t at = 0; at < text.size() && first[at] != no_token;) {
-            out.push_back(first[at]);
-            at += bytes(first[at]).size();
-        }
-    }
+    void spell(std::string_view text, std::vector<std::int32_t>& out) const;
 
   private:
     template <class IsByte>
@@ -150,3 +107,7 @@ class TokenTrie {
 };
 
 }  // namespace carat::inline CARAT_ABI::constrain
+
+#ifndef CARAT_SEPARATE_COMPILATION
+#include "carat/constrain/token_trie.inl.hpp"
+#endif

@@ -361,10 +361,10 @@ class ReplyParser {
 };
 
 /// Takes a whole output apart. Every text has a meaning, so this cannot fail.
-[[nodiscard]] inline Reply parse_reply(std::string_view text, bool starts_in_thought = false) {
-    ReplyParser parser(starts_in_thought);
-    parser.push(text);
-    return parser.finish();
-}
+[[nodiscard]] Reply parse_reply(std::string_view text, bool starts_in_thought = false);
 
 }  // namespace carat::inline CARAT_ABI
+
+#ifndef CARAT_SEPARATE_COMPILATION
+#include "carat/text/chat_parse.inl.hpp"
+#endif

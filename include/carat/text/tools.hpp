@@ -8,12 +8,11 @@
 #include "carat/result.hpp"
 #include "carat/text/call_syntax.hpp"
 
-#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <functional>
-#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -167,32 +166,13 @@ class Tools {
     }
     /// A function declared as JSON: `{"type": "function", "function": {"name", …}}`. Bad input:
     /// what is no JSON, or has no name.
-    [[nodiscard]] Result<void> add_json(std::string_view declaration, Function function) {
-        auto tree = parse_json(declaration, "tool");
-        if (!tree) return std::move(tree).error();
-        const auto name = json::string(json::find(json::find(*tree, "function"), "name"));
-        if (!name)
-            return Error{Errc::bad_format, "tool: function.name is missing, expected a string"};
-        entries_.push_back({std::string(*name), std::string(declaration), std::move(function)});
-        return {};
-    }
+    [[nodiscard]] Result<void> add_json(std::string_view declaration, Function function);
 
     [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
     /// A JSON array, for Conversation::set_tools.
-    [[nodiscard]] std::string declarations() const {
-        std::string out = "[";
-        for (const Entry& e : entries_) out += (out.size() > 1 ? "," : "") + e.declaration;
-        return out + "]";
-    }
+    [[nodiscard]] std::string declarations() const;
     /// The answer to a call.
-    [[nodiscard]] Json call(const ToolCall& call) const {
-        for (const Entry& e : entries_) {
-            if (e.name != call.name) continue;
-            auto answer = e.function(call.arguments);
-            return answer ? *std::move(answer) : failure(answer.error().text);
-        }
-        return failure("there is no function " + call.name);
-    }
+    [[nodiscard]] Json call(const ToolCall& call) const;
 
   private:
     struct Entry {
@@ -200,12 +180,7 @@ class Tools {
         Function function;
     };
 
-    static Json failure(std::string_view why) {
-        Json out(rapidjson::kObjectType);
-        out.AddMember("error", JsonValue(ToolValue<std::string>::write(why), out.GetAllocator()),
-                      out.GetAllocator());
-        return out;
-    }
+    static Json failure(std::string_view why);
 
     template <class R, class... A>
     Tools& add_typed(std::string_view name, std::string_view description,
@@ -273,3 +248,7 @@ class Tools {
 };
 
 }  // namespace carat::inline CARAT_ABI
+
+#ifndef CARAT_SEPARATE_COMPILATION
+#include "carat/text/tools.inl.hpp"
+#endif

@@ -1,0 +1,80 @@
+/// \file
+/// What chat_prompt.hpp declares.
+#pragma once
+
+#include "carat/chat/chat_media.hpp"
+#include "carat/chat/chat_prompt.hpp"
+#include "carat/config/model_config.hpp"
+#include "carat/json.hpp"
+#include "carat/progress.hpp"
+#include "carat/result.hpp"
+#include "carat/text/chat_encode.hpp"
+#include "carat/text/chat_text.hpp"
+#include "carat/text/media_expansion.hpp"
+#include "carat/text/tokenizer.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace carat::inline CARAT_ABI {
+
+CARAT_ONCE std::size_t shared_prefix(const ChatTokens& held, const ChatTokens& prompt) {
+    std::size_t n = 0;
+    while (n + 1 < prompt.ids.size() && n < held.ids.size() && prompt.ids[n] == held.ids[n] &&
+           prompt.contents[n] == held.contents[n])
+        ++n;
+    while (n > 0 && prompt.contents[n] != 0 && prompt.contents[n] == prompt.contents[n - 1]) --n;
+    return n;
+}
+
+CARAT_ONCE Result<ChatPrompt> chat_prompt(const JsonValue& messages, const JsonValue* tools,
+                                          const ChatOptions& options, const Tokenizer& tokenizer,
+                                          ChatMedia& media, MediaTokens tokens, std::size_t hidden,
+                                          Progress progress) {
+    auto text = render_chat(messages, tools, options);
+    if (!text) return std::move(text).error();
+    ChatPrompt p;
+    p.in_thought = starts_in_thought(text->text);
+    const auto start = std::chrono::steady_clock::now();
+    std::vector<MediaText> texts;
+    std::vector<const ChatMedia::Held*> parts;
+    for (const MediaPart& part : media_parts(messages)) {
+        const auto medium = media.read(part, hidden, progress);
+        if (!medium) return medium.error();
+        texts.push_back((*medium)->text);
+        parts.push_back(*medium);
+    }
+    p.media_ms =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    if (!parts.empty()) {
+        text = expand_media(*text, texts);
+        if (!text) return std::move(text).error();
+    }
+    auto ids = encode_prompt(tokenizer, *text);
+    if (!ids) return std::move(ids).error();
+    p.ids = *std::move(ids);
+    p.contents.assign(p.ids.size(), 0);
+    if (parts.empty()) return p;
+    p.types.assign(p.ids.size(), 0);
+    std::size_t next = 0, rows = 0;  // the medium, and how many of its rows have a place
+    for (std::size_t i = 0; i < p.ids.size(); ++i) {
+        const std::int32_t id = p.ids[i];
+        if (!tokens.is_placeholder(id)) continue;
+        while (next < parts.size() && rows * hidden >= parts[next]->rows.size()) {
+            ++next;
+            rows = 0;
+        }
+        if (next == parts.size())
+            return Error{Errc::mismatch, "there are more placeholders than soft tokens"};
+        const float* row = parts[next]->rows.data() + rows++ * hidden;
+        p.rows.insert(p.rows.end(), row, row + hidden);
+        p.contents[i] = parts[next]->content;
+        p.types[i] = id == tokens.image ? 1 : id == tokens.video ? 2 : 3;
+    }
+    return p;
+}
+
+}  // namespace carat::inline CARAT_ABI

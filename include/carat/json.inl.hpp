@@ -1,0 +1,82 @@
+/// \file
+/// What json.hpp declares.
+#pragma once
+
+#include "carat/joined.hpp"
+#include "carat/json.hpp"
+#include "carat/json_events.hpp"
+#include "carat/result.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace carat::inline CARAT_ABI {
+namespace json {
+
+namespace detail {
+
+/// Hands the reader's events on to the tree, and stops at what nests too deep.
+struct DepthLimiter final : Events {
+    explicit DepthLimiter(Json& to) : tree(to) {}
+    Json& tree;
+    std::size_t depth = 0;
+
+    bool Null() override { return tree.Null(); }
+    bool Bool(bool v) override { return tree.Bool(v); }
+    bool Int64(std::int64_t v) override { return tree.Int64(v); }
+    bool Uint64(std::uint64_t v) override { return tree.Uint64(v); }
+    bool Double(double v) override { return tree.Double(v); }
+    bool String(const char* s, rapidjson::SizeType n, bool copy) override {
+        return tree.String(s, n, copy);
+    }
+    bool Key(const char* s, rapidjson::SizeType n, bool copy) override {
+        return tree.Key(s, n, copy);
+    }
+    bool StartObject() override { return ++depth <= max_depth && tree.StartObject(); }
+    bool EndObject(rapidjson::SizeType n) override { return --depth, tree.EndObject(n); }
+    bool StartArray() override { return ++depth <= max_depth && tree.StartArray(); }
+    bool EndArray(rapidjson::SizeType n) override { return --depth, tree.EndArray(n); }
+};
+
+/// "line 3, column 7" of a byte in a text, both counted from 1, columns in bytes.
+inline std::string line_and_column(std::string_view text, std::size_t offset) {
+    const std::string_view before = text.substr(0, offset);
+    std::size_t line = 1;
+    std::size_t start = 0;
+    for (std::size_t i = 0; i < before.size(); ++i) {
+        if (before[i] != '\n') continue;
+        ++line;
+        start = i + 1;
+    }
+    return joined({"line ", line, ", column ", before.size() - start + 1});
+}
+
+}  // namespace detail
+
+}  // namespace json
+
+CARAT_ONCE Result<Json> parse_json(std::string_view text, std::string_view what) {
+    if (text.substr(0, 3) == "\xEF\xBB\xBF") text.remove_prefix(3);
+    Json tree;
+    json::detail::DepthLimiter limiter(tree);
+    json::Ending end{};
+    auto read = [&](Json&) {
+        end = json::read(text, limiter);
+        return end.error == nullptr;
+    };
+    tree.Populate(read);
+
+    if (end.error != nullptr) {
+        const bool deep = limiter.depth > json::max_depth;
+        return Error{Errc::bad_format,
+                     joined({what, ": ", json::detail::line_and_column(text, end.offset),
+                             deep ? ": JSON nested deeper than " + std::to_string(json::max_depth) +
+                                        " levels, which carat does not read"
+                                  : std::string(": not JSON: ") + end.error})};
+    }
+    return tree;
+}
+
+}  // namespace carat::inline CARAT_ABI
