@@ -106,6 +106,13 @@ inline void set_piece_types(Vocabulary& v, std::string_view unknown) {
     }
 }
 
+/// What a user-defined piece is to sentencepiece. Added tokens are matched before sentencepiece
+/// sees the text, and not in a user's; there, only a single character is still a piece.
+[[nodiscard]] inline PieceType type_beside_added(std::string_view piece) noexcept {
+    return unicode::first_code_point(piece).length == piece.size() ? PieceType::normal
+                                                                   : PieceType::control;
+}
+
 /// Longer pieces are taken for damage; sentencepiece refuses them from 8000 bytes on.
 inline constexpr std::size_t max_piece_bytes = 4096;
 
