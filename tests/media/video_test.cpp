@@ -193,6 +193,11 @@ TEST_CASE("settings come from processor_config.json") {
           "p.json: image_processor.max_soft_tokens is 100, expected 70, 140, 280, 560 or 1120");
     CHECK(wrong(R"({"image_processor": {"image_std": [0.5]}})") ==
           "p.json: image_processor.image_std must change nothing");
+    CHECK(wrong(R"({"image_processor": {"image_mean": 0.5}})") ==
+          "p.json: image_processor.image_mean must change nothing");
+    CHECK(read(R"({"image_processor": {"image_mean": 0, "rescale_factor": 0.00392156862745098}})"));
+    CHECK(wrong(R"({"video_processor": {"rescale_factor": 1}})") ==
+          "p.json: video_processor.rescale_factor must be 1 / 255");
     CHECK(wrong(R"({"video_processor": {"resample": 2}})") ==
           "p.json: video_processor.resample must be 3, bicubic");
 }
