@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include <clocale>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -59,6 +60,13 @@ TEST_CASE("a folder's frames come in the order of their numbers") {
     CHECK(before("a.png", "b.png"));
     CHECK(before("00.png", "01.png"));
     CHECK_FALSE(before("01.png", "01.png"));
+    for (const char* locale : {"C", "tr_TR.UTF-8", "tr_TR.ISO-8859-9"}) {
+        if (std::setlocale(LC_CTYPE, locale) == nullptr) continue;  // not on this machine
+        CHECK(detail::names_picture("A.GIF"));
+        CHECK(detail::names_picture("a.jpeg"));
+        CHECK_FALSE(detail::names_picture("a.txt"));
+    }
+    std::setlocale(LC_CTYPE, "C");
     const auto clip = read_video(CARAT_SOURCE_DIR "/examples/pocket/samples/circle", 2, {});
     REQUIRE(clip);
     CHECK(clip->frames.size() == 6);
