@@ -199,6 +199,14 @@ TEST_CASE("whichever allocation fails, reading a medium is an error and no excep
                            how));  // FFmpeg is there now: its libraries allocate when they come
         CHECK(fail_until_good([&] { return read_video(path, 0, how); }) > 0);
     }
+    const auto gif = read_media_file(pictures.folder / "gif");
+    REQUIRE(gif);
+    CHECK(fail_until_good([&] { return decode_animated_gif(*gif, "x"); }) > 0);
+    if (!reads_video_files) return;
+    CHECK(fail_until_good([&] { return read_sound_track(sounds.paths[0]); }) > 0);
+    const std::string clip = CARAT_SOURCE_DIR "/tests/media/clips/circle.mp4";
+    const auto see = [](const Image&) { return Result<void>(); };
+    CHECK(fail_until_good([&] { return see_video_file(clip, 0, how, {}, {}, see); }) > 0);
 }
 #endif
 

@@ -175,7 +175,9 @@ inline Result<Image> decode_gif(Bytes bytes, const std::string& what, const Imag
 [[nodiscard]] inline Result<Animation> decode_animated_gif(std::span<const std::uint8_t> bytes,
                                                            const std::string& what,
                                                            const ImageLimits& limits = {}) {
-    return detail::GifReader(bytes, what, limits).read(static_cast<std::size_t>(-1), 255);
+    return memory_errors([&] {
+        return detail::GifReader(bytes, what, limits).read(static_cast<std::size_t>(-1), 255);
+    });
 }
 
 }  // namespace carat::inline CARAT_ABI
