@@ -47,7 +47,7 @@ class GifReader {
                 auto& self = *static_cast<GifReader*>(g->UserData);
                 const std::size_t count =
                     std::min(static_cast<std::size_t>(n), self.bytes_.size() - self.at_);
-                std::memcpy(to, self.bytes_.data() + self.at_, count);
+                if (count > 0) std::memcpy(to, self.bytes_.data() + self.at_, count);
                 self.at_ += count;
                 return static_cast<int>(count);
             },
