@@ -51,6 +51,9 @@ TEST_CASE("a clip that is shorter than the budget is used whole") {
     CHECK(late.timestamp(0) == "62:05");
     const FrameTimes tenth{{619}, 10};
     CHECK(tenth.timestamp(0) == "01:01");
+    const FrameTimes slow{{0, 5}, 1e-300};
+    CHECK(slow.timestamp(0) == "00:00");
+    CHECK(slow.timestamp(1) == "16666666:40");
 }
 
 TEST_CASE("a folder's frames come in the order of their numbers") {
