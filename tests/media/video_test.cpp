@@ -146,6 +146,11 @@ TEST_CASE("video files hide nothing and cost nothing that was not asked for" *
     }
     CHECK(text(all, {.max_pixels = 1000}) ==
           path + ": 160 by 160 pixels, expected at most 1000 in all");
+    std::size_t calls = 0;  // before a frame is decoded
+    const auto large = read_video(clips + "circle.mp4", 0, {}, {.max_pixels = 1000},
+                                  [&](std::size_t, std::size_t) { return ++calls > 0; });
+    CHECK(large.error().code == Errc::out_of_range);
+    CHECK(calls == 0);
     // A list of other files is no video, whatever they are.
     const std::string list = "ffconcat version 1.0\nfile '" + clips + "circle.mp4'\n";
     CHECK(text({reinterpret_cast<const std::uint8_t*>(list.data()), list.size()}).find(path) == 0);

@@ -7,6 +7,9 @@
 
 #include "carat/result.hpp"
 
+#include <climits>
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <dlfcn.h>
@@ -139,6 +142,11 @@ class AvStream {
     [[nodiscard]] const AVStream& about() const { return *stream_; }
     [[nodiscard]] Error fault(const std::string& text, Errc code = Errc::bad_format) const {
         return {code, what_ + ": " + text};
+    }
+
+    /// A frame of more pixels is broken: the decoder takes no memory for it.
+    void limit_pixels(std::size_t most) {
+        codec_->max_pixels = static_cast<std::int64_t>(std::min<std::size_t>(most, INT_MAX));
     }
 
     /// The stream's next packet; nothing is decoded. False at the end.

@@ -102,10 +102,25 @@ class FrameConverter {
     std::vector<std::uint8_t> padded_;
 };
 
+/// The pictures of a file. Bad input: also a header with more pixels than the limits allow, before
+/// one is decoded.
+inline Result<AvStream> open_pictures(const std::string& path, const ImageLimits& limits) {
+    auto stream = AvStream::open(path, AVMEDIA_TYPE_VIDEO);
+    if (!stream) return stream;
+    const AVCodecParameters& says = *stream->about().codecpar;
+    if (says.width > 0 && says.height > 0)
+        if (auto fits = check_size(static_cast<std::size_t>(says.width),
+                                   static_cast<std::size_t>(says.height), 1, limits, path);
+            !fits)
+            return std::move(fits).error();
+    stream->limit_pixels(limits.max_pixels);
+    return stream;
+}
+
 /// How many pictures the file has: its packets, since headers lie; where a packet may hold none
 /// that is seen, what decoding gives.
-inline Result<std::size_t> count_frames(const std::string& path) {
-    auto stream = AvStream::open(path, AVMEDIA_TYPE_VIDEO);
+inline Result<std::size_t> count_frames(const std::string& path, const ImageLimits& limits) {
+    auto stream = open_pictures(path, limits);
     if (!stream) return std::move(stream).error();
     const bool may_hide = stream->about().codecpar->codec_id == AV_CODEC_ID_VP8;
     for (std::size_t n = 0;;) {
@@ -180,9 +195,9 @@ template <class See>
                                                 const ImageLimits& limits, Progress progress,
                                                 See&& see) {
     return memory_errors([&]() -> Result<FrameTimes> {
-        const Result<std::size_t> total = detail::count_frames(path);
+        const Result<std::size_t> total = detail::count_frames(path, limits);
         if (!total) return total.error();
-        auto stream = detail::AvStream::open(path, AVMEDIA_TYPE_VIDEO);
+        auto stream = detail::open_pictures(path, limits);
         if (!stream) return std::move(stream).error();
         if (*total == 0) return stream->fault("has no frames");
         FrameTimes out{sampled_frames(*total, config)};
