@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -160,6 +161,20 @@ TEST_CASE("video files hide nothing and cost nothing that was not asked for" *
     CHECK(read_sound_track(clips + "turned.mp4").error().text ==
           clips + "turned.mp4: has no sound");
 }
+
+#if defined(CARAT_FFMPEG)
+TEST_CASE("a host finds FFmpeg as talkative as it was, whoever of two is done first") {
+    const auto av = detail::Ffmpeg::load();
+    REQUIRE(av);
+    const int level = (*av)->av_log_get_level();
+    REQUIRE(level != AV_LOG_QUIET);
+    std::optional<detail::QuietFfmpeg> one(std::in_place, **av), two(std::in_place, **av);
+    one.reset();
+    CHECK((*av)->av_log_get_level() == AV_LOG_QUIET);
+    two.reset();
+    CHECK((*av)->av_log_get_level() == level);
+}
+#endif
 
 TEST_CASE("a video's sound track is sound" * doctest::skip(!reads_video_files)) {
     const auto track = read_audio_file(CARAT_SOURCE_DIR "/tests/media/clips/circle.mp4");

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <dlfcn.h>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 extern "C" {
@@ -102,19 +103,37 @@ class Ffmpeg {
 #undef CARAT_FFMPEG_FUNCTIONS
 
 /// FFmpeg prints what it thinks of a file. Not while one of these lives. The level is one for the
-/// whole process; a host that uses FFmpeg itself finds it as it was.
+/// whole process; a host that uses FFmpeg itself finds it as it was when the last of them, of any
+/// thread, is gone.
 class QuietFfmpeg {
   public:
-    explicit QuietFfmpeg(const Ffmpeg& av) : av_(av), level_(av.av_log_get_level()) {
+    explicit QuietFfmpeg(const Ffmpeg& av) : av_(av) {
+        Shared& s = shared();
+        const std::lock_guard lock(s.mutex);
+        if (s.alive++ > 0) return;
+        s.level = av_.av_log_get_level();
         av_.av_log_set_level(AV_LOG_QUIET);
     }
     QuietFfmpeg(const QuietFfmpeg&) = delete;
     QuietFfmpeg& operator=(const QuietFfmpeg&) = delete;
-    ~QuietFfmpeg() { av_.av_log_set_level(level_); }
+    ~QuietFfmpeg() {
+        Shared& s = shared();
+        const std::lock_guard lock(s.mutex);
+        if (--s.alive == 0) av_.av_log_set_level(s.level);
+    }
 
   private:
+    struct Shared {
+        std::mutex mutex;
+        std::size_t alive = 0;
+        int level = 0;
+    };
+    static Shared& shared() {
+        static Shared once;
+        return once;
+    }
+
     const Ffmpeg& av_;
-    int level_;
 };
 
 struct FfmpegDelete {
