@@ -165,6 +165,7 @@ TEST_CASE("what is no picture is one clear line") {
     CHECK(fault({}) == "x: no picture, expected PNG, JPEG, GIF, WebP or BMP");
     CHECK(fault({'h', 'e', 'l', 'l', 'o'}) ==
           "x: no picture, expected PNG, JPEG, GIF, WebP or BMP");
+    CHECK_FALSE(decode_animated_gif({}, "x"));
     Buffer none = test::encode_bmp(small());
     none[18] = 0;
     CHECK(fault(none) == "x: the picture is 0 by 19 pixels");

@@ -11,6 +11,7 @@
 #include <gif_lib.h>
 #include <jpeglib.h>
 #include <png.h>
+#include <string>
 #include <vector>
 #include <webp/encode.h>
 
@@ -32,6 +33,35 @@ inline Buffer encode_png(std::size_t w, std::size_t h, std::uint32_t format, con
     Buffer out(size);
     png_image_write_to_memory(&image, out.data(), &size, 0, pixels, 0, palette);
     out.resize(size);
+    return out;
+}
+
+/// One black pixel, and so many texts of so many letters each, which hardly take room in the file.
+inline Buffer encode_png_with_texts(std::size_t texts, std::size_t letters) {
+    Buffer out;
+    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
+    png_infop info = png_create_info_struct(png);
+    png_set_write_fn(
+        png, &out,
+        [](png_structp p, png_bytep bytes, std::size_t n) {
+            auto& to = *static_cast<Buffer*>(png_get_io_ptr(p));
+            to.insert(to.end(), bytes, bytes + n);
+        },
+        [](png_structp) {});
+    png_set_IHDR(png, info, 1, 1, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    std::string key = "x", text(letters, 'a');
+    png_text entry{};
+    entry.compression = PNG_TEXT_COMPRESSION_zTXt;
+    entry.key = key.data();
+    entry.text = text.data();
+    entry.text_length = text.size();
+    for (std::size_t i = 0; i < texts; ++i) png_set_text(png, info, &entry, 1);
+    png_write_info(png, info);
+    const png_byte row[3] = {};
+    png_write_row(png, row);
+    png_write_end(png, nullptr);
+    png_destroy_write_struct(&png, &info);
     return out;
 }
 

@@ -2,6 +2,7 @@
 #include "carat/media/audio_file.hpp"
 #include "carat/media/decode_image.hpp"
 #include "carat/media/picture_config.hpp"
+#include "carat/media/resize.hpp"
 #include "carat/media/video.hpp"
 #include "checkpoint/files.hpp"
 #include "encoders.hpp"
@@ -9,14 +10,17 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
 
 #if defined(__unix__) && !defined(__EMSCRIPTEN__)
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #endif
@@ -199,10 +203,50 @@ TEST_CASE("whichever allocation fails, reading a medium is an error and no excep
                            how));  // FFmpeg is there now: its libraries allocate when they come
         CHECK(fail_until_good([&] { return read_video(path, 0, how); }) > 0);
     }
+    const auto gif = read_media_file(pictures.folder / "gif");
+    REQUIRE(gif);
+    CHECK(fail_until_good([&] { return decode_animated_gif(*gif, "x"); }) > 0);
+    if (!reads_video_files) return;
+    CHECK(fail_until_good([&] { return read_sound_track(sounds.paths[0]); }) > 0);
+    const std::string clip = CARAT_SOURCE_DIR "/tests/media/clips/circle.mp4";
+    const auto see = [](const Image&) { return Result<void>(); };
+    CHECK(fail_until_good([&] { return see_video_file(clip, 0, how, {}, {}, see); }) > 0);
 }
 #endif
 
 #if defined(__unix__) && !defined(__EMSCRIPTEN__)
+TEST_CASE("what nobody asked for is not unpacked: a PNG's texts") {
+    const Buffer png = encode_png_with_texts(12, 7'900'000);
+    CHECK(png.size() < 200'000);
+    CHECK(in_child([&] {
+              const auto most = [] {
+                  rusage used{};
+                  ::getrusage(RUSAGE_SELF, &used);
+                  return used.ru_maxrss / 1024;  // MB
+              };
+              const long before = most();
+              if (!decode_image(png, "x")) return 99;
+              return static_cast<int>(std::min(most() - before, 98l));
+          }) < 40);
+}
+
+#if defined(__cpp_exceptions) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("a picture that is one long line is resized in little more memory than it has") {
+    for (const bool high : {false, true})
+        CHECK(in_child([&] {
+                  constexpr std::size_t length = 1 << 24;
+                  Image line(high ? 1 : length, high ? length : 1);
+                  if (!spare_address_space(100 << 20)) return 2;
+                  try {
+                      const Image small = resize(std::move(line), high ? 1 : 1024, high ? 1024 : 1);
+                      return small == Image(high ? 1 : 1024, high ? 1024 : 1) ? 0 : 3;
+                  } catch (const std::bad_alloc&) {
+                      return 1;
+                  }
+              }) == 0);
+}
+#endif
+
 TEST_CASE("a pipe in the place of a medium is an error, not a wait") {
     const Folder folder("media");
     const std::string pipe = folder / "p.png";

@@ -286,13 +286,31 @@ TEST_CASE("a processor_config.json says how") {
           std::pair(R"({"hop_length": "a"})", "x: feature_extractor.hop_length is a string"),
           std::pair(R"({"dither": 0.1})", "x: feature_extractor.dither must be 0"),
           std::pair(R"({"per_bin_mean": [1, 2]})",
-                    "x: feature_extractor.per_bin_mean has 2 numbers")}) {
+                    "x: feature_extractor.per_bin_mean has 2 numbers"),
+          std::pair(R"({"per_bin_mean": "none"})",
+                    "x: feature_extractor.per_bin_mean is a string, expected an array of numbers"),
+          std::pair(R"({"feature_size": 2, "per_bin_stddev": [1, 0]})",
+                    "x: feature_extractor.per_bin_stddev[1] must be greater than 0"),
+          std::pair(R"({"input_scale_factor": 1e300})",
+                    "x: feature_extractor.input_scale_factor is out of range"),
+          std::pair(R"({"frame_length_ms": -20})",
+                    "x: feature_extractor.frame_length_ms is out of range"),
+          std::pair(R"({"sampling_rate": 18446744073709551615, "hop_length_ms": 20000})",
+                    "x: feature_extractor.hop_length_ms is out of range")}) {
         const std::string text = refused.first, sentence = refused.second;
         CAPTURE(text);
         const auto c = read_mel_config("{\"feature_extractor\": " + text + "}", "x");
         REQUIRE_FALSE(c);
         CHECK(c.error().text.starts_with(sentence));
     }
+}
+
+TEST_CASE("a band too narrow for its triangles has features all the same") {
+    MelConfig narrow;
+    narrow.max_frequency = 1e-300;
+    const auto batch = mel_features(std::vector<float>(1000, 0.1f), narrow);
+    REQUIRE(batch);
+    for (const float x : batch->features) REQUIRE(std::isfinite(x));
 }
 
 TEST_CASE("what is no sound is refused in one line") {

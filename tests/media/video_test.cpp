@@ -7,9 +7,11 @@
 
 #include <doctest/doctest.h>
 
+#include <clocale>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -50,6 +52,9 @@ TEST_CASE("a clip that is shorter than the budget is used whole") {
     CHECK(late.timestamp(0) == "62:05");
     const FrameTimes tenth{{619}, 10};
     CHECK(tenth.timestamp(0) == "01:01");
+    const FrameTimes slow{{0, 5}, 1e-300};
+    CHECK(slow.timestamp(0) == "00:00");
+    CHECK(slow.timestamp(1) == "16666666:40");
 }
 
 TEST_CASE("a folder's frames come in the order of their numbers") {
@@ -59,6 +64,13 @@ TEST_CASE("a folder's frames come in the order of their numbers") {
     CHECK(before("a.png", "b.png"));
     CHECK(before("00.png", "01.png"));
     CHECK_FALSE(before("01.png", "01.png"));
+    for (const char* locale : {"C", "tr_TR.UTF-8", "tr_TR.ISO-8859-9"}) {
+        if (std::setlocale(LC_CTYPE, locale) == nullptr) continue;  // not on this machine
+        CHECK(detail::names_picture("A.GIF"));
+        CHECK(detail::names_picture("a.jpeg"));
+        CHECK_FALSE(detail::names_picture("a.txt"));
+    }
+    std::setlocale(LC_CTYPE, "C");
     const auto clip = read_video(CARAT_SOURCE_DIR "/examples/pocket/samples/circle", 2, {});
     REQUIRE(clip);
     CHECK(clip->frames.size() == 6);
@@ -135,6 +147,11 @@ TEST_CASE("video files hide nothing and cost nothing that was not asked for" *
     }
     CHECK(text(all, {.max_pixels = 1000}) ==
           path + ": 160 by 160 pixels, expected at most 1000 in all");
+    std::size_t calls = 0;  // before a frame is decoded
+    const auto large = read_video(clips + "circle.mp4", 0, {}, {.max_pixels = 1000},
+                                  [&](std::size_t, std::size_t) { return ++calls > 0; });
+    CHECK(large.error().code == Errc::out_of_range);
+    CHECK(calls == 0);
     // A list of other files is no video, whatever they are.
     const std::string list = "ffconcat version 1.0\nfile '" + clips + "circle.mp4'\n";
     CHECK(text({reinterpret_cast<const std::uint8_t*>(list.data()), list.size()}).find(path) == 0);
@@ -144,6 +161,20 @@ TEST_CASE("video files hide nothing and cost nothing that was not asked for" *
     CHECK(read_sound_track(clips + "turned.mp4").error().text ==
           clips + "turned.mp4: has no sound");
 }
+
+#if defined(CARAT_FFMPEG)
+TEST_CASE("a host finds FFmpeg as talkative as it was, whoever of two is done first") {
+    const auto av = detail::Ffmpeg::load();
+    REQUIRE(av);
+    const int level = (*av)->av_log_get_level();
+    REQUIRE(level != AV_LOG_QUIET);
+    std::optional<detail::QuietFfmpeg> one(std::in_place, **av), two(std::in_place, **av);
+    one.reset();
+    CHECK((*av)->av_log_get_level() == AV_LOG_QUIET);
+    two.reset();
+    CHECK((*av)->av_log_get_level() == level);
+}
+#endif
 
 TEST_CASE("a video's sound track is sound" * doctest::skip(!reads_video_files)) {
     const auto track = read_audio_file(CARAT_SOURCE_DIR "/tests/media/clips/circle.mp4");
@@ -193,6 +224,11 @@ TEST_CASE("settings come from processor_config.json") {
           "p.json: image_processor.max_soft_tokens is 100, expected 70, 140, 280, 560 or 1120");
     CHECK(wrong(R"({"image_processor": {"image_std": [0.5]}})") ==
           "p.json: image_processor.image_std must change nothing");
+    CHECK(wrong(R"({"image_processor": {"image_mean": 0.5}})") ==
+          "p.json: image_processor.image_mean must change nothing");
+    CHECK(read(R"({"image_processor": {"image_mean": 0, "rescale_factor": 0.00392156862745098}})"));
+    CHECK(wrong(R"({"video_processor": {"rescale_factor": 1}})") ==
+          "p.json: video_processor.rescale_factor must be 1 / 255");
     CHECK(wrong(R"({"video_processor": {"resample": 2}})") ==
           "p.json: video_processor.resample must be 3, bicubic");
 }

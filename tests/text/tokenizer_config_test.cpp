@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <string>
 
 using namespace carat;
@@ -62,4 +63,32 @@ TEST_CASE("a config that contradicts the vocabulary is an error") {
         REQUIRE_FALSE(done);
         CHECK(done.error().text.find("c.json: ") == 0);
     }
+    Vocabulary v = three();
+    const auto done = apply_tokenizer_config(
+        v, R"({"added_tokens_decoder": {"1": {"content": "\u001b[2J"}}})", "c.json");
+    CHECK(done.error().text == "c.json: added_tokens_decoder.1 is \\x1b[2J, but that id is <a>");
+}
+
+TEST_CASE("a long list of names takes no longer than to read it") {
+    Vocabulary v = three();
+    for (int i = 0; i < 50'000; ++i) {
+        v.pieces.push_back("p" + std::to_string(i));
+        v.scores.push_back(0);
+        v.types.push_back(PieceType::normal);
+    }
+    std::string decoder, names;
+    for (int i = 0; i < 50'000; ++i) {
+        const std::string n = std::to_string(i);
+        decoder += (i > 0 ? ",\"" : "\"") + std::to_string(50'003 + i) + R"(":{"content":"d)" + n +
+                   R"("})";
+        names += (i > 0 ? ",\"x" : "\"x") + n + '"';
+    }
+    const auto start = std::chrono::steady_clock::now();
+    REQUIRE(apply_tokenizer_config(
+        v,
+        R"({"added_tokens_decoder":{)" + decoder + R"(},"extra_special_tokens":[)" + names + "]}",
+        "c.json"));
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
+    CHECK(v.pieces.size() == 100'003);
+    CHECK(v.added.size() == 50'001);
 }

@@ -10,9 +10,11 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <utility>
+#include <vector>
 
 using namespace carat;
 
@@ -50,6 +52,37 @@ TEST_CASE("the tokenizer of a GGUF file is that of the tokenizer.json it was mad
     CHECK(gguf->add_bos == json.add_bos);
     CHECK(gguf->types == json.types);
     CHECK(gguf->added.size() == json.added.size());
+}
+
+TEST_CASE(
+    "with scores for merges the ids are the same, and users spell no added token there either") {
+    const Vocabulary json = vocabulary();
+    std::vector<std::int32_t> types;
+    for (const PieceType t : json.types) types.push_back(static_cast<std::int32_t>(t));
+    for (const AddedToken& token : json.added)
+        if (auto& type = types[static_cast<std::size_t>(token.id)]; type != 2) type = 4;
+    test::GgufFile file;
+    file.add("tokenizer.ggml.model", "llama");
+    file.add("tokenizer.ggml.tokens", json.pieces);
+    file.add("tokenizer.ggml.scores", json.scores);
+    file.add("tokenizer.ggml.token_type", types);
+    file.add("tokenizer.ggml.add_space_prefix", false);
+    const auto gguf = read(file);
+    REQUIRE_MESSAGE(gguf, gguf.error().text);
+    CHECK(gguf->types == json.types);
+    const auto expected = Tokenizer::from_vocabulary(json, "json");
+    const auto tokenizer = Tokenizer::from_vocabulary(*gguf, "gguf");
+    REQUIRE(expected);
+    REQUIRE_MESSAGE(tokenizer, tokenizer.error().text);
+    for (const std::string text : {"Hello, world!", "<|turn>model", "a <|image|> <b>\n\n\n"}) {
+        CAPTURE(text);
+        CHECK(*tokenizer->encode(text) == *expected->encode(text));
+        CHECK(*tokenizer->encode(text, {.added_tokens = AddedTokens::none}) ==
+              *expected->encode(text, {.added_tokens = AddedTokens::none}));
+        const TextRange all{0, text.size()};
+        CHECK(*tokenizer->encode(text, {.user_text = {&all, 1}}) ==
+              *expected->encode(text, {.user_text = {&all, 1}}));
+    }
 }
 
 TEST_CASE("a folder of a GGUF file has its tokenizer and its template") {

@@ -94,6 +94,9 @@ TEST_CASE("a tokenizer.json that carat cannot follow is an error that names the 
     CHECK(error_of(small("[[\"a\"]]")).find("model.merges[0] is no pair") == 0);
     CHECK(error_of(small("[[\"a\",1]]")).find("model.merges[0] is no pair") == 0);
     CHECK(error_of(small("[\"a b\",\"b b\"]")).find("model.merges[1] (b + b) names a piece") == 0);
+    CHECK(error_of(small("[\"\\u001b[2Ja b\"]"))
+              .find("model.merges[0] (\\x1b[2Ja + b) names a piece") == 0);
+    CHECK(error_of(small("[\"a " + std::string(100'000, 'b') + "\"]")).size() < 300);
     CHECK(error_of(small("[]", "", R"("added_tokens":{},)")).find("added_tokens is an object") ==
           0);
     CHECK(error_of(small("[]", "", R"("added_tokens":[1],)")).find("an added token without") == 0);

@@ -7,10 +7,14 @@
 
 #include "carat/result.hpp"
 
+#include <climits>
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <dlfcn.h>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 extern "C" {
@@ -99,19 +103,37 @@ class Ffmpeg {
 #undef CARAT_FFMPEG_FUNCTIONS
 
 /// FFmpeg prints what it thinks of a file. Not while one of these lives. The level is one for the
-/// whole process; a host that uses FFmpeg itself finds it as it was.
+/// whole process; a host that uses FFmpeg itself finds it as it was when the last of them, of any
+/// thread, is gone.
 class QuietFfmpeg {
   public:
-    explicit QuietFfmpeg(const Ffmpeg& av) : av_(av), level_(av.av_log_get_level()) {
+    explicit QuietFfmpeg(const Ffmpeg& av) : av_(av) {
+        Shared& s = shared();
+        const std::lock_guard lock(s.mutex);
+        if (s.alive++ > 0) return;
+        s.level = av_.av_log_get_level();
         av_.av_log_set_level(AV_LOG_QUIET);
     }
     QuietFfmpeg(const QuietFfmpeg&) = delete;
     QuietFfmpeg& operator=(const QuietFfmpeg&) = delete;
-    ~QuietFfmpeg() { av_.av_log_set_level(level_); }
+    ~QuietFfmpeg() {
+        Shared& s = shared();
+        const std::lock_guard lock(s.mutex);
+        if (--s.alive == 0) av_.av_log_set_level(s.level);
+    }
 
   private:
+    struct Shared {
+        std::mutex mutex;
+        std::size_t alive = 0;
+        int level = 0;
+    };
+    static Shared& shared() {
+        static Shared once;
+        return once;
+    }
+
     const Ffmpeg& av_;
-    int level_;
 };
 
 struct FfmpegDelete {
@@ -139,6 +161,11 @@ class AvStream {
     [[nodiscard]] const AVStream& about() const { return *stream_; }
     [[nodiscard]] Error fault(const std::string& text, Errc code = Errc::bad_format) const {
         return {code, what_ + ": " + text};
+    }
+
+    /// A frame of more pixels is broken: the decoder takes no memory for it.
+    void limit_pixels(std::size_t most) {
+        codec_->max_pixels = static_cast<std::int64_t>(std::min<std::size_t>(most, INT_MAX));
     }
 
     /// The stream's next packet; nothing is decoded. False at the end.

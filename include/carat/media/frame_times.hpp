@@ -17,9 +17,11 @@ struct FrameTimes {
     std::vector<std::size_t> indices;  ///< of each frame in the whole clip
     double fps = 24;                   ///< of the whole clip
 
-    /// "mm:ss" of frame i.
+    /// "mm:ss" of frame i; after thirty years time stands still.
     [[nodiscard]] std::string timestamp(std::size_t i) const {
-        const double seconds = static_cast<double>(indices[i]) / fps;
+        constexpr double most = 1e9;  // a number of minutes that is one, whatever fps was made up
+        const double exact = static_cast<double>(indices[i]) / fps;
+        const double seconds = exact < most ? exact : most;
         const auto minutes = static_cast<long long>(std::floor(seconds / 60));
         char text[32];
         std::snprintf(text, sizeof text, "%02lld:%02d", minutes,

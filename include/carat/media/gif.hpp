@@ -47,7 +47,7 @@ class GifReader {
                 auto& self = *static_cast<GifReader*>(g->UserData);
                 const std::size_t count =
                     std::min(static_cast<std::size_t>(n), self.bytes_.size() - self.at_);
-                std::memcpy(to, self.bytes_.data() + self.at_, count);
+                if (count > 0) std::memcpy(to, self.bytes_.data() + self.at_, count);
                 self.at_ += count;
                 return static_cast<int>(count);
             },
@@ -175,7 +175,9 @@ inline Result<Image> decode_gif(Bytes bytes, const std::string& what, const Imag
 [[nodiscard]] inline Result<Animation> decode_animated_gif(std::span<const std::uint8_t> bytes,
                                                            const std::string& what,
                                                            const ImageLimits& limits = {}) {
-    return detail::GifReader(bytes, what, limits).read(static_cast<std::size_t>(-1), 255);
+    return memory_errors([&] {
+        return detail::GifReader(bytes, what, limits).read(static_cast<std::size_t>(-1), 255);
+    });
 }
 
 }  // namespace carat::inline CARAT_ABI

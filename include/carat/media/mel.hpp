@@ -44,7 +44,7 @@ class MelBank {
             for (std::size_t b = 0; b < bins; ++b) {
                 const double f = static_cast<double>(b) * nyquist / static_cast<double>(bins - 1);
                 const double w = std::min((f - left) / (top - left), (right - f) / (right - top));
-                if (w <= 0) continue;
+                if (!(w > 0)) continue;  // also where the triangle has no width
                 if (t.end == t.begin) t.first_bin = b;
                 weights_.push_back(w);
                 t.end = weights_.size();

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace carat::inline CARAT_ABI {
@@ -73,11 +74,18 @@ inline std::string fault(const MelConfig& c) {
     if (!(c.min_frequency >= 0 && c.min_frequency < c.max_frequency))
         return "min_frequency must be at least 0 and less than max_frequency";
     if (!(c.mel_floor > 0)) return "mel_floor must be greater than 0";
+    for (const auto& [name, factor] : {std::pair("preemphasis", c.preemphasis),
+                                       std::pair("input_scale_factor", c.input_scale_factor)})
+        if (!(std::abs(factor) <= 1e6))
+            return std::string(name) + " is out of range, expected -1e6 to 1e6";
     for (const auto* list : {&c.per_bin_mean, &c.per_bin_stddev})
         if (!list->empty() && list->size() != c.feature_size)
             return std::string(list == &c.per_bin_mean ? "per_bin_mean" : "per_bin_stddev") +
                    " has " + text(list->size()) + " numbers, expected one for each of the " +
                    text(c.feature_size) + " mel bins";
+    for (std::size_t i = 0; i < c.per_bin_stddev.size(); ++i)
+        if (!(c.per_bin_stddev[i] > 0))
+            return "per_bin_stddev[" + text(i) + "] must be greater than 0";
     return {};
 }
 
@@ -122,6 +130,7 @@ inline Result<MelConfig> read_mel_config(std::string_view json_text, std::string
             expected(key, "true or false");
     };
     const auto list = [&](const char* key, std::vector<double>& to) {
+        if (get(key) != nullptr && !get(key)->IsArray()) expected(key, "an array of numbers");
         for (const JsonValue& v : json::elements(get(key))) {
             if (const auto number = json::number(v))
                 to.push_back(*number);
@@ -132,11 +141,15 @@ inline Result<MelConfig> read_mel_config(std::string_view json_text, std::string
     size("sampling_rate", c.sampling_rate);
     size("feature_size", c.feature_size);
     const auto milliseconds = [&](const char* key, std::size_t& to) {
-        double ms = -1;
+        if (get(key) == nullptr) return;
+        double ms = 0;
         real(key, ms);
-        if (ms > 0 && ms < 60000)  // ties go to the even number of samples
-            to = static_cast<std::size_t>(
-                std::nearbyint(static_cast<double>(c.sampling_rate) * ms / 1000.0));
+        // Ties go to the even number of samples.
+        const double n = std::nearbyint(static_cast<double>(c.sampling_rate) * ms / 1000.0);
+        if (n >= 1 && n <= 65536)
+            to = static_cast<std::size_t>(n);
+        else if (wrong.empty())
+            wrong = std::string(key) + " is out of range, expected 1 to 65536 samples";
     };
     milliseconds("frame_length_ms", c.frame_length);
     milliseconds("hop_length_ms", c.hop_length);

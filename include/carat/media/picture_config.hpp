@@ -114,9 +114,16 @@ inline Result<VisionProcessorConfig> read_vision_processor_config(std::string_vi
         bool rescale = true;
         s.boolean("do_rescale", rescale);
         if (!rescale) s.fault("do_rescale", "must be true");
-        for (const auto& [key, neutral] : {std::pair("image_mean", 0.0), {"image_std", 1.0}})
-            for (const JsonValue& v : json::elements(s.value(key)))
+        const JsonValue* factor = s.value("rescale_factor");
+        if (factor != nullptr && json::number(factor) != 1.0 / 255.0)
+            s.fault("rescale_factor", "must be 1 / 255");
+        for (const auto& [key, neutral] : {std::pair("image_mean", 0.0), {"image_std", 1.0}}) {
+            const JsonValue* all = s.value(key);
+            if (all != nullptr && !all->IsArray() && json::number(all) != neutral)
+                s.fault(key, "must change nothing");
+            for (const JsonValue& v : json::elements(all))
                 if (json::number(v) != neutral) s.fault(key, "must change nothing");
+        }
     };
     VisionProcessorConfig c;
     picture(section("image_processor"), c.image);

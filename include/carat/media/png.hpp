@@ -59,6 +59,7 @@ struct PngReader {
             self.at += n;
         });
         png_set_user_limits(png, 0x7fffffff, 0x7fffffff);  // check_size has the last word
+        png_set_chunk_cache_max(png, 1);  // none: texts, each of which may unpack to 8 MB
         png_read_info(png, info);
         image.width = png_get_image_width(png, info);
         image.height = png_get_image_height(png, info);

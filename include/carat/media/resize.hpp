@@ -31,71 +31,100 @@ inline double keys_kernel(double x) {
     return 0;
 }
 
-/// One axis of a resize: for each output the inputs it is made of, and their weights.
+/// One axis of a resize: for each output the inputs it is made of, and their weights. These are
+/// made for a window of outputs at a time: all of them would be several for each input, which of a
+/// picture that is one long line are gigabytes.
 class ResizeAxis {
   public:
-    ResizeAxis(std::size_t in, std::size_t out, Resampling resampling) : first_(out), end_(out) {
-        const double scale = static_cast<double>(in) / static_cast<double>(out);
-        const double widened = std::max(scale, 1.0), support = 2.0 * widened;
-        taps_ = static_cast<std::size_t>(std::ceil(support)) * 2 + 1;
-        std::vector<double> weights(out * taps_);
+    ResizeAxis(std::size_t in, std::size_t out, Resampling resampling)
+        : in_(in),
+          size_(out),
+          scale_(static_cast<double>(in) / static_cast<double>(out)),
+          widened_(std::max(scale_, 1.0)),
+          taps_(static_cast<std::size_t>(std::ceil(2.0 * widened_)) * 2 + 1),
+          exact_(taps_) {
+        if (resampling != Resampling::torchvision) return;
         double largest = 0;
-        for (std::size_t i = 0; i < out; ++i) {
-            const double centre = (static_cast<double>(i) + 0.5) * scale;
-            const auto low = static_cast<std::ptrdiff_t>(centre - support + 0.5);
-            const auto high = static_cast<std::ptrdiff_t>(centre + support + 0.5);
-            first_[i] = low < 0 ? 0 : static_cast<std::size_t>(low);
-            end_[i] = std::min(static_cast<std::size_t>(high), in);
-            double* w = &weights[i * taps_];
-            double sum = 0;
-            for (std::size_t j = first_[i]; j < end_[i]; ++j) {
-                const double x = static_cast<double>(j) - centre + 0.5;
-                sum += * w++ = keys_kernel(x * (1.0 / widened));
-            }
-            for (double* p = &weights[i * taps_]; p < w; ++p) {
-                if (sum != 0) *p /= sum;
-                largest = std::max(largest, *p);
-            }
+        for (std::size_t i = 0; i < size_; ++i) {
+            const Inputs inputs = weigh(i);
+            for (std::size_t t = 0; t < inputs.end - inputs.first; ++t)
+                largest = std::max(largest, exact_[t]);
         }
-        if (resampling == Resampling::torchvision) {
-            bits_ = 0;
-            while (bits_ < 22 && std::trunc(0.5 + std::ldexp(largest, bits_ + 1)) < 32768) ++bits_;
-        }
-        weights_.reserve(weights.size());
-        for (const double w : weights)
-            weights_.push_back(
-                static_cast<std::int32_t>(std::trunc((w < 0 ? -0.5 : 0.5) + std::ldexp(w, bits_))));
+        bits_ = 0;
+        while (bits_ < 22 && std::trunc(0.5 + std::ldexp(largest, bits_ + 1)) < 32768) ++bits_;
     }
-    [[nodiscard]] std::size_t size() const { return first_.size(); }
-    [[nodiscard]] int bits() const { return bits_; }
 
-    /// Output i of samples `stride` bytes apart.
+    /// The window of outputs from `begin` on; one past its last.
+    std::size_t open(std::size_t begin) {
+        constexpr std::size_t room = 1 << 16;  // weights
+        const std::size_t end =
+            begin + std::min(size_ - begin, std::max<std::size_t>(room / taps_, 1));
+        begin_ = begin;
+        inputs_.clear();
+        weights_.clear();
+        for (std::size_t i = begin; i < end; ++i) {
+            inputs_.push_back(weigh(i));
+            for (const double w : exact_)
+                weights_.push_back(static_cast<std::int32_t>(
+                    std::trunc((w < 0 ? -0.5 : 0.5) + std::ldexp(w, bits_))));
+        }
+        return end;
+    }
+    /// Output i, in the window, of samples `stride` bytes apart.
     [[nodiscard]] std::uint8_t at(std::size_t i, const std::uint8_t* in, std::size_t stride) const {
         std::int32_t sum = half();
-        const std::int32_t* w = &weights_[i * taps_];
-        for (std::size_t j = first_[i]; j < end_[i]; ++j) sum += *w++ * in[j * stride];
+        const auto [first, end] = inputs_[i - begin_];
+        const std::int32_t* w = &weights_[(i - begin_) * taps_];
+        for (std::size_t j = first; j < end; ++j) sum += *w++ * in[j * stride];
         return rounded(sum);
     }
-    /// A row of outputs i from rows of `width` bytes, one below the other.
+    /// A row of outputs i, in the window, from rows of `width` bytes, one below the other.
     void row(std::size_t i, const std::uint8_t* in, std::size_t width,
              std::vector<std::int32_t>& sums, std::uint8_t* out) const {
         sums.assign(width, half());
-        const std::int32_t* w = &weights_[i * taps_];
-        for (std::size_t j = first_[i]; j < end_[i]; ++j, ++w)
+        const auto [first, end] = inputs_[i - begin_];
+        const std::int32_t* w = &weights_[(i - begin_) * taps_];
+        for (std::size_t j = first; j < end; ++j, ++w)
             for (std::size_t x = 0; x < width; ++x) sums[x] += *w * in[j * width + x];
         for (std::size_t x = 0; x < width; ++x) out[x] = rounded(sums[x]);
     }
 
   private:
+    struct Inputs {
+        std::size_t first, end;
+    };
+    /// The inputs of output i; their weights into exact_, with zeros behind them.
+    Inputs weigh(std::size_t i) {
+        const double support = 2.0 * widened_;
+        const double centre = (static_cast<double>(i) + 0.5) * scale_;
+        const auto low = static_cast<std::ptrdiff_t>(centre - support + 0.5);
+        const auto high = static_cast<std::ptrdiff_t>(centre + support + 0.5);
+        const Inputs inputs{low < 0 ? 0 : static_cast<std::size_t>(low),
+                            std::min(static_cast<std::size_t>(high), in_)};
+        double* w = exact_.data();
+        double sum = 0;
+        for (std::size_t j = inputs.first; j < inputs.end; ++j) {
+            const double x = static_cast<double>(j) - centre + 0.5;
+            sum += * w++ = keys_kernel(x * (1.0 / widened_));
+        }
+        if (sum != 0)
+            for (double* p = exact_.data(); p < w; ++p) *p /= sum;
+        std::fill(w, exact_.data() + taps_, 0.0);
+        return inputs;
+    }
     [[nodiscard]] std::int32_t half() const { return bits_ > 0 ? 1 << (bits_ - 1) : 0; }
     [[nodiscard]] std::uint8_t rounded(std::int32_t sum) const {
         return static_cast<std::uint8_t>(std::clamp(sum >> bits_, 0, 255));
     }
 
-    std::size_t taps_ = 0;
+    std::size_t in_, size_;
+    double scale_, widened_;
+    std::size_t taps_;
     int bits_ = 22;
-    std::vector<std::size_t> first_, end_;  ///< inputs [first, end) of each output
-    std::vector<std::int32_t> weights_;     ///< [outputs, taps]
+    std::vector<double> exact_;  ///< [taps], of one output
+    std::size_t begin_ = 0;      ///< of the window
+    std::vector<Inputs> inputs_;
+    std::vector<std::int32_t> weights_;  ///< [outputs of the window, taps]
 };
 
 }  // namespace detail
@@ -105,20 +134,26 @@ class ResizeAxis {
 [[nodiscard]] inline Image resize(Image image, std::size_t width, std::size_t height,
                                   Resampling resampling = Resampling::torchvision) {
     if (width != image.width) {
-        const detail::ResizeAxis axis(image.width, width, resampling);
+        detail::ResizeAxis axis(image.width, width, resampling);
         Image wide(width, image.height);
-        for (std::size_t y = 0; y < image.height; ++y)
-            for (std::size_t x = 0; x < width; ++x)
-                for (std::size_t c = 0; c < 3; ++c)
-                    wide.at(x, y)[c] = axis.at(x, image.at(0, y) + c, 3);
+        for (std::size_t begin = 0, end = 0; begin < width; begin = end) {
+            end = axis.open(begin);
+            for (std::size_t y = 0; y < image.height; ++y)
+                for (std::size_t x = begin; x < end; ++x)
+                    for (std::size_t c = 0; c < 3; ++c)
+                        wide.at(x, y)[c] = axis.at(x, image.at(0, y) + c, 3);
+        }
         image = std::move(wide);
     }
     if (height != image.height) {
-        const detail::ResizeAxis axis(image.height, height, resampling);
+        detail::ResizeAxis axis(image.height, height, resampling);
         Image high(width, height);
         std::vector<std::int32_t> sums;
-        for (std::size_t y = 0; y < height; ++y)
-            axis.row(y, image.rgb.data(), 3 * width, sums, high.at(0, y));
+        for (std::size_t begin = 0, end = 0; begin < height; begin = end) {
+            end = axis.open(begin);
+            for (std::size_t y = begin; y < end; ++y)
+                axis.row(y, image.rgb.data(), 3 * width, sums, high.at(0, y));
+        }
         image = std::move(high);
     }
     return image;

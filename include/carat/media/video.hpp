@@ -12,7 +12,6 @@
 #include "carat/result.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -62,7 +61,8 @@ inline bool names_picture(std::string name) {
     const std::size_t dot = name.rfind('.');
     if (dot == std::string::npos || dot == 0) return false;
     name.erase(0, dot);
-    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    for (char& c : name)  // in ASCII, whatever the locale: a Turkish I has another small letter
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
     for (const std::string_view known : {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp"})
         if (name == known) return true;
     return false;

@@ -102,10 +102,25 @@ class FrameConverter {
     std::vector<std::uint8_t> padded_;
 };
 
+/// The pictures of a file. Bad input: also a header with more pixels than the limits allow, before
+/// one is decoded.
+inline Result<AvStream> open_pictures(const std::string& path, const ImageLimits& limits) {
+    auto stream = AvStream::open(path, AVMEDIA_TYPE_VIDEO);
+    if (!stream) return stream;
+    const AVCodecParameters& says = *stream->about().codecpar;
+    if (says.width > 0 && says.height > 0)
+        if (auto fits = check_size(static_cast<std::size_t>(says.width),
+                                   static_cast<std::size_t>(says.height), 1, limits, path);
+            !fits)
+            return std::move(fits).error();
+    stream->limit_pixels(limits.max_pixels);
+    return stream;
+}
+
 /// How many pictures the file has: its packets, since headers lie; where a packet may hold none
 /// that is seen, what decoding gives.
-inline Result<std::size_t> count_frames(const std::string& path) {
-    auto stream = AvStream::open(path, AVMEDIA_TYPE_VIDEO);
+inline Result<std::size_t> count_frames(const std::string& path, const ImageLimits& limits) {
+    auto stream = open_pictures(path, limits);
     if (!stream) return std::move(stream).error();
     const bool may_hide = stream->about().codecpar->codec_id == AV_CODEC_ID_VP8;
     for (std::size_t n = 0;;) {
@@ -179,32 +194,34 @@ template <class See>
                                                 const VideoConfig& config,
                                                 const ImageLimits& limits, Progress progress,
                                                 See&& see) {
-    const Result<std::size_t> total = detail::count_frames(path);
-    if (!total) return total.error();
-    auto stream = detail::AvStream::open(path, AVMEDIA_TYPE_VIDEO);
-    if (!stream) return std::move(stream).error();
-    if (*total == 0) return stream->fault("has no frames");
-    FrameTimes out{sampled_frames(*total, config)};
-    const AVRational rate = stream->about().avg_frame_rate;
-    if (rate.num > 0 && rate.den > 0) out.fps = static_cast<double>(rate.num) / rate.den;
-    if (fps > 0) out.fps = fps;
-    detail::FrameConverter convert(*stream, limits);
-    std::size_t taken = 0;
-    for (std::size_t i = 0; taken < out.indices.size(); ++i) {
-        if (!progress(i, out.indices.back() + 1))
-            return Error{Errc::cancelled, path + ": cancelled"};
-        const auto frame = stream->next_frame();
-        if (!frame) return frame.error();
-        if (*frame == nullptr)
-            return stream->fault("ends after " + std::to_string(i) + " frames, expected " +
-                                 std::to_string(*total));
-        for (; taken < out.indices.size() && out.indices[taken] == i; ++taken) {
-            auto image = convert(**frame, path);
-            if (!image) return std::move(image).error();
-            if (auto seen = see(std::move(*image)); !seen) return std::move(seen).error();
+    return memory_errors([&]() -> Result<FrameTimes> {
+        const Result<std::size_t> total = detail::count_frames(path, limits);
+        if (!total) return total.error();
+        auto stream = detail::open_pictures(path, limits);
+        if (!stream) return std::move(stream).error();
+        if (*total == 0) return stream->fault("has no frames");
+        FrameTimes out{sampled_frames(*total, config)};
+        const AVRational rate = stream->about().avg_frame_rate;
+        if (rate.num > 0 && rate.den > 0) out.fps = static_cast<double>(rate.num) / rate.den;
+        if (fps > 0) out.fps = fps;
+        detail::FrameConverter convert(*stream, limits);
+        std::size_t taken = 0;
+        for (std::size_t i = 0; taken < out.indices.size(); ++i) {
+            if (!progress(i, out.indices.back() + 1))
+                return Error{Errc::cancelled, path + ": cancelled"};
+            const auto frame = stream->next_frame();
+            if (!frame) return frame.error();
+            if (*frame == nullptr)
+                return stream->fault("ends after " + std::to_string(i) + " frames, expected " +
+                                     std::to_string(*total));
+            for (; taken < out.indices.size() && out.indices[taken] == i; ++taken) {
+                auto image = convert(**frame, path);
+                if (!image) return std::move(image).error();
+                if (auto seen = see(std::move(*image)); !seen) return std::move(seen).error();
+            }
         }
-    }
-    return out;
+        return out;
+    });
 }
 
 /// The sound of a video file, or of a sound file that only FFmpeg knows: mono, at the wanted rate.
@@ -212,30 +229,32 @@ template <class See>
 /// more than max_seconds.
 [[nodiscard]] inline Result<Waveform> read_sound_track(const std::string& path,
                                                        const AudioFileOptions& options = {}) {
-    auto stream = detail::AvStream::open(path, AVMEDIA_TYPE_AUDIO);
-    if (!stream) return std::move(stream).error();
-    std::optional<detail::SoundGatherer> sound;
-    std::vector<float> mono;
-    int hz = 0;
-    while (true) {
-        const auto frame = stream->next_frame();
-        if (!frame) return frame.error();
-        if (*frame == nullptr) break;
-        const AVFrame& f = **frame;
-        if (!sound) {
-            auto made = detail::SoundGatherer::create(path, f.sample_rate, 1, options);
-            if (!made) return std::move(made).error();
-            sound.emplace(std::move(*made));
-            hz = f.sample_rate;
+    return memory_errors([&]() -> Result<Waveform> {
+        auto stream = detail::AvStream::open(path, AVMEDIA_TYPE_AUDIO);
+        if (!stream) return std::move(stream).error();
+        std::optional<detail::SoundGatherer> sound;
+        std::vector<float> mono;
+        int hz = 0;
+        while (true) {
+            const auto frame = stream->next_frame();
+            if (!frame) return frame.error();
+            if (*frame == nullptr) break;
+            const AVFrame& f = **frame;
+            if (!sound) {
+                auto made = detail::SoundGatherer::create(path, f.sample_rate, 1, options);
+                if (!made) return std::move(made).error();
+                sound.emplace(std::move(*made));
+                hz = f.sample_rate;
+            }
+            mono.clear();
+            if (f.sample_rate != hz || f.nb_samples < 0 || f.ch_layout.nb_channels < 1 ||
+                !detail::append_mono(f, mono))
+                return stream->fault("has sound that changes its form");
+            if (auto pushed = sound->push(mono); !pushed) return std::move(pushed).error();
         }
-        mono.clear();
-        if (f.sample_rate != hz || f.nb_samples < 0 || f.ch_layout.nb_channels < 1 ||
-            !detail::append_mono(f, mono))
-            return stream->fault("has sound that changes its form");
-        if (auto pushed = sound->push(mono); !pushed) return std::move(pushed).error();
-    }
-    if (!sound) return stream->fault("has no samples", Errc::invalid_argument);
-    return sound->finish();
+        if (!sound) return stream->fault("has no samples", Errc::invalid_argument);
+        return sound->finish();
+    });
 }
 
 #else

@@ -248,11 +248,7 @@ inline float read_float(std::string_view bytes) noexcept {
         if (piece.empty()) return fail("piece " + std::to_string(id) + " is empty");
         v.added.push_back({piece, static_cast<std::int32_t>(id),
                            type != PieceType::user_defined || looks_special(piece)});
-        if (type != PieceType::user_defined) continue;
-        // Added tokens are matched before sentencepiece sees the text. A single character stays
-        // text where they are not.
-        type = unicode::first_code_point(piece).length == piece.size() ? PieceType::normal
-                                                                       : PieceType::control;
+        if (type == PieceType::user_defined) type = type_beside_added(piece);
     }
     if (auto checked = check_vocabulary(v, what); !checked) return std::move(checked).error();
     return v;

@@ -4,41 +4,76 @@
 #pragma once
 
 #include "carat/json.hpp"
+#include "carat/printable.hpp"
 #include "carat/result.hpp"
 #include "carat/text/vocabulary.hpp"
 
-#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 
 namespace carat::inline CARAT_ABI {
 
 namespace detail {
 
-/// Makes `text` a special added token, if it is a piece at all.
-inline void mark_special(Vocabulary& v, std::string_view text) {
-    for (AddedToken& token : v.added) {
-        if (token.text == text) {
-            token.special = true;
-            return;
+/// The added tokens and the pieces of a vocabulary, found in a time that does not depend on how
+/// many there are. Nobody else may change the vocabulary meanwhile.
+class TokenMarker {
+  public:
+    /// `more` is how many pieces may be added.
+    TokenMarker(Vocabulary& v, std::size_t more) : v_(v) {
+        v_.pieces.reserve(v_.pieces.size() + more);  // ids_ looks into them
+        for (std::size_t i = 0; i < v_.added.size(); ++i) {
+            places_.emplace(v_.added[i].id, i);
+            names_.emplace(v_.added[i].text, i);
         }
     }
-    const auto it = std::find(v.pieces.begin(), v.pieces.end(), text);
-    if (it == v.pieces.end()) return;
-    v.added.push_back({std::string(text), static_cast<std::int32_t>(it - v.pieces.begin())});
-}
 
-/// A token is given as its text or as an object with `content`.
-inline void mark_special(Vocabulary& v, const JsonValue& token) {
-    const auto text =
-        token.IsObject() ? json::string(json::find(token, "content")) : json::string(token);
-    if (text && !text->empty()) mark_special(v, *text);
-}
+    /// The id of a piece, if there is such a piece.
+    std::optional<std::int32_t> id_of(std::string_view piece) {
+        for (; indexed_ < v_.pieces.size(); ++indexed_)
+            ids_.emplace(v_.pieces[indexed_], static_cast<std::int32_t>(indexed_));
+        const auto it = ids_.find(piece);
+        return it == ids_.end() ? std::nullopt : std::optional(it->second);
+    }
+    /// The added token of an id, in the place of one that is there.
+    void put(AddedToken token) {
+        const auto [place, is_new] = places_.emplace(token.id, v_.added.size());
+        if (is_new) {
+            names_.emplace(token.text, v_.added.size());
+            v_.added.push_back(std::move(token));
+        } else {
+            v_.added[place->second] = std::move(token);
+        }
+    }
+    /// Makes `text` a special added token, if it is a piece at all.
+    void mark_special(std::string_view text) {
+        if (const auto place = names_.find(std::string(text)); place != names_.end()) {
+            v_.added[place->second].special = true;
+        } else if (const auto id = id_of(text)) {
+            put({std::string(text), *id});
+        }
+    }
+    /// A token is given as its text or as an object with `content`.
+    void mark_special(const JsonValue& token) {
+        const auto text =
+            token.IsObject() ? json::string(json::find(token, "content")) : json::string(token);
+        if (text) mark_special(*text);
+    }
+
+  private:
+    Vocabulary& v_;
+    std::size_t indexed_ = 0;  // pieces that are in ids_
+    std::unordered_map<std::string_view, std::int32_t> ids_;
+    std::unordered_map<std::int32_t, std::size_t> places_;  // in v_.added, by id
+    std::unordered_map<std::string, std::size_t> names_;    // and by text
+};
 
 }  // namespace detail
 
@@ -63,10 +98,11 @@ inline void mark_special(Vocabulary& v, const JsonValue& token) {
         std::size_t id = 0;
         const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
         if (error != std::errc{} || end != key.data() + key.size()) {
-            return fail("added_tokens_decoder." + std::string(key) + " is no id");
+            return fail("added_tokens_decoder." + printable(key) + " is no id");
         }
         decoder[id] = &entry.value;
     }
+    detail::TokenMarker tokens(v, decoder.size());
     for (const auto& [id, entry] : decoder) {
         const auto content = json::string(json::find(entry, "content"));
         const std::string at = "added_tokens_decoder." + std::to_string(id);
@@ -75,39 +111,31 @@ inline void mark_special(Vocabulary& v, const JsonValue& token) {
             if (content->size() > max_piece_bytes) {
                 return fail(at + " is longer than " + std::to_string(max_piece_bytes) + " bytes");
             }
-            if (std::find(v.pieces.begin(), v.pieces.end(), *content) != v.pieces.end()) {
-                return fail(at + " is " + std::string(*content) + ", a piece with another id");
+            if (tokens.id_of(*content)) {
+                return fail(at + " is " + printable(*content) + ", a piece with another id");
             }
             v.pieces.emplace_back(*content);
             v.scores.push_back(0.0f);
             v.types.push_back(PieceType::control);
         }
         if (id >= v.pieces.size() || v.pieces[id] != *content) {
-            return fail(at + " is " + std::string(*content) + ", but that id is " +
-                        (id < v.pieces.size() ? v.pieces[id] : "beyond the vocabulary"));
+            return fail(at + " is " + printable(*content) + ", but that id is " +
+                        (id < v.pieces.size() ? printable(v.pieces[id]) : "beyond the vocabulary"));
         }
         const auto flag = [e = entry](const char* key) {
             return json::boolean(json::find(e, key)) == true;
         };
-        const AddedToken token{std::string(*content), static_cast<std::int32_t>(id),
-                               flag("special"),       flag("lstrip"),
-                               flag("rstrip"),        flag("single_word")};
-        const auto known = std::find_if(v.added.begin(), v.added.end(),
-                                        [&](const AddedToken& a) { return a.id == token.id; });
-        if (known == v.added.end()) {
-            v.added.push_back(token);
-        } else {
-            *known = token;
-        }
+        tokens.put({std::string(*content), static_cast<std::int32_t>(id), flag("special"),
+                    flag("lstrip"), flag("rstrip"), flag("single_word")});
     }
 
     for (const auto& entry : json::members(*tree)) {
-        if (json::key(entry).ends_with("_token")) detail::mark_special(v, entry.value);
+        if (json::key(entry).ends_with("_token")) tokens.mark_special(entry.value);
     }
     for (const char* name : {"extra_special_tokens", "additional_special_tokens"}) {
         const JsonValue* list = json::find(*tree, name);
-        for (const JsonValue& token : json::elements(list)) detail::mark_special(v, token);
-        for (const auto& entry : json::members(list)) detail::mark_special(v, entry.value);
+        for (const JsonValue& token : json::elements(list)) tokens.mark_special(token);
+        for (const auto& entry : json::members(list)) tokens.mark_special(entry.value);
     }
     if (const auto add = json::boolean(json::find(*tree, "add_bos_token"))) v.add_bos = *add;
     return {};

@@ -134,7 +134,9 @@ class TokenizerGgufReader {
             if (type < 1 || type > 6)
                 return fail(joined({"token_type[", i, "] is ", type, ", expected 1 to 6"}));
             const auto kind = static_cast<PieceType>(type);
-            if (!ranked) v_.types[i] = kind;
+            if (!ranked)
+                v_.types[i] =
+                    kind == PieceType::user_defined ? type_beside_added(v_.pieces[i]) : kind;
             if (kind != PieceType::control && kind != PieceType::user_defined) continue;
             if (v_.pieces[i].empty()) continue;  // check_vocabulary() says so
             // Channel and tool markers are user-defined here, so that others show them; what they

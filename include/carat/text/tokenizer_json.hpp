@@ -4,6 +4,7 @@
 
 #include "carat/joined.hpp"
 #include "carat/json.hpp"
+#include "carat/printable.hpp"
 #include "carat/result.hpp"
 #include "carat/text/vocabulary.hpp"
 
@@ -55,7 +56,8 @@ class TokenizerJsonReader {
         if (model_ == nullptr || !model_->IsObject()) return expected("model", model_, "an object");
         const auto type = json::string(json::find(model_, "type")).value_or("BPE");
         if (type != "BPE") {
-            return fail("model.type is " + std::string(type) + ", expected BPE", Errc::unsupported);
+            return fail("model.type is " + printable(type, 40) + ", expected BPE",
+                        Errc::unsupported);
         }
         if (json::boolean(json::find(model_, "byte_fallback")) != true) {
             return fail("model.byte_fallback is not true, expected a BPE with byte pieces",
@@ -113,17 +115,18 @@ class TokenizerJsonReader {
 
     Result<void> add_piece(std::string_view piece, std::optional<std::uint64_t> id) {
         if (!id || *id >= v_.pieces.size()) {
-            return fail(joined({"piece ", piece, " has no id from 0 to ", v_.pieces.size(),
-                                ", expected ids without gaps"}));
+            return fail(joined({"piece ", printable(piece), " has no id from 0 to ",
+                                v_.pieces.size(), ", expected ids without gaps"}));
         }
         const auto index = static_cast<std::size_t>(*id);
         std::string& place = v_.pieces[index];
         if (!place.empty()) {
-            return fail(joined({"id ", *id, " belongs to ", place, " and to ", piece}));
+            return fail(joined(
+                {"id ", *id, " belongs to ", printable(place), " and to ", printable(piece)}));
         }
         if (piece.empty()) return fail(joined({"id ", *id, " belongs to an empty piece"}));
         if (!ids_.emplace(piece, static_cast<std::int32_t>(*id)).second) {
-            return fail(joined({"piece ", piece, " is there twice"}));
+            return fail(joined({"piece ", printable(piece), " is there twice"}));
         }
         place = piece;
         size_ = std::max(size_, index + 1);
@@ -142,7 +145,7 @@ class TokenizerJsonReader {
             if (known == nothing) {
                 if (auto done = add_piece(*text, id); !done) return done;
             } else if (static_cast<std::uint64_t>(known) != *id) {
-                return fail("added token " + std::string(*text) + " has the id " +
+                return fail("added token " + printable(*text) + " has the id " +
                             std::to_string(*id) + ", but model.vocab gives it " +
                             std::to_string(known));
             }
@@ -189,7 +192,7 @@ class TokenizerJsonReader {
             const Merge merge{id_of(left), id_of(right)};
             const std::int32_t result = id_of(merged);
             if (merge[0] == nothing || merge[1] == nothing || result == nothing) {
-                return refuse(" (" + std::string(left) + " + " + std::string(right) +
+                return refuse(" (" + printable(left) + " + " + printable(right) +
                               ") names a piece that model.vocab does not have");
             }
             add_merge(v_, merge, static_cast<std::size_t>(result));

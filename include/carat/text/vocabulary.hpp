@@ -4,6 +4,7 @@
 #pragma once
 
 #include "carat/joined.hpp"
+#include "carat/printable.hpp"
 #include "carat/result.hpp"
 #include "carat/text/unicode.hpp"
 
@@ -106,6 +107,13 @@ inline void set_piece_types(Vocabulary& v, std::string_view unknown) {
     }
 }
 
+/// What a user-defined piece is to sentencepiece. Added tokens are matched before sentencepiece
+/// sees the text, and not in a user's; there, only a single character is still a piece.
+[[nodiscard]] inline PieceType type_beside_added(std::string_view piece) noexcept {
+    return unicode::first_code_point(piece).length == piece.size() ? PieceType::normal
+                                                                   : PieceType::control;
+}
+
 /// Longer pieces are taken for damage; sentencepiece refuses them from 8000 bytes on.
 inline constexpr std::size_t max_piece_bytes = 4096;
 
@@ -118,7 +126,7 @@ inline constexpr std::size_t max_piece_bytes = 4096;
         return Error{Errc::bad_format, std::string(what) + ": " + why};
     };
     const auto name = [&](std::size_t id) {
-        return joined({"piece ", id, " (", v.pieces[id], ")"});
+        return joined({"piece ", id, " (", printable(v.pieces[id]), ")"});
     };
 
     if (v.pieces.size() > max_pieces || v.merges.size() > max_pieces) {
@@ -150,8 +158,8 @@ inline constexpr std::size_t max_piece_bytes = 4096;
     for (const AddedToken& token : v.added) {
         if (token.id < 0 || static_cast<std::size_t>(token.id) >= v.pieces.size() ||
             v.pieces[static_cast<std::size_t>(token.id)] != token.text) {
-            return fail("added token " + token.text + " has the id " + std::to_string(token.id) +
-                        ", which is not that piece's");
+            return fail("added token " + printable(token.text) + " has the id " +
+                        std::to_string(token.id) + ", which is not that piece's");
         }
     }
     return {};
