@@ -15,9 +15,9 @@
 #include "carat/progress.hpp"
 #include "carat/result.hpp"
 #include "carat/tensor/arena.hpp"
+#include "carat/tensor/finite.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -127,7 +127,8 @@ class Session {
             if (!hidden) return cancelled();
             if (!progress((done + n) * Model::layers, tokens * Model::layers)) return cancelled();
             for (std::size_t row = n - logits; row < n; ++row)
-                if (!is_finite(hidden.row(row - (n - call.keep)).span()))
+                if (const auto state = hidden.row(row - (n - call.keep)).span();
+                    first_not_finite(state) < state.size())
                     return damaged(seen_ + row + 1, in);
             for (std::size_t row = n - logits; row < n; row += logit_rows) {
                 const std::size_t rows = std::min(logit_rows, n - row);
@@ -285,9 +286,6 @@ class Session {
         return multimodal_ && placeholders_.is_placeholder(id);
     }
     static Error cancelled() { return {Errc::cancelled, "cancelled by the caller"}; }
-    static bool is_finite(std::span<const float> x) noexcept {
-        return std::all_of(x.begin(), x.end(), [](float v) { return std::isfinite(v); });
-    }
     static Error damaged(std::size_t tokens, const Input& in) {
         const bool given = in.embeds || in.soft_tokens || in.per_layer_tokens;
         return {Errc::bad_format,

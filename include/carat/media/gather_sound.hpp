@@ -6,8 +6,8 @@
 #include "carat/media/resampler.hpp"
 #include "carat/media/waveform.hpp"
 #include "carat/result.hpp"
+#include "carat/tensor/finite.hpp"
 
-#include <cmath>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -41,10 +41,9 @@ class SoundGatherer {
 
     /// Samples [frames, channels]. Bad input: not finite ones, more than max_seconds.
     Result<void> push(std::span<const float> interleaved) {
-        for (std::size_t i = 0; i < interleaved.size(); ++i)
-            if (!std::isfinite(interleaved[i]))
-                return fault(Errc::bad_format, "sample " + std::to_string(frames_ * channels_ + i) +
-                                                   " is not a finite number");
+        if (const std::size_t i = first_not_finite(interleaved); i < interleaved.size())
+            return fault(Errc::bad_format, "sample " + std::to_string(frames_ * channels_ + i) +
+                                               " is not a finite number");
         frames_ += interleaved.size() / channels_;
         if (static_cast<double>(frames_) > options_.max_seconds * static_cast<double>(rate_hz_))
             return fault(Errc::out_of_range,

@@ -12,6 +12,7 @@
 #include "carat/media/fft.hpp"
 #include "carat/media/mel_config.hpp"
 #include "carat/result.hpp"
+#include "carat/tensor/finite.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -96,10 +97,9 @@ class MelExtractor {
     /// nothing is appended then.
     template <class OnRow>
     Result<void> push(std::span<const float> samples, OnRow&& on_row) {
-        for (std::size_t i = 0; i < samples.size(); ++i)
-            if (!std::isfinite(samples[i]))
-                return Error{Errc::invalid_argument,
-                             "sample " + std::to_string(heard_ + i) + " is not a finite number"};
+        if (const std::size_t i = first_not_finite(samples); i < samples.size())
+            return Error{Errc::invalid_argument,
+                         "sample " + std::to_string(heard_ + i) + " is not a finite number"};
         const std::size_t n = std::min(samples.size(), config_.max_samples - heard_);
         heard_ += n;
         const auto scale = static_cast<float>(config_.input_scale_factor);

@@ -5,8 +5,8 @@
 
 #include "carat/joined.hpp"
 #include "carat/result.hpp"
+#include "carat/tensor/finite.hpp"
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -68,9 +68,8 @@ Result<Waveform> make_waveform(std::span<const T> interleaved, std::size_t sampl
             {interleaved.size(), " samples are no whole frames of ", channels, " channels"}));
     if (interleaved.empty()) return fault("there are no samples");
     if constexpr (std::is_same_v<T, float>)
-        for (std::size_t i = 0; i < interleaved.size(); ++i)
-            if (!std::isfinite(interleaved[i]))
-                return fault(joined({"sample ", i, " is not a finite number"}));
+        if (const std::size_t i = first_not_finite(interleaved); i < interleaved.size())
+            return fault(joined({"sample ", i, " is not a finite number"}));
     Waveform w{{}, sample_rate_hz};
     w.samples.reserve(interleaved.size() / channels);
     mix_down(interleaved, channels, w.samples);

@@ -5,9 +5,9 @@
 #include "carat/config/audio_config.hpp"
 #include "carat/joined.hpp"
 #include "carat/result.hpp"
+#include "carat/tensor/finite.hpp"
 #include "carat/tensor/view.hpp"
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -31,10 +31,9 @@ inline Result<std::size_t> valid_frames(Rows<const float, AudioConfig::mel_bins>
                                      " and 1 at frame ", i, ", expected ones and then zeros"})};
     }
     for (std::size_t i = 0; i < frames; ++i)
-        for (const float v : features.row(i).span())
-            if (!std::isfinite(v))
-                return Error{Errc::invalid_argument, joined({"input_features has a value at frame ",
-                                                             i, " that is not a finite number"})};
+        if (first_not_finite(features.row(i).span()) < features.row(i).size())
+            return Error{Errc::invalid_argument, joined({"input_features has a value at frame ", i,
+                                                         " that is not a finite number"})};
     return frames;
 }
 

@@ -12,10 +12,9 @@
 #include "carat/progress.hpp"
 #include "carat/result.hpp"
 #include "carat/tensor/arena.hpp"
+#include "carat/tensor/finite.hpp"
 
-#include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -103,11 +102,11 @@ struct VisionTower {
                                  joined({what, " has a patch at ", text(picture.positions(i, 0)),
                                          ", ", text(picture.positions(i, 1)), ", expected 0 to ",
                                          text(C.position_embedding_size - 1)})};
-        for (std::size_t i = 0; i < picture.patches.size(); ++i)
-            if (!std::isfinite(picture.patches.data()[i]))
-                return Error{Errc::invalid_argument,
-                             joined({what, " has a value in patch ", text(i / patch),
-                                     " that is not a finite number"})};
+        if (const std::size_t i = first_not_finite(picture.patches.span());
+            i < picture.patches.size())
+            return Error{Errc::invalid_argument,
+                         joined({what, " has a value in patch ", text(i / patch),
+                                 " that is not a finite number"})};
         std::vector<std::size_t> filled(n / cell);
         const std::size_t columns = Pooler::columns(picture.positions);
         for (std::size_t i = 0; i < n; ++i) {
