@@ -10,6 +10,7 @@
 #include <limits>
 #include <numbers>
 #include <random>
+#include <sndfile.h>
 #include <string>
 #include <vector>
 

@@ -1,5 +1,7 @@
 #include "carat/media/decode_image.hpp"
 
+#include "carat/media/gif.hpp"
+#include "carat/media/orientation.hpp"
 #include "media/encoders.hpp"
 #include "media/pictures.hpp"
 

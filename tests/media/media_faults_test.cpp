@@ -1,8 +1,11 @@
 // The system refuses while pictures, sounds and videos are read: an error value each time.
 #include "carat/media/audio_file.hpp"
 #include "carat/media/decode_image.hpp"
+#include "carat/media/gif.hpp"
+#include "carat/media/media_file.hpp"
 #include "carat/media/picture_config.hpp"
 #include "carat/media/resize.hpp"
+#include "carat/media/sound_file.hpp"
 #include "carat/media/video.hpp"
 #include "checkpoint/files.hpp"
 #include "encoders.hpp"
@@ -15,6 +18,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <new>
+#include <sndfile.h>
 #include <string>
 #include <utility>
 #include <vector>

@@ -3,6 +3,7 @@
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/checkpoint/safetensors.hpp"
 #include "carat/json.hpp"
+#include "carat/media/rescale.hpp"
 #include "media/pictures.hpp"
 
 #include <doctest/doctest.h>

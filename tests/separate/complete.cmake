@@ -2,8 +2,10 @@
 # with definitions is included by the one that declares them, unless a program is compiled in separate units.
 cmake_minimum_required(VERSION 3.25)
 file(READ "${ROOT}/include/carat/instantiate/separate.hpp" units)
-file(READ "${ROOT}/include/carat/instantiate/separate_text.hpp" text)
-string(APPEND units "${text}")
+foreach(part text media)
+    file(READ "${ROOT}/include/carat/instantiate/separate_${part}.hpp" text)
+    string(APPEND units "${text}")
+endforeach()
 file(GLOB_RECURSE definitions RELATIVE "${ROOT}/include" "${ROOT}/include/carat/*.inl.hpp")
 if(NOT definitions)
     message(FATAL_ERROR "carat: there are no definitions under ${ROOT}/include/carat")

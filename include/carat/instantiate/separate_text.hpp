@@ -1,6 +1,6 @@
 /// \file
-/// What separate.hpp is for the core, for carat::text: tokenizer, chat format, conversations and the
-/// forms of answers. CMake: carat::separate_text.
+/// What separate.hpp is for the core, for carat::text: tokenizer, chat format, conversations and
+/// the forms of answers. CMake: carat::separate_text.
 #pragma once
 
 #ifndef CARAT_SEPARATE_COMPILATION
