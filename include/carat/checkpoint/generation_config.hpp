@@ -29,6 +29,7 @@ struct GenerationConfig {
     std::vector<std::int32_t> eos_token_ids{1};  ///< `eos_token_id`, one or a list
     std::int32_t bos_token_id = 2, pad_token_id = 0;
     std::vector<std::int32_t> suppress_tokens{};  ///< never drawn, not even greedily
+    std::size_t num_assistant_tokens = 0;         ///< of assistants: drafts at once; 0: not given
 
     friend bool operator==(const GenerationConfig&, const GenerationConfig&) = default;
 };
@@ -62,6 +63,7 @@ struct GenerationConfig {
     in.id("bos_token_id", c.bos_token_id);
     in.id("pad_token_id", c.pad_token_id);
     in.ids("suppress_tokens", c.suppress_tokens, std::size_t{1} << 18);
+    in.size("num_assistant_tokens", c.num_assistant_tokens);
     if (c.temperature < 0 || (c.do_sample && c.temperature == 0))
         in.wrong("temperature", in.get("temperature"),
                  "a number greater than 0 (do_sample false is what takes the best token)");
