@@ -4,6 +4,7 @@
 #include "carat/generate/generate.hpp"
 #include "carat/parallel/thread_pool.hpp"
 #include "support/generated_weights.hpp"
+#include "support/oracle.hpp"
 #include "support/tiny_models.hpp"
 
 #include <doctest/doctest.h>
@@ -25,35 +26,6 @@ using A = TextModel<tiny::a, weights::f32>;
 using B = TextModel<tiny::b, weights::f32>;
 constexpr std::size_t prompt_tokens = 5;
 constexpr std::array<std::int32_t, prompt_tokens> prompt{2, 5, 9, 3, 7};
-
-/// In place of a drafter: says what it was told, by the place in the sequence, and a token nobody
-/// wants where it was told nothing.
-template <class Target_>
-struct Oracle {
-    using Target = Target_;
-    static constexpr std::size_t backbone = Target::hidden;
-    struct Weights {
-        std::vector<std::int32_t> says{};  ///< by cache index
-        mutable std::size_t position = 0, next = 0, steps = 0;
-    };
-    struct Scratch {
-        Rows<float, backbone> state;
-        template <class Space>
-        static constexpr Scratch take(Space& space, std::size_t, std::size_t) {
-            return {space.template take<float, dynamic, backbone>(1)};
-        }
-    };
-    static void begin(const DraftRound&, const Scratch&) {}
-    static std::int32_t step(const Weights& w, const typename Target::Weights&,
-                             const typename Target::Cache&, const DraftRound& round, std::int32_t,
-                             std::span<const float>, const Scratch&, ExecutorRef) {
-        if (w.position != round.position) w.next = 0;
-        w.position = round.position;
-        ++w.steps;
-        const std::size_t at = round.position + ++w.next;
-        return at < w.says.size() ? w.says[at] : 0;
-    }
-};
 
 /// Every call takes a millisecond.
 struct Ticks {
@@ -480,7 +452,7 @@ TEST_CASE(
     CHECK(run.ids.size() == 8);
     CHECK(run.stats.drafted == 0);
     CHECK(run.stats.passes == 7);
-    CHECK(source->another(longer));
+    CHECK(source->fork(longer));
 }
 
 }  // namespace carat::test

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 namespace carat::inline CARAT_ABI {
@@ -21,6 +22,14 @@ struct DraftStats {
     friend constexpr DraftStats operator-(const DraftStats& a, const DraftStats& b) {
         return {a.drafted - b.drafted, a.accepted - b.accepted, a.passes - b.passes};
     }
+};
+
+struct SpeculationOptions {
+    /// Most tokens drafted at once, at most DraftPace::most_drafts; 0: what the assistant's files
+    /// say.
+    std::size_t draft_tokens = 0;
+    /// As many as pay, none where it is slower. False: always draft_tokens.
+    bool adapt = true;
 };
 
 /// A source may append tokens to the session that nobody has chosen yet; settle() takes them back.
@@ -38,6 +47,11 @@ class LogitsSource {
     /// The session then holds what was given, and no more.
     virtual void settle(Session<Model>& session) noexcept = 0;
     [[nodiscard]] virtual DraftStats stats() const noexcept = 0;
+    /// Another one, for a fork of the session. Bad input: memory that the system refuses.
+    [[nodiscard]] virtual Result<std::unique_ptr<LogitsSource>> fork(
+        const Session<Model>& session) const = 0;
+    /// Bytes of memory of its own.
+    [[nodiscard]] virtual std::size_t memory_bytes() const noexcept = 0;
 
   protected:
     LogitsSource() = default;

@@ -22,18 +22,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <utility>
 
 namespace carat::inline CARAT_ABI {
-
-struct SpeculationOptions {
-    /// Most tokens drafted at once, at most DraftPace::most_drafts; 0: what the assistant's files
-    /// say.
-    std::size_t draft_tokens = 0;
-    /// As many as pay, none where it is slower. False: always draft_tokens.
-    bool adapt = true;
-};
 
 /// Of one session at a time. Takes its memory once. The drafter's weights must outlive it. Clock
 /// tells the time, of which nothing but speed depends.
@@ -75,9 +68,15 @@ class Speculation final : public LogitsSource<typename Drafter::Target> {
         s.memory_ = Memory::take(s.arena_, most, s.context_, s.workers_);
         return s;
     }
-    /// Another one for another session, with the same weights and options and a pace of its own.
-    [[nodiscard]] Result<Speculation> another(const Session<Target>& session) const {
-        return create(*weights_, session, options_);
+    /// With the same weights and options, and a pace of its own.
+    [[nodiscard]] Result<std::unique_ptr<LogitsSource<Target>>> fork(
+        const Session<Target>& session) const override {
+        using Fork = std::unique_ptr<LogitsSource<Target>>;
+        return memory_errors([&]() -> Result<Fork> {
+            Result<Speculation> other = create(*weights_, session, options_);
+            if (!other) return std::move(other).error();
+            return Fork(std::make_unique<Speculation>(*std::move(other)));
+        });
     }
 
     Result<std::span<const float>> after(Session<Target>& session, std::int32_t token,
@@ -123,7 +122,7 @@ class Speculation final : public LogitsSource<typename Drafter::Target> {
 
     [[nodiscard]] DraftStats stats() const noexcept override { return stats_; }
     [[nodiscard]] const DraftPace& pace() const noexcept { return pace_; }
-    [[nodiscard]] std::size_t memory_bytes() const noexcept { return arena_.size(); }
+    [[nodiscard]] std::size_t memory_bytes() const noexcept override { return arena_.size(); }
 
   private:
     struct Memory {
