@@ -457,7 +457,7 @@ TEST_CASE("with an assistant a chat says the same, bound to a form, forked and s
         told.oracle.says = expected.input_ids;
         told.oracle.says.insert(told.oracle.says.end(), expected.token_ids.begin(),
                                 expected.token_ids.end());
-        const ChatTurn turn = reply(b);
+        ChatTurn turn = reply(b);
         CHECK(turn.token_ids == expected.token_ids);
         CHECK(turn.reply.content == expected.reply.content);
         CHECK(turn.stop == expected.stop);
