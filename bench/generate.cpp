@@ -5,6 +5,11 @@
 //       pp N            a prompt of N tokens
 //       tg N [DEPTH]    N tokens one by one, after DEPTH tokens of context
 //       threads N       threads from now on
+//   generate --model DIR --draft DIR --gen 256 --depth 64
+//       greedy decoding in turns: plain; with the assistant, whose guesses are as good as its
+//       weights; and with its guesses replaced by what the model said before (a share --agree of
+//       them), while its steps are computed all the same: what it is good for where it agrees.
+//       Needs a build with -DCARAT_DRAFT=<folder of the assistant>
 //   generate --model DIR --tokens FILE --logits FILE
 //       what the model says after each token of some sequences, one a line, as safetensors:
 //       `prompt` where a sequence is read at once, `steps` where it is read token by token
@@ -29,7 +34,10 @@
 namespace {
 
 struct Arguments {
-    std::string model, tokens, logits;
+    std::string model, draft, tokens, logits;
+    double agree = 1;
+    std::size_t draft_tokens = 0, rounds = 3;
+    bool always = false;
     std::size_t prompt = 512, gen = 64, depth = 0, threads = all_threads(), context = 0;
     bool serve = false, in_place = false;
 };
@@ -79,7 +87,7 @@ class Bench {
         return static_cast<double>(n) / (seconds() - start);
     }
 
-  private:
+    /// Made up, the same each time.
     std::span<const std::int32_t> tokens(std::size_t n) {
         ids_.resize(n);
         std::uint32_t state = 1;
@@ -89,6 +97,8 @@ class Bench {
         }
         return ids_;
     }
+
+  private:
     const Model& model_;
     std::size_t context_tokens_;
     std::unique_ptr<carat::ThreadPool> pool_;
@@ -168,6 +178,120 @@ carat::Result<void> write_logits(const Arguments& a, const Model& model) {
     return file.write(a.logits);
 }
 
+#if CARAT_DRAFT
+using Draft = Assistant::Draft;
+
+/// An assistant whose guesses are replaced by what it is told, and that takes as long as before.
+struct Replaying : Draft {
+    struct Weights {
+        const Draft::Weights* drafter;
+        std::vector<std::int32_t> says;  ///< by cache index
+        mutable std::size_t position = 0, next = 0;
+    };
+    static std::int32_t step(const Weights& w, const Target::Weights& target,
+                             const Target::Cache& cache, const carat::DraftRound& round,
+                             std::int32_t token, std::span<const float> state, const Scratch& s,
+                             carat::ExecutorRef executor) {
+        const std::int32_t guess =
+            Draft{}.step(*w.drafter, target, cache, round, token, state, s, executor);
+        if (w.position != round.position) w.next = 0;
+        w.position = round.position;
+        const std::size_t at = round.position + ++w.next;
+        return at < w.says.size() ? w.says[at] : guess;
+    }
+};
+
+struct Decoded {
+    std::vector<std::int32_t> ids{};
+    double tok_s = 0;
+};
+
+/// Greedy tokens behind a prompt, and how fast they came.
+carat::Result<Decoded> decode(Bench& bench, std::size_t depth, std::size_t gen,
+                              carat::LogitsSource<Model::Text>* source) {
+    auto sampler = carat::Sampler::create(Model::Text::vocab, {.greedy = true});
+    if (!sampler) return sampler.error();
+    bench.session().clear();
+    carat::Generation<Model::Text> generation(bench.session(), *sampler,
+                                              {.max_tokens = gen + 1, .stop_ids = {}}, {}, source);
+    if (auto read = generation.read({.ids = bench.tokens(depth)}); !read) return read.error();
+    Decoded d;
+    double start = 0;
+    while (true) {
+        const auto id = generation.next();
+        if (!id) return id.error();
+        if (!*id) break;
+        if (d.ids.empty()) start = seconds();  // the first comes with the prompt
+        d.ids.push_back(**id);
+    }
+    d.tok_s = static_cast<double>(gen) / (seconds() - start);
+    return d;
+}
+
+double median(std::vector<double> all) {
+    std::sort(all.begin(), all.end());
+    return all[all.size() / 2];
+}
+
+carat::Result<void> drafting(const Arguments& a, const Model& model, carat::ExecutorRef executor) {
+    const auto assistant = Assistant::open(a.draft, {}, {.executor = executor});
+    if (!assistant) return assistant.error();
+    const std::size_t depth = std::max(a.depth, std::size_t{1});
+    Bench bench(model, depth + a.gen + 1);
+    if (auto started = bench.start(a.threads); !started) return started;
+    const std::size_t most = a.draft_tokens > 0 ? a.draft_tokens : assistant->draft_tokens();
+    const carat::SpeculationOptions options{.draft_tokens = most, .adapt = !a.always};
+    std::vector<double> plain, drafted, agreeing;
+    carat::DraftStats drafts, agreed;
+    bool same = true;
+    for (std::size_t round = 0; round < a.rounds; ++round) {
+        const auto expected = decode(bench, depth, a.gen, nullptr);
+        if (!expected) return expected.error();
+        plain.push_back(expected->tok_s);
+
+        auto source = assistant->speculation(bench.session(), options);
+        if (!source) return source.error();
+        const auto with = decode(bench, depth, a.gen, &*source);
+        if (!with) return with.error();
+        drafted.push_back(with->tok_s);
+        drafts = source->stats();
+        same = same && with->ids == expected->ids;
+
+        const auto prompt = bench.tokens(depth);
+        Replaying::Weights told{&assistant->weights(), {prompt.begin(), prompt.end()}};
+        std::uint32_t state = 7;
+        for (const std::int32_t id : expected->ids) {
+            state = state * 1664525u + 1013904223u;
+            const bool right = static_cast<double>(state >> 8) < a.agree * 0x1p24;
+            told.says.push_back(right ? id : id == 0 ? 1 : 0);
+        }
+        auto replay = carat::Speculation<Replaying>::create(told, bench.session(), options);
+        if (!replay) return replay.error();
+        const auto agree = decode(bench, depth, a.gen, &*replay);
+        if (!agree) return agree.error();
+        agreeing.push_back(agree->tok_s);
+        agreed = replay->stats();
+        same = same && agree->ids == expected->ids;
+    }
+    const auto print = [&](const char* name, double tok_s, const carat::DraftStats& s) {
+        std::printf(
+            ", \"%s\": {\"tok_s\": %.2f, \"ratio\": %.3f, \"drafted\": %zu, "
+            "\"accepted\": %zu, \"passes\": %zu}",
+            name, tok_s, tok_s / median(plain), s.drafted, s.accepted, s.passes);
+    };
+    std::printf("{\"plain_tok_s\": %.2f", median(plain));
+    print("drafted", median(drafted), drafts);
+    print("agreeing", median(agreeing), agreed);
+    std::printf(", \"same_tokens\": %s, \"assistant_bytes\": %zu}\n", same ? "true" : "false",
+                assistant->memory_bytes());
+    return {};
+}
+#else
+carat::Result<void> drafting(const Arguments& a, const Model&, carat::ExecutorRef) {
+    return Assistant::open(a.draft).error();
+}
+#endif
+
 carat::Result<void> run(const Arguments& a) {
     const double start = seconds();
     carat::ThreadPool pool(a.threads);
@@ -175,6 +299,7 @@ carat::Result<void> run(const Arguments& a) {
     if (!model) return model.error();
     const double load_ms = 1000 * (seconds() - start);
     if (!a.logits.empty()) return write_logits(a, *model);
+    if (!a.draft.empty()) return drafting(a, *model, pool);
 
     const std::size_t needed = std::max({a.prompt, a.depth + a.gen, std::size_t{1}});
     Bench bench(*model, a.context > 0 ? a.context : a.serve ? 4608 : needed);
@@ -226,6 +351,16 @@ int main(int argc, char** argv) {
                    "longest sequence; default: what is needed, 4608 with --serve");
     app.add_flag("--in-place", a.in_place, "weights of a packed checkpoint stay in their file");
     app.add_flag("--serve", a.serve, "obey commands on standard input");
+    auto* draft = app.add_option("--draft", a.draft, "folder of the assistant to time");
+    app.add_option("--agree", a.agree, "share of its guesses that the replay has right")
+        ->check(CLI::Range(0.0, 1.0))
+        ->needs(draft);
+    app.add_option("--draft-tokens", a.draft_tokens, "guesses at once; default: as its files say")
+        ->needs(draft);
+    app.add_flag("--always", a.always, "always as many, also where it is slower")->needs(draft);
+    app.add_option("--rounds", a.rounds, "turns with an assistant")
+        ->check(CLI::Range(1, 1000))
+        ->needs(draft);
     auto* tokens =
         app.add_option("--tokens", a.tokens, "sequences of ids, one a line")->type_name("FILE");
     app.add_option("--logits", a.logits, "where their logits go, a safetensors file")
