@@ -6,6 +6,7 @@
 #include "carat/checkpoint/bind.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/text_tensors.hpp"
+#include "carat/config/text_config.hpp"
 #include "carat/joined.hpp"
 #include "carat/printable.hpp"
 #include "carat/result.hpp"
