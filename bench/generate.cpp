@@ -233,14 +233,52 @@ double median(std::vector<double> all) {
     return all[all.size() / 2];
 }
 
+/// Milliseconds of a call with 1, 2, … tokens that all get logits, after `depth` tokens, and last
+/// of one step of the assistant.
+carat::Result<std::vector<double>> costs(Bench& bench, const Assistant& assistant,
+                                         std::size_t depth, std::size_t most, std::size_t rounds) {
+    Model::Session& session = bench.session();
+    session.clear();
+    if (auto read = session.append(bench.tokens(depth)); !read) return read.error();
+    carat::MemoryPlan plan;
+    Draft::Scratch::take(plan, session.context_tokens(), session.executor().concurrency());
+    carat::Arena arena(plan.bytes());
+    const auto scratch =
+        Draft::Scratch::take(arena, session.context_tokens(), session.executor().concurrency());
+    std::vector<std::vector<double>> all(most + 2);
+    for (std::size_t round = 0; round < rounds; ++round) {
+        for (std::size_t n = 1; n <= most + 1; ++n) {
+            const auto ids = bench.tokens(n);
+            const double start = seconds();
+            auto done = session.append({.ids = ids, .logits_to_keep = 0},
+                                       [](std::size_t, std::span<const float>) {});
+            if (!done) return done.error();
+            all[n - 1].push_back(1000 * (seconds() - start));
+            session.rewind(depth);
+        }
+        const auto drafts = carat::DraftRound::behind(depth, Model::Text::config.sliding_window,
+                                                      session.key_mask());
+        Draft::begin(drafts, scratch);
+        const double start = seconds();
+        Draft{}.step(assistant.weights(), session.weights(), session.cache(), drafts, 5,
+                     session.final_norms().row(0).span(), scratch, session.executor());
+        all.back().push_back(1000 * (seconds() - start));
+    }
+    std::vector<double> ms;
+    for (auto& one : all) ms.push_back(median(one));
+    return ms;
+}
+
 carat::Result<void> drafting(const Arguments& a, const Model& model, carat::ExecutorRef executor) {
     const auto assistant = Assistant::open(a.draft, {}, {.executor = executor});
     if (!assistant) return assistant.error();
     const std::size_t depth = std::max(a.depth, std::size_t{1});
-    Bench bench(model, depth + a.gen + 1);
+    Bench bench(model, depth + a.gen + 1 + carat::DraftPace::most_drafts);
     if (auto started = bench.start(a.threads); !started) return started;
     const std::size_t most = a.draft_tokens > 0 ? a.draft_tokens : assistant->draft_tokens();
     const carat::SpeculationOptions options{.draft_tokens = most, .adapt = !a.always};
+    const auto ms = costs(bench, *assistant, depth, most, 4 * a.rounds);
+    if (!ms) return ms.error();
     std::vector<double> plain, drafted, agreeing;
     carat::DraftStats drafts, agreed;
     bool same = true;
@@ -282,8 +320,10 @@ carat::Result<void> drafting(const Arguments& a, const Model& model, carat::Exec
     std::printf("{\"plain_tok_s\": %.2f", median(plain));
     print("drafted", median(drafted), drafts);
     print("agreeing", median(agreeing), agreed);
-    std::printf(", \"same_tokens\": %s, \"assistant_bytes\": %zu}\n", same ? "true" : "false",
-                assistant->memory_bytes());
+    std::printf(", \"same_tokens\": %s, \"assistant_bytes\": %zu, \"call_ms\": [",
+                same ? "true" : "false", assistant->memory_bytes());
+    for (std::size_t n = 0; n <= most; ++n) std::printf(n == 0 ? "%.1f" : ", %.1f", (*ms)[n]);
+    std::printf("], \"step_ms\": %.2f}\n", ms->back());
     return {};
 }
 #else
