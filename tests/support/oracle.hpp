@@ -13,9 +13,9 @@ namespace carat::test {
 
 /// In place of a drafter: says what it was told, by the place in the sequence, and a token nobody
 /// wants where it was told nothing.
-template <class Target_>
+template <class TargetModel>
 struct Oracle {
-    using Target = Target_;
+    using Target = TargetModel;
     static constexpr std::size_t backbone = Target::hidden;
     struct Weights {
         std::vector<std::int32_t> says{};  ///< by cache index

@@ -44,12 +44,12 @@ struct DraftRound {
     }
 };
 
-/// Target is the TextModel that is drafted for.
-template <DrafterConfig D, class Target_, class Policy = typename Target_::WeightPolicy,
+/// TargetModel is the TextModel that is drafted for.
+template <DrafterConfig D, class TargetModel, class Policy = typename TargetModel::WeightPolicy,
           class Modules = Gemma4Modules<Policy>>
 struct Drafter {
-    static_assert(drafts_for<D, Target_::config>());
-    using Target = Target_;
+    static_assert(drafts_for<D, TargetModel::config>());
+    using Target = TargetModel;
     static constexpr DrafterConfig config = D;
     static constexpr std::size_t hidden = D.text.hidden_size, backbone = D.backbone_hidden_size,
                                  layers = D.text.num_hidden_layers;
