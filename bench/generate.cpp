@@ -22,6 +22,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -37,14 +38,18 @@ struct Arguments {
     std::string model, draft, tokens, logits;
     double agree = 1;
     std::size_t draft_tokens = 0, rounds = 3;
-    bool always = false;
+    bool always = false;  // as many drafts
     std::size_t prompt = 512, gen = 64, depth = 0, threads = all_threads(), context = 0;
     bool serve = false, in_place = false;
 };
 
+/// The time, or what the program has had of the processor's: for one thread on a machine that does
+/// other things as well.
+bool processor_time = false;
 double seconds() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
+    timespec t{};
+    clock_gettime(processor_time ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
 class Bench {
@@ -201,6 +206,13 @@ struct Replaying : Draft {
     }
 };
 
+/// seconds(), for the pace of drafts.
+struct BenchClock {
+    using time_point =
+        std::chrono::time_point<std::chrono::steady_clock, std::chrono::duration<double>>;
+    static time_point now() { return time_point(std::chrono::duration<double>(seconds())); }
+};
+
 struct Decoded {
     std::vector<std::int32_t> ids{};
     double tok_s = 0;
@@ -287,7 +299,8 @@ carat::Result<void> drafting(const Arguments& a, const Model& model, carat::Exec
         if (!expected) return expected.error();
         plain.push_back(expected->tok_s);
 
-        auto source = assistant->speculation(bench.session(), options);
+        auto source = carat::Speculation<Draft, BenchClock>::create(assistant->weights(),
+                                                                    bench.session(), options);
         if (!source) return source.error();
         const auto with = decode(bench, depth, a.gen, &*source);
         if (!with) return with.error();
@@ -303,7 +316,8 @@ carat::Result<void> drafting(const Arguments& a, const Model& model, carat::Exec
             const bool right = static_cast<double>(state >> 8) < a.agree * 0x1p24;
             told.says.push_back(right ? id : id == 0 ? 1 : 0);
         }
-        auto replay = carat::Speculation<Replaying>::create(told, bench.session(), options);
+        auto replay =
+            carat::Speculation<Replaying, BenchClock>::create(told, bench.session(), options);
         if (!replay) return replay.error();
         const auto agree = decode(bench, depth, a.gen, &*replay);
         if (!agree) return agree.error();
@@ -401,6 +415,8 @@ int main(int argc, char** argv) {
     app.add_option("--rounds", a.rounds, "turns with an assistant")
         ->check(CLI::Range(1, 1000))
         ->needs(draft);
+    app.add_flag("--processor-time", processor_time,
+                 "count that: of one thread, on a machine that does other things as well");
     auto* tokens =
         app.add_option("--tokens", a.tokens, "sequences of ids, one a line")->type_name("FILE");
     app.add_option("--logits", a.logits, "where their logits go, a safetensors file")
