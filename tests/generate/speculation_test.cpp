@@ -160,6 +160,34 @@ TEST_CASE("drafts, right or wrong, change no token and leave what plain decoding
     check_output(Machine<B>{});
 }
 
+TEST_CASE("a round begins with the model's final norm before its newest token") {
+    const Machine<A> m(64, 64);
+    auto plain = m.session();
+    const Run expected = m.run(plain, {.greedy = true}, {.max_tokens = 40, .stop_ids = {}});
+    const auto right = sequence(expected.ids);
+    auto whole = m.session();
+    REQUIRE(whole.append({.ids = right, .logits_to_keep = 0}, [](std::size_t, auto) {}));
+    const auto all = whole.final_norms();
+    REQUIRE(all.rows() == right.size());
+    for (const std::size_t every : {1u, 2u, 3u, 4u, 7u}) {
+        CAPTURE(every);
+        Oracle<A>::Weights oracle{right};
+        for (std::size_t i = 0; i < right.size(); i += every)
+            oracle.says[i] = (right[i] + 1) % static_cast<std::int32_t>(A::vocab);
+        auto session = m.session();
+        auto source =
+            Speculation<Oracle<A>>::create(oracle, session, {.draft_tokens = 4, .adapt = false});
+        REQUIRE(source);
+        m.run(session, {.greedy = true}, {.max_tokens = 40, .stop_ids = {}}, &*source);
+        CHECK(oracle.rounds.size() > 4);
+        for (const auto& [position, state] : oracle.rounds) {
+            CAPTURE(position);
+            const auto norm = all.row(position - 1).span();
+            CHECK(std::equal(norm.begin(), norm.end(), state.begin(), state.end()));
+        }
+    }
+}
+
 TEST_CASE("drafts change nothing where a context begins to slide, or is full") {
     const Machine<A> m(14, 4);
     for (const std::size_t tokens : {1u, 2u, 3u, 5u, 9u, 10u, 11u, 30u})

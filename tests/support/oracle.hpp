@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace carat::test {
@@ -20,6 +21,8 @@ struct Oracle {
     struct Weights {
         std::vector<std::int32_t> says{};  ///< by cache index
         mutable std::size_t position = 0, next = 0, steps = 0;
+        /// What the first step of each round was given: the position, and the state.
+        mutable std::vector<std::pair<std::size_t, std::vector<float>>> rounds{};
     };
     struct Scratch {
         Rows<float, backbone> state;
@@ -31,10 +34,11 @@ struct Oracle {
     static void begin(const DraftRound&, const Scratch&) {}
     static std::int32_t step(const Weights& w, const typename Target::Weights&,
                              const typename Target::Cache&, const DraftRound& round, std::int32_t,
-                             std::span<const float>, const Scratch&, ExecutorRef) {
+                             std::span<const float> state, const Scratch&, ExecutorRef) {
         if (w.position != round.position) w.next = 0;
         w.position = round.position;
         ++w.steps;
+        if (w.next == 0) w.rounds.push_back({round.position, {state.begin(), state.end()}});
         const std::size_t at = round.position + ++w.next;
         return at < w.says.size() ? w.says[at] : 0;
     }
