@@ -180,8 +180,9 @@ TEST_CASE("a round begins with the model's final norm before its newest token") 
         REQUIRE(source);
         m.run(session, {.greedy = true}, {.max_tokens = 40, .stop_ids = {}}, &*source);
         CHECK(oracle.rounds.size() > 4);
-        for (const auto& [position, state] : oracle.rounds) {
-            CAPTURE(position);
+        for (const auto& round : oracle.rounds) {
+            const auto& [position, state] = round;
+            CAPTURE(round.first);
             const auto norm = all.row(position - 1).span();
             CHECK(std::equal(norm.begin(), norm.end(), state.begin(), state.end()));
         }

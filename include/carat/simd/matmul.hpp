@@ -77,6 +77,11 @@ inline void matmul(const W* w, std::size_t w_stride, std::size_t rows, const X* 
     if constexpr (many_registers) {
         if (columns == 4) return few_columns<4>(w, w_stride, rows, x, x_stride, k, y, y_stride);
         if (columns == 5) return few_columns<5>(w, w_stride, rows, x, x_stride, k, y, y_stride);
+    } else if (columns == 4 || columns == 5) {  // the second time the rows are in a cache
+        const std::size_t first = columns - 2;
+        matmul(w, w_stride, rows, x, x_stride, first, k, y, y_stride);
+        return few_columns<2>(w, w_stride, rows, x + first * x_stride, x_stride, k,
+                              y + first * y_stride, y_stride);
     }
     // Tokens in blocks that stay in the second-level cache while the rows stream past them.
     constexpr std::size_t cache = std::size_t{1} << 19;
