@@ -32,18 +32,18 @@ class DraftPace {
         // Plain calls are what rounds are compared with: two to begin with, and one now and then,
         // for they become slower with the context.
         if (plain_calls_ < 2 || rounds_since_plain_ >= 32) return 0;
-        if (debt_ > credit * plain_) return 0;
+        const auto affordable = [&](std::size_t k) {  // also if none is accepted
+            return debt_ + cost(k) - plain_ <= credit * plain_;
+        };
         if (rounds_ == 0) return 1;  // the cheapest way to learn what a draft costs
         std::size_t best = 0;
         double rate = 1.0 / plain_;
         for (std::size_t k = 1; k <= most_; ++k)
-            if (const double r = tokens(k) / cost(k); r > rate) {
+            if (const double r = tokens(k) / cost(k); r > rate && affordable(k)) {
                 rate = r;
                 best = k;
             }
-        if (best > 0) return best;
-        const double loss = cost(1) - tokens(1) * plain_;
-        return debt_ + loss <= credit * plain_ ? 1 : 0;
+        return best == 0 && affordable(1) ? 1 : best;
     }
 
     /// A call without drafts took so long.
