@@ -1,4 +1,4 @@
-# carat_add_model(<target> CONFIG <config.json> | GGUF <file or folder> [NAME <name>])
+# carat_add_model(<target> CONFIG <config.json> | GGUF <file or folder> [NAME <name>] [DRAFTER <config.json>])
 #
 # Turns the config.json of a Gemma 4 checkpoint, or a GGUF file (or a folder that holds one), into a value the compiler
 # knows. Towers for pictures and sound come from the mmproj file beside a GGUF file, which Gemma4::open() finds by the
@@ -7,19 +7,21 @@
 #     <build>/carat_models/<target>/carat/models/<name>.hpp      namespace carat::models { inline constexpr
 #                                                                ModelConfig <name> = …; }
 #
-# and lets <target> include it as <carat/models/<name>.hpp>. The default name is `model`. CMake runs again when one of
+# and lets <target> include it as <carat/models/<name>.hpp>. The default name is `model`. With DRAFTER, the config.json
+# of an assistant, the header holds beside it `inline constexpr DrafterConfig <drafter>`, where <drafter> is `drafter`, or
+# <name>_drafter for another name than `model`; a pair that does not fit stops the compiler. CMake runs again when one of
 # those files changes. What the keys mean, and what a missing one means, is spec/text.md section 1; a file that carat
 # cannot follow is refused with a sentence that names the file and the key. `checkpoint/config_json.hpp` reads the same
 # files by the same rules while a program runs.
 
 function(carat_add_model target)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "CONFIG;GGUF;NAME" "")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "CONFIG;GGUF;NAME;DRAFTER" "")
     if(NOT TARGET ${target})
         message(FATAL_ERROR "carat_add_model: there is no target '${target}'")
     endif()
     if(arg_UNPARSED_ARGUMENTS OR (arg_CONFIG AND arg_GGUF) OR NOT (arg_CONFIG OR arg_GGUF))
         message(FATAL_ERROR
-            "carat_add_model: say carat_add_model(<target> CONFIG <config.json> | GGUF <file or folder> [NAME <name>])")
+            "carat_add_model: say carat_add_model(<target> CONFIG <config.json> | GGUF <file or folder> [NAME <name>] [DRAFTER <config.json>])")
     endif()
     if(NOT arg_NAME)
         set(arg_NAME model)
@@ -37,20 +39,36 @@ function(carat_add_model target)
         set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
     endif()
 
+    set(drafter_include "")
+    set(drafter "")
+    if(arg_DRAFTER)
+        get_filename_component(drafter_file "${arg_DRAFTER}" ABSOLUTE)
+        _carat_read_drafter(drafter "${drafter_file}")
+        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${drafter_file}")
+        set(drafter_name ${arg_NAME}_drafter)
+        if(arg_NAME STREQUAL "model")
+            set(drafter_name drafter)
+        endif()
+        set(drafter_include "#include <carat/config/drafter_check.hpp>\n#include <carat/config/drafter_config.hpp>\n")
+        string(CONCAT drafter "\n// Of ${drafter_file}.\n"
+            "inline constexpr DrafterConfig ${drafter_name}{\n${drafter}};\n"
+            "static_assert(drafts_for<${drafter_name}, ${arg_NAME}.text>());\n")
+    endif()
+
     set(folder "${CMAKE_CURRENT_BINARY_DIR}/carat_models/${target}")
     file(CONFIGURE OUTPUT "${folder}/carat/models/${arg_NAME}.hpp" @ONLY CONTENT
 "// Written by carat_add_model from ${file}; changes here are lost.
 #pragma once
 
 #include <carat/config/check.hpp>
-#include <carat/config/model_config.hpp>
+@drafter_include@#include <carat/config/model_config.hpp>
 
 namespace carat::inline CARAT_ABI::models {
 
 inline constexpr ModelConfig @arg_NAME@{
 @config@};
 static_assert(well_formed<@arg_NAME@.text>());
-
+@drafter@
 }  // namespace carat::inline CARAT_ABI::models
 ")
     get_target_property(type ${target} TYPE)
@@ -510,24 +528,63 @@ function(_carat_gguf_config out file)
     set(${out} "${json}" PARENT_SCOPE)
 endfunction()
 
-# The initializer of a ModelConfig: of a config.json, and of its text, which stands in `file`.
-function(_carat_read_config out file)
+# The text of a config.json, which must be an object, and its model_type.
+function(_carat_read_root out file what)
     if(NOT EXISTS "${file}" OR IS_DIRECTORY "${file}")
-        message(FATAL_ERROR "carat: ${file}: no such file; expected the config.json of a Gemma 4 checkpoint")
+        message(FATAL_ERROR "carat: ${file}: no such file; expected the config.json of ${what}")
     endif()
-    file(READ "${file}" json)
-    _carat_config_of(config "${json}")
-    set(${out} "${config}" PARENT_SCOPE)
+    file(READ "${file}" root)
+    set(${out} "${root}" PARENT_SCOPE)
 endfunction()
-function(_carat_config_of out root)
+function(_carat_model_type out root)
     set(root_at "")
     string(JSON type ERROR_VARIABLE error TYPE "${root}")
     if(error OR NOT type STREQUAL "OBJECT")
         string(REGEX REPLACE "[\n ]+" " " error "${error}")
         _carat_refuse("not a JSON object: ${error}")
     endif()
-
     _carat_get(model_type root model_type STRING "the name of a model type")
+    set(${out} "${model_type}" PARENT_SCOPE)
+endfunction()
+
+# The initializer of a DrafterConfig: of the config.json of an assistant.
+function(_carat_read_drafter out file)
+    _carat_read_root(root "${file}" "the assistant of a Gemma 4")
+    _carat_model_type(model_type "${root}")
+    if(NOT model_type STREQUAL "gemma4_assistant")
+        _carat_refuse("model_type is '${model_type}', expected gemma4_assistant")
+    endif()
+    set(root_at "")
+    _carat_get(text root text_config OBJECT "an object")
+    if(text STREQUAL "")
+        _carat_refuse("text_config is missing")
+    endif()
+    set(text_at "text_config.")
+    _carat_bool(tied root tie_word_embeddings true)
+    _carat_read_text(config ${tied})
+    _carat_size(backbone root backbone_hidden_size 0)
+    _carat_bool(ordered root use_ordered_embeddings false)
+    _carat_size(centroids root num_centroids 2048)
+    _carat_size(top_k root centroid_intermediate_top_k 32)
+    if(NOT ordered STREQUAL "true")
+        set(centroids 0)
+    elseif(centroids EQUAL 0)
+        _carat_refuse("num_centroids is 0, but use_ordered_embeddings is true")
+    endif()
+    string(APPEND config "    .backbone_hidden_size = ${backbone},\n    .num_centroids = ${centroids},\n"
+        "    .centroid_intermediate_top_k = ${top_k}")
+    set(${out} "${config}" PARENT_SCOPE)
+endfunction()
+
+# The initializer of a ModelConfig: of a config.json, and of its text, which stands in `file`.
+function(_carat_read_config out file)
+    _carat_read_root(root "${file}" "a Gemma 4 checkpoint")
+    _carat_config_of(config "${root}")
+    set(${out} "${config}" PARENT_SCOPE)
+endfunction()
+function(_carat_config_of out root)
+    _carat_model_type(model_type "${root}")
+    set(root_at "")
     if(model_type STREQUAL "gemma4_text")
         set(text "${root}")
         set(text_at "")

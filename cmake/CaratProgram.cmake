@@ -1,7 +1,9 @@
 # carat_program(<target> <source>): a program for the model of the build, in examples/ and bench/. It is compiled for the
-# checkpoint in CARAT_MODEL, a folder or a GGUF file, which it includes as <carat/models/model.hpp>. CARAT_WEIGHTS arrives
-# as the name of a weight format, carat::weights::CARAT_WEIGHTS; CARAT_FAST says whether activations are rounded for the
-# machine's dot product; CARAT_CACHE, if there, names the type of keys and values, carat::CARAT_CACHE.
+# checkpoint in CARAT_MODEL, a folder or a GGUF file, which it includes as <carat/models/model.hpp>. If CARAT_DRAFT names
+# the folder of an assistant and the source speaks of an Assistant, that is there too, and CARAT_DRAFT arrives as 1.
+# CARAT_WEIGHTS arrives as the name of a weight format, carat::weights::CARAT_WEIGHTS; CARAT_FAST says whether activations
+# are rounded for the machine's dot product; CARAT_CACHE, if there, names the type of keys and values,
+# carat::CARAT_CACHE.
 find_path(CARAT_CLI11_DIR CLI/CLI.hpp DOC "Folder that holds CLI/CLI.hpp")
 mark_as_advanced(CARAT_CLI11_DIR)
 
@@ -17,12 +19,18 @@ function(carat_program target source)
         target_include_directories(${target} SYSTEM PRIVATE "${CARAT_CLI11_DIR}")
     endif()
     _carat_is_gguf(is_gguf "${model}")
-    if(is_gguf)
-        carat_add_model(${target} GGUF "${model}")
-    else()
-        carat_add_model(${target} CONFIG "${model}/config.json")
+    set(drafter "")
+    file(STRINGS "${source}" drafts REGEX "Assistant")
+    if(CARAT_DRAFT AND drafts)
+        get_filename_component(draft "${CARAT_DRAFT}" ABSOLUTE BASE_DIR "${PROJECT_SOURCE_DIR}")
+        set(drafter DRAFTER "${draft}/config.json")
     endif()
-    target_compile_definitions(${target} PRIVATE
+    if(is_gguf)
+        carat_add_model(${target} GGUF "${model}" ${drafter})
+    else()
+        carat_add_model(${target} CONFIG "${model}/config.json" ${drafter})
+    endif()
+    target_compile_definitions(${target} PRIVATE "CARAT_DRAFT=$<BOOL:${drafter}>"
         "CARAT_WEIGHTS=${weights}" "CARAT_FAST=$<BOOL:$<STREQUAL:${CARAT_ARITHMETIC},fast>>")
     if(CARAT_CACHE)
         target_compile_definitions(${target} PRIVATE "CARAT_CACHE=${CARAT_CACHE}")

@@ -12,6 +12,7 @@
 #include "talk.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,7 +20,7 @@
 namespace {
 
 struct Arguments {
-    std::string model, prompt, system, tools, messages, schema, regex, history, load, save;
+    std::string model, draft, prompt, system, tools, messages, schema, regex, history, load, save;
     std::vector<std::string> choices;
     bool constrain_tools = false;
     Given given{};
@@ -87,6 +88,7 @@ carat::Result<void> chat(const Arguments& a) {
     if (!first) return first.error();
     const auto form = shape(a);
     if (!form) return form.error();
+    if (!a.draft.empty() && !can_draft) return Assistant::open(a.draft).error();
     const Stopwatch watch;
     ProgressLine line("loading");
     const auto loading = [&](std::size_t done, std::size_t total) {
@@ -94,6 +96,13 @@ carat::Result<void> chat(const Arguments& a) {
     };
     carat::ThreadPool pool(a.threads);
     const auto model = Model::open(a.model, loading, {.executor = pool, .in_place = a.in_place});
+    std::optional<Assistant> assistant;
+    if (model && !a.draft.empty()) {
+        auto opened = Assistant::open(a.draft, loading, {.executor = pool});
+        line.clear();
+        if (!opened) return opened.error();
+        assistant.emplace(*std::move(opened));
+    }
     line.clear();
     if (!model) return model.error();
     const double load_ms = watch.ms();
@@ -105,6 +114,12 @@ carat::Result<void> chat(const Arguments& a) {
          .full = a.slide ? carat::FullContext::slide : carat::FullContext::stop,
          .sampling = sampling(*model, a)});
     if (!chat) return chat.error();
+    std::size_t planned = model->memory_bytes() + chat->session().memory_bytes();
+    if constexpr (can_draft)
+        if (assistant) {
+            if (auto set = chat->set_drafter(*assistant); !set) return set;
+            planned += assistant->memory_bytes() + chat->draft_bytes();
+        }
     chat->start_with(*std::move(first));
     if (!a.load.empty())
         if (auto loaded = chat->load(a.load); !loaded) return loaded;
@@ -119,7 +134,8 @@ carat::Result<void> chat(const Arguments& a) {
                       .given = a.given,
                       .json = a.json,
                       .load_ms = load_ms,
-                      .planned_bytes = model->memory_bytes() + chat->session().memory_bytes()},
+                      .drafts = assistant.has_value(),
+                      .planned_bytes = planned},
                      *form);
     if (!a.prompt.empty()) talk.ask(a.prompt);
     auto done = a.prompt.empty() && a.messages.empty() ? talk.go_on() : talk.answer();
@@ -135,6 +151,8 @@ int main(int argc, char** argv) {
     app.add_option("--model", a.model, "folder or GGUF file of the checkpoint")
         ->type_name("PATH")
         ->required();
+    app.add_option("--draft", a.draft, "folder of its assistant, which guesses answers: quicker")
+        ->type_name("PATH");
     app.add_option("PROMPT", a.prompt,
                    "one question; without it, one a line until the end of input");
     app.add_option("--image", a.given.images,

@@ -4,6 +4,7 @@
 #   examples/chat.sh                                 the small model of this repository
 #   examples/chat.sh "Name three rivers."            one question, one answer
 #   examples/chat.sh --model DIR [PROMPT] [OPTION]…  another checkpoint: a folder, or a GGUF file
+#   examples/chat.sh --model DIR --draft DIR …       the same with its assistant, which guesses answers: quicker
 #   examples/chat.sh --help                          all options
 #
 # With CARAT_WEIGHTS=f32|bf16|f16 in the environment the weights are kept in that format, not as stored.
@@ -11,11 +12,14 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 model=
+draft=
 previous=
 groups=()
 for argument in "$@"; do
     case $argument in --model=*) model=${argument#--model=} ;; esac
     [[ $previous == --model ]] && model=$argument
+    case $argument in --draft=*) draft=${argument#--draft=} ;; esac
+    [[ $previous == --draft ]] && draft=$argument
     # A file of moving pictures needs more packages than a folder of frames or a GIF.
     [[ $previous == --video && -f $argument && ${argument,,} != *.gif ]] && groups=(--with video)
     previous=$argument
@@ -33,16 +37,23 @@ fi
 
 "$root/cmake/setup.sh" "${groups[@]}"
 
-# One build folder for each model and weight format, since both are part of the program.
+# One build folder for each model, assistant and weight format, since they are part of the program.
 if [[ -f $model ]]; then
     model=$(cd "$(dirname "$model")" && pwd)/$(basename "$model")
 else
     model=$(cd "$model" && pwd)
 fi
+if [[ -n $draft ]]; then
+    if [[ ! -f $draft/config.json ]]; then
+        echo "carat: $draft has no config.json; expected the folder of a Gemma 4's assistant" >&2
+        exit 1
+    fi
+    draft=$(cd "$draft" && pwd)
+fi
 weights=${CARAT_WEIGHTS:-}
 build=$root/build/chat
-if [[ $model != "$root/examples/pocket" || -n $weights ]]; then
-    build=$root/build/chat-$(cksum <<<"$model $weights" | cut -d ' ' -f 1)
+if [[ $model != "$root/examples/pocket" || -n $weights$draft ]]; then
+    build=$root/build/chat-$(cksum <<<"$model $weights${draft:+ $draft}" | cut -d ' ' -f 1)
 fi
 
 # Quiet, unless it takes long or fails.
@@ -54,7 +65,8 @@ if [[ -n ${groups[*]} ]] && ! grep -qs '^CARAT_FFMPEG_DIR:PATH=/' "$build/CMakeC
 fi
 if [[ ! -f $build/build.ninja ]]; then
     echo "carat: building the chat program for $(basename "$model"), once; this takes a minute or two" >&2
-    (cd "$root" && quietly cmake --preset chat -B "$build" "-DCARAT_MODEL=$model" "-DCARAT_WEIGHTS=$weights")
+    (cd "$root" && quietly cmake --preset chat -B "$build" "-DCARAT_MODEL=$model" "-DCARAT_WEIGHTS=$weights" \
+        "-DCARAT_DRAFT=$draft")
 fi
 quietly cmake --build "$build" --target chat -j "$(nproc)"
 rm -f "$log"

@@ -3,6 +3,10 @@
 
 #include "carat/gemma4.hpp"
 
+#if CARAT_DRAFT
+#include "carat/gemma4_drafter.hpp"
+#endif
+
 #include <CLI/CLI.hpp>
 
 #include <carat/models/model.hpp>  // written by carat_add_model from CARAT_MODEL's config.json
@@ -23,6 +27,23 @@ using Policy = carat::weights::WithCache<Weights, carat::CARAT_CACHE>;
 using Policy = Weights;
 #endif
 using Model = carat::Gemma4<carat::models::model, Policy>;
+
+// CARAT_DRAFT, a setting of the build, names the folder of an assistant.
+#if CARAT_DRAFT
+using Assistant = carat::Gemma4Drafter<carat::models::drafter, Model>;
+constexpr bool can_draft = true;
+#else
+struct Assistant {  // has no weights, and drafts nothing
+    static carat::Result<Assistant> open(const std::string&, carat::Progress = {},
+                                         carat::BindOptions = {}) {
+        return carat::Error{carat::Errc::unsupported,
+                            "--draft: this program is compiled without an assistant; configure "
+                            "with -DCARAT_DRAFT=<folder of the assistant>"};
+    }
+    [[nodiscard]] std::size_t memory_bytes() const { return 0; }
+};
+constexpr bool can_draft = false;
+#endif
 
 inline std::size_t all_threads() {
     const unsigned n = std::thread::hardware_concurrency();

@@ -50,6 +50,7 @@ struct TalkOptions {
     Given given{};
     bool json = false;  ///< one object an answer, instead of its text
     double load_ms = 0;
+    bool drafts = false;  ///< an assistant guesses
     std::size_t planned_bytes = 0;
 };
 
@@ -182,6 +183,11 @@ class Talk {
         out.key("prefill_ms").value(turn.read_ms).key("decode_ms").value(turn.write_ms);
         out.key("prefill_tok_s").value(rate(turn.input_ids.size() - turn.reused, turn.read_ms));
         out.key("decode_tok_s").value(rate(decoded, turn.write_ms)).end_object();
+        if (options_.drafts) {
+            out.key("drafts").begin_object().key("drafted").value(turn.drafts.drafted);
+            out.key("accepted").value(turn.drafts.accepted);
+            out.key("passes").value(turn.drafts.passes).end_object();
+        }
         out.key("memory").begin_object().key("planned_bytes").value(options_.planned_bytes);
         out.key("peak_bytes").value(peak_bytes()).end_object().end_object();
         std::printf("%s\n", std::string(out.text()).c_str());
@@ -357,6 +363,9 @@ class Talk {
             "in %.0f ms; %zu of %zu tokens of context]\n",
             last_.input_ids.size(), last_.reused, last_.read_ms, last_.token_ids.size(),
             last_.write_ms, chat_.session().size(), chat_.session().context_tokens());
+        if (options_.drafts)
+            std::printf("[%zu tokens guessed, %zu of them right; %zu calls of the model]\n",
+                        last_.drafts.drafted, last_.drafts.accepted, last_.drafts.passes);
     }
     void exit(const std::string&) { ended_ = true; }
 

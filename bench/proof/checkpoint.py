@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """Writes a checkpoint of random weights with the sizes of a published Gemma 4: text only, the same weights in any format.
 
-  checkpoint.py [--preset e2b|e4b|31b|26b-a4b] [--tiny] [--hf DIR] [--config DIR] [--gguf TYPE FILE]... [--seed N]
+  checkpoint.py [--preset e2b|e4b|31b|26b-a4b] [--tiny] [--hf DIR] [--config DIR] [--gguf TYPE FILE]... [--assistant DIR]
+                [--seed N]
 
 --hf writes config.json, model.safetensors (bf16) and tokenizer.json; --config the first of them; --gguf takes bf16, q8_0
-or q4_0 as TYPE. The numbers follow from the seed and the sizes alone, so that files of different calls belong together.
+or q4_0 as TYPE; --assistant writes the folder of its assistant (bf16), whose guesses are as random as its weights. The numbers follow from the seed and the sizes alone, so that files of different calls belong together.
 --tiny: two attention periods of hidden 256 and 1024 tokens, a few MB.
 
 Weights are N(0, 0.02). Norm scales are near 1, but those of queries and keys near head_dim**-0.25, so that attention
@@ -12,6 +13,7 @@ scores spread by about 1, and the router's near 2 sqrt(hidden), so that its choi
 laid end to end from random starts, which makes a file at the speed of the disk.
 """
 import argparse
+import copy
 import hashlib
 import json
 import math
@@ -25,6 +27,13 @@ BLOCK = 32                 # weights that share a scale
 POOL_BLOCKS = 1 << 18
 TYPES = dict(f32=(0, 128), q4_0=(2, 18), q8_0=(8, 34), bf16=(30, 64))     # GGUF's code, bytes a block
 FILE_TYPES = dict(bf16=32, q8_0=7, q4_0=2)
+
+ASSISTANTS = {
+    "e2b": dict(hidden=256, intermediate=2048, heads=4, centroids=2048),
+    "e4b": dict(hidden=256, intermediate=2048, heads=4, centroids=2048),
+    "31b": dict(hidden=1024, intermediate=8192, heads=32, centroids=0),
+    "26b-a4b": dict(hidden=1024, intermediate=8192, heads=16, centroids=0),
+}
 
 PRESETS = {
     "e2b": dict(hidden=1536, intermediate=6144, layers=35, heads=8, kv_heads=1, global_kv_heads=None,
@@ -340,20 +349,68 @@ def write_hf(folder, sizes, numbers):
                                                        unk_token="<unk>", tokenizer_class="GemmaTokenizer"))):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
             json.dump(value, f, ensure_ascii=False)
+    write_safetensors(folder, [(name, shape, fill) for name, _, shape, fill in sizes.tensors()], numbers)
+
+
+def write_safetensors(folder, tensors, numbers):
+    """(name, shape, fill) of each tensor; fill "order" is a permutation of 64-bit integers, the others are bf16."""
     header, at = {"__metadata__": {"format": "pt"}}, 0
-    for name, _, shape, _ in sizes.tensors():
-        end = at + 2 * math.prod(shape)
-        header[name] = dict(dtype="BF16", shape=shape, data_offsets=[at, end])
+    for name, shape, fill in tensors:
+        end = at + (8 if fill == "order" else 2) * math.prod(shape)
+        header[name] = dict(dtype="I64" if fill == "order" else "BF16", shape=shape, data_offsets=[at, end])
         at = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     with whole(os.path.join(folder, "model.safetensors")) as out:
         out.write(struct.pack("<Q", len(text)) + text)
-        for name, _, shape, fill in sizes.tensors():
+        for name, shape, fill in tensors:
             if fill in POOLED:
                 numbers.write(out, name, math.prod(shape), "bf16")
+            elif fill == "order":
+                out.write(numbers.rng(name).permutation(math.prod(shape)).astype("<i8").tobytes())
             else:
                 out.write(numbers.vector(name, math.prod(shape), fill).tobytes())
+
+
+# ---- the assistant
+
+def assistant(sizes):
+    """The sizes of its layers, which read the model's keys and values."""
+    a = copy.copy(sizes)
+    vars(a).update(ASSISTANTS[sizes.name.removesuffix("-tiny")])
+    if sizes.name.endswith("-tiny"):
+        a.hidden, a.intermediate, a.heads, a.centroids = 64, 128, 4, 64 if a.centroids else 0
+    a.layers = a.shared = 4
+    a.full, a.own, a.per_layer, a.double_wide, a.experts = [False] * 3 + [True], 0, 0, False, 0
+    return a
+
+
+def assistant_tensors(a, backbone):
+    if a.centroids:
+        yield "masked_embedding.token_ordering", (a.vocab,), "order"
+        yield "masked_embedding.centroids.weight", (a.centroids, a.hidden), "weight"
+    yield "model.embed_tokens.weight", (a.vocab, a.hidden), "weight"
+    for i in range(a.layers):
+        for name, _, shape, fill in a.layer(i):
+            yield f"model.layers.{i}.{name}", shape, fill
+    yield "model.norm.weight", (a.hidden,), "norm"
+    yield "post_projection.weight", (backbone, a.hidden), "weight"
+    yield "pre_projection.weight", (a.hidden, 2 * backbone), "weight"
+
+
+def write_assistant(folder, sizes, numbers):
+    a = assistant(sizes)
+    os.makedirs(folder, exist_ok=True)
+    text = config_json(a)["text_config"]
+    text.update(final_logit_softcapping=None, use_bidirectional_attention=None, vocab_size_per_layer_input=0)
+    config = dict(
+        architectures=["Gemma4AssistantForCausalLM"], model_type="gemma4_assistant", backbone_hidden_size=sizes.hidden,
+        use_ordered_embeddings=a.centroids > 0, num_centroids=a.centroids or 2048,
+        centroid_intermediate_top_k=min(32, a.centroids or 32), tie_word_embeddings=True, text_config=text)
+    for name, value in (("config.json", config), ("generation_config.json", dict(num_assistant_tokens=4))):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+            json.dump(value, f, indent=2)
+    write_safetensors(folder, list(assistant_tensors(a, sizes.hidden)), numbers)
 
 
 class whole:
@@ -462,21 +519,24 @@ def main():
     p.add_argument("--hf")
     p.add_argument("--config")
     p.add_argument("--gguf", nargs=2, action="append", default=[])
+    p.add_argument("--assistant")
     p.add_argument("--seed", type=int, default=1)
     args = p.parse_args()
-    if args.help or not (args.hf or args.gguf or args.config) or any(kind not in FILE_TYPES for kind, _ in args.gguf):
+    if args.help or not (args.hf or args.gguf or args.config or args.assistant) or any(kind not in FILE_TYPES for kind, _ in args.gguf):
         print(__doc__.strip())
         return 0 if args.help else 2
     sizes = Sizes(args.preset, args.tiny)
     if args.config:
         write_config(args.config, sizes)
-    if not (args.hf or args.gguf):
+    if not (args.hf or args.gguf or args.assistant):
         return 0
     numbers = Numbers(args.seed)
     if args.hf:
         write_hf(args.hf, sizes, numbers)
     for kind, path in args.gguf:
         write_gguf(path, kind, sizes, numbers)
+    if args.assistant:
+        write_assistant(args.assistant, sizes, numbers)
     return 0
 
 

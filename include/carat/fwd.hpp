@@ -22,6 +22,7 @@ struct ModelConfig;
 struct TextConfig;
 struct VisionConfig;
 struct AudioConfig;
+struct DrafterConfig;
 
 struct Serial;
 class ThreadPool;

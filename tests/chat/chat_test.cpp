@@ -7,6 +7,7 @@
 #include "checkpoint/files.hpp"
 #include "support/gguf_projector.hpp"
 #include "support/gguf_tokenizer.hpp"
+#include "support/oracle.hpp"
 #include "text/fixture.hpp"
 
 #include <doctest/doctest.h>
@@ -429,4 +430,94 @@ TEST_CASE("answers have the form that was asked for, at any limit, and in a fork
     const std::string said = reply(chat).reply.content;
     CHECK((said == "yes" || said == "no"));
     CHECK_FALSE(chat.answer_as(AnswerShape::regex("(")));
+}
+
+namespace {
+
+/// An assistant that is right as far as it has been told.
+struct Told {
+    test::Oracle<Pocket::Text>::Weights oracle{};
+    Result<Speculation<test::Oracle<Pocket::Text>>> speculation(const Pocket::Session& session,
+                                                                SpeculationOptions options) const {
+        if (options.draft_tokens == 0) options.draft_tokens = 4;
+        return Speculation<test::Oracle<Pocket::Text>>::create(oracle, session, options);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("with an assistant a chat says the same, bound to a form, forked and saved as well") {
+    Told told;
+    Chat<Pocket> plain = chat_with(), drafted = chat_with();
+    REQUIRE(drafted.set_drafter(told, {.adapt = false}));
+    CHECK(drafted.draft_bytes() > 0);
+    CHECK(plain.draft_bytes() == 0);
+    const auto both = [&](Chat<Pocket>& a, Chat<Pocket>& b) {
+        const ChatTurn expected = reply(a);
+        told.oracle.says = expected.input_ids;
+        told.oracle.says.insert(told.oracle.says.end(), expected.token_ids.begin(),
+                                expected.token_ids.end());
+        ChatTurn turn = reply(b);
+        CHECK(turn.token_ids == expected.token_ids);
+        CHECK(turn.reply.content == expected.reply.content);
+        CHECK(turn.stop == expected.stop);
+        CHECK(turn.reused == expected.reused);
+        CHECK(a.session().size() == b.session().size());
+        CHECK(expected.drafts == DraftStats{});
+        CHECK(turn.drafts.passes + turn.drafts.accepted == turn.token_ids.size() - 1);
+        CHECK(turn.drafts.accepted > turn.drafts.passes);
+        return turn;
+    };
+    plain.user("My name is Anna.");
+    drafted.user("My name is Anna.");
+    both(plain, drafted);
+    plain.user("What is my name?");
+    drafted.user("What is my name?");
+    CHECK(both(plain, drafted).reply.content == "Your name is Anna.");
+
+    auto plain_fork = plain.fork(), drafted_fork = drafted.fork();
+    REQUIRE((plain_fork && drafted_fork));
+    CHECK(drafted_fork->draft_bytes() == drafted.draft_bytes());
+    const AnswerShape shape = AnswerShape::choices({"blue", "a long green word", "red"});
+    REQUIRE(plain_fork->answer_as(shape));
+    REQUIRE(drafted_fork->answer_as(shape));
+    plain_fork->user("What is the capital of France?");
+    drafted_fork->user("What is the capital of France?");
+    const ChatTurn expected = reply(*plain_fork), bound = reply(*drafted_fork);
+    CHECK(bound.token_ids == expected.token_ids);
+
+    const test::Folder folder("drafted_chat");
+    REQUIRE(drafted.save(folder / "chat"));
+    Chat<Pocket> loaded = chat_with();
+    REQUIRE(loaded.load(folder / "chat"));
+    loaded.user("What is the capital of France?");
+    plain.user("What is the capital of France?");
+    CHECK(reply(loaded).token_ids == reply(plain).token_ids);
+}
+
+TEST_CASE("an answer that is left early with an assistant leaves what it has said, and no more") {
+    Told told;
+    Chat<Pocket> plain = chat_with();
+    plain.user("What is the capital of France?");
+    const ChatTurn all = reply(plain);
+    told.oracle.says = all.input_ids;
+    told.oracle.says.insert(told.oracle.says.end(), all.token_ids.begin(), all.token_ids.end());
+    Chat<Pocket> chat = chat_with();
+    REQUIRE(chat.set_drafter(told, {.draft_tokens = 6, .adapt = false}));
+    chat.user("What is the capital of France?");
+    std::size_t pieces = 0;
+    for ([[maybe_unused]] const std::string_view piece : chat.reply())
+        if (++pieces == 2) break;
+    REQUIRE(chat.last());
+    CHECK(chat.last()->stop == StopReason::caller);
+    CHECK(chat.session().size() ==
+          chat.last()->input_ids.size() + chat.last()->token_ids.size() - 1);
+    chat.undo();
+    chat.user("What is the capital of France?");
+    const ChatTurn again = reply(chat);
+    CHECK(again.token_ids == all.token_ids);
+    CHECK(again.reused > 0);
+    const auto refused = chat.set_drafter(told, {.draft_tokens = 99});
+    REQUIRE(!refused);
+    CHECK(test::contains(refused.error().text, "draft_tokens is 99"));
 }

@@ -40,10 +40,10 @@ TEST_CASE("every key is read") {
     const auto c = read_generation_config(
         R"({"do_sample":true,"temperature":2,"top_k":0,"top_p":0.5,"min_p":0.1,)"
         R"("repetition_penalty":1.2,"eos_token_id":7,"bos_token_id":8,"pad_token_id":9,)"
-        R"("suppress_tokens":[258883,258882],"max_length":[]})",
+        R"("suppress_tokens":[258883,258882],"num_assistant_tokens":5,"max_length":[]})",
         "g");
     REQUIRE(c);
-    CHECK(*c == GenerationConfig{true, 2.0, 0, 0.5, 0.1, 1.2, {7}, 8, 9, {258883, 258882}});
+    CHECK(*c == GenerationConfig{true, 2.0, 0, 0.5, 0.1, 1.2, {7}, 8, 9, {258883, 258882}, 5});
 }
 
 TEST_CASE("numbers out of range and values of the wrong type are named, all at once") {

@@ -36,6 +36,34 @@ static_assert(models::mini_31b.text.num_global_key_value_heads == 2);
 static_assert(models::mini_e4b.audio.gradient_clipping == 3.0);
 static_assert(models::mini_e2b.tokens.eoa == 11);
 
+// Assistants: keys, values and positions are their model's.
+constexpr DrafterConfig drafter_of(const ModelConfig& model) {
+    DrafterConfig d{.text = model.text, .backbone_hidden_size = model.text.hidden_size};
+    d.text.intermediate_size = 64;
+    d.text.num_hidden_layers = d.text.num_kv_shared_layers = 4;
+    d.text.full_attention = every_nth(4, 4);
+    d.text.hidden_size_per_layer_input = d.text.vocab_size_per_layer_input = 0;
+    d.text.use_double_wide_mlp = false;
+    d.text.use_bidirectional_attention = Bidirectional::none;
+    d.text.final_logit_softcapping = 0;
+    return d;
+}
+constexpr DrafterConfig e2b_drafter = [] {
+    DrafterConfig d = drafter_of(models::mini_e2b);
+    d.text.hidden_size = 32;
+    d.text.num_attention_heads = 2;
+    d.num_centroids = 32;
+    d.centroid_intermediate_top_k = 4;
+    return d;
+}();
+constexpr DrafterConfig gemma4_31b_drafter = [] {
+    DrafterConfig d = drafter_of(models::mini_31b);
+    d.text.hidden_size = 40;
+    return d;  // its file speaks of 2048 centroids, and of not using them
+}();
+static_assert(models::mini_e2b_drafter == e2b_drafter);
+static_assert(models::mini_31b_drafter == gemma4_31b_drafter);
+
 // What is missing takes the defaults, which are those of the structs.
 static_assert(models::nothing_said ==
               ModelConfig{.vision = {.num_hidden_layers = 16}, .audio = {.num_hidden_layers = 12}});

@@ -1,19 +1,24 @@
 # Every file that carat_add_model cannot follow is refused with a sentence that names the file and the key. Run with
-# -DROOT=<repository> -DSCRATCH=<folder>; with -DFILE=<json> it reads one file and nothing else.
+# -DROOT=<repository> -DSCRATCH=<folder>; with -DFILE=<json> it reads one file and nothing else, with -DDRAFTER=ON as
+# that of an assistant.
 cmake_minimum_required(VERSION 3.25)
 include("${ROOT}/cmake/CaratAddModel.cmake")
 if(DEFINED FILE)
-    _carat_read_config(config "${FILE}")
+    if(DRAFTER)
+        _carat_read_drafter(config "${FILE}")
+    else()
+        _carat_read_config(config "${FILE}")
+    endif()
     return()
 endif()
 
 file(MAKE_DIRECTORY "${SCRATCH}")
 set(failures "")
-# expect(<name> <json> <regular expression>)
+# expect(<name> <json> <regular expression> [ON, for an assistant])
 function(expect name json expected)
     file(WRITE "${SCRATCH}/${name}.json" "${json}")
     execute_process(COMMAND "${CMAKE_COMMAND}" "-DROOT=${ROOT}" "-DFILE=${SCRATCH}/${name}.json"
-        -P "${ROOT}/tests/cmake/refusals.cmake" RESULT_VARIABLE result ERROR_VARIABLE output)
+        "-DDRAFTER=${ARGN}" -P "${ROOT}/tests/cmake/refusals.cmake" RESULT_VARIABLE result ERROR_VARIABLE output)
     string(REGEX REPLACE "[ \n]+" " " output "${output}")  # CMake wraps its lines
     if(result EQUAL 0)
         message(SEND_ERROR "carat: ${name} was accepted, expected '${expected}'")
@@ -32,6 +37,12 @@ expect(list "[1, 2]" "not a JSON object")
 expect(other_model "{\"model_type\": \"llama\"}" "model_type is 'llama', expected gemma4 or gemma4_text")
 expect(no_model "{}" "model_type is '', expected gemma4")
 expect(drafter "{\"model_type\": \"gemma4_assistant\", \"text_config\": {}}" "model_type is 'gemma4_assistant'")
+expect(model_as_drafter "{\"model_type\": \"gemma4\", \"text_config\": {}}" "model_type is 'gemma4', expected gemma4_assistant" ON)
+expect(drafter_no_text "{\"model_type\": \"gemma4_assistant\"}" "text_config is missing" ON)
+expect(drafter_ordered "{\"model_type\": \"gemma4_assistant\", \"text_config\": {}, \"use_ordered_embeddings\": 1}"
+    "use_ordered_embeddings is of type number, expected true or false" ON)
+expect(drafter_centroids "{\"model_type\": \"gemma4_assistant\", \"text_config\": {}, \"use_ordered_embeddings\": true, \"num_centroids\": 0}"
+    "num_centroids is 0, but use_ordered_embeddings is true" ON)
 expect(no_text "{\"model_type\": \"gemma4\"}" "text_config is missing")
 expect(text_is_number "{\"model_type\": \"gemma4\", \"text_config\": 3}" "text_config is of type number, expected an object")
 expect(vision_is_list "{\"model_type\": \"gemma4\", \"text_config\": {}, \"vision_config\": []}"

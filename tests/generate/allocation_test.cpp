@@ -1,6 +1,7 @@
 // Decoding allocates nothing. This unit replaces the global operator new of the whole test binary
 // by one that counts.
 #include "carat/generate/generate.hpp"
+#include "carat/generate/speculation.hpp"
 #include "carat/parallel/thread_pool.hpp"
 #include "support/generated_weights.hpp"
 #include "support/tiny_models.hpp"
@@ -135,6 +136,34 @@ TEST_CASE(
 }
 TEST_CASE("reading a prompt and 1000 steps of decoding allocate nothing: mixture of experts") {
     check_decoding<tiny::b>();
+}
+
+TEST_CASE("1000 steps with an assistant allocate nothing") {
+    using Model = TextModel<tiny::a, weights::f32>;
+    using Draft = Drafter<tiny::drafter(tiny::a, 4), Model>;
+    const MadeUp<Model> made;
+    const MadeUpDrafter<Draft> assistant;
+    ThreadPool pool(2);
+    const std::array<std::int32_t, 3> prompt{2, 5, 9};
+    const GenerateOptions options{.max_tokens = 1000, .stop_ids = {}};
+    for (const bool adapt : {true, false}) {
+        auto session =
+            Session<Model>::create(made.weights, pool, {.context_tokens = 1024, .chunk_tokens = 8});
+        auto sampler = Sampler::create(Model::vocab, {.top_k = 5});
+        REQUIRE(session);
+        REQUIRE(sampler);
+        auto drafts = Speculation<Draft>::create(assistant.weights, *session,
+                                                 {.draft_tokens = 4, .adapt = adapt});
+        REQUIRE(drafts);
+        const std::size_t before = allocations;
+        const auto reason = generate(
+            *session, SessionInput<Model>{.ids = prompt}, *sampler, options, [](std::int32_t) {},
+            {}, {}, &*drafts);
+        const std::size_t after = allocations;
+        REQUIRE(reason);
+        CHECK(drafts->stats().drafted > 0);
+        CHECK(after == before);
+    }
 }
 
 TEST_CASE("allocations are counted, so that none counted means none") {

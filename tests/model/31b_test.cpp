@@ -1,4 +1,5 @@
 #include "model/decoder_checks.hpp"
+#include "model/drafter_checks.hpp"
 #include "model/see_checks.hpp"
 #include "model/vision_checks.hpp"
 
@@ -11,6 +12,7 @@ using Gemma = Gemma4<models::gemma4_31b_mini>;
 using Decoder = DecoderChecks<Gemma>;
 using See = SeeChecks<Gemma>;
 using Vision = VisionChecks<models::gemma4_31b_mini, weights::bf16>;
+using Assistant = DrafterChecks<Gemma, models::gemma4_31b_mini_drafter>;
 
 TEST_CASE(
     "31b: hidden states, attentions, router and logits are the reference's to its noise floor") {
@@ -33,6 +35,16 @@ TEST_CASE("31b-mini: prompts with pictures have the reference's logits and words
 
 TEST_CASE("31b-mini's vision tower agrees with the reference") { Vision("31b-mini").reference(); }
 TEST_CASE("31b-mini's vision tower does not depend on threads") { Vision("31b-mini").threads(); }
+
+TEST_CASE("31b-mini: the assistant drafts what the reference's does, to its noise floor") {
+    Assistant("31b-mini").steps();
+}
+TEST_CASE("31b-mini: with the assistant the same tokens are generated as without") {
+    Assistant("31b-mini").generation();
+}
+TEST_CASE("31b-mini: the assistant takes the memory that is planned") {
+    Assistant("31b-mini").memory();
+}
 
 }  // namespace
 }  // namespace carat::test

@@ -1,5 +1,6 @@
 #include "model/audio_checks.hpp"
 #include "model/decoder_checks.hpp"
+#include "model/drafter_checks.hpp"
 #include "model/see_checks.hpp"
 #include "model/vision_checks.hpp"
 
@@ -14,6 +15,7 @@ using Decoder = DecoderChecks<Gemma>;
 using See = SeeChecks<Gemma>;
 using Vision = VisionChecks<models::e2b_mini, weights::bf16>;
 using Audio = AudioChecks<models::e2b_mini, weights::bf16>;
+using Assistant = DrafterChecks<Gemma, models::e2b_mini_drafter>;
 
 TEST_CASE(
     "e2b: hidden states, attentions, router and logits are the reference's to its noise floor") {
@@ -101,6 +103,16 @@ TEST_CASE("bad features are one line") {
     CHECK(hear(10) == "input_features has a value at frame 2 that is not a finite number");
     std::fill(mask.begin(), mask.end(), std::uint8_t{0});
     CHECK(hear(10) == "0");
+}
+
+TEST_CASE("e2b-mini: the assistant drafts what the reference's does, to its noise floor") {
+    Assistant("e2b-mini").steps();
+}
+TEST_CASE("e2b-mini: with the assistant the same tokens are generated as without") {
+    Assistant("e2b-mini").generation();
+}
+TEST_CASE("e2b-mini: the assistant takes the memory that is planned") {
+    Assistant("e2b-mini").memory();
 }
 
 }  // namespace

@@ -3,11 +3,13 @@
 /// spec/text.md section 19.1.
 #pragma once
 
+#include "carat/checkpoint/drafter_tensors.hpp"
 #include "carat/checkpoint/fnv1a.hpp"
 #include "carat/checkpoint/text_tensors.hpp"
 #include "carat/tensor/view.hpp"
 #include "support/random.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -31,6 +33,7 @@ class WeightMaker {
                            name.ends_with("scale");
         std::vector<T>& values = memory<T>().emplace_back(View<const T, Extents...>().size());
         Fnv1a seed;
+        seed.add(std::as_bytes(std::span(prefix)));
         seed.add(std::as_bytes(std::span(name)));
         Random random(seed.value());
         for (T& value : values) {
@@ -45,6 +48,20 @@ class WeightMaker {
     void operator()(const Name& name, View<const T, Extents...>& slot, FileShape<Shape...>) {
         (*this)(name, slot);
     }
+
+    /// Rows in another order than the file's.
+    template <class T, std::size_t rows, std::size_t width>
+    void operator()(const Name& name, View<const T, rows, width>& slot, RowOrder order) {
+        (*this)(name, slot);
+        std::vector<T>& values = memory<T>().emplace_back(slot.size());
+        for (std::size_t row = 0; row < rows; ++row)
+            std::copy_n(slot.row(static_cast<std::size_t>(order.rows[row])).data(), width,
+                        values.data() + row * width);
+        slot = View<const T, rows, width>(values.data());
+    }
+
+    /// Stands before the names that follow, as far as their numbers are concerned.
+    Name prefix{};
 
   private:
     template <class T>
@@ -68,6 +85,28 @@ struct MadeUp {
     MadeUp() { bind_text_model<Model>(memory, weights); }
     MadeUp(const MadeUp&) = delete;
     MadeUp& operator=(const MadeUp&) = delete;
+};
+
+/// The same of a drafter. token_ordering[i] = (5 i + 3) mod the vocabulary, which must have no
+/// factor in common with 5.
+template <class Drafter>
+struct MadeUpDrafter {
+    WeightMaker memory;
+    typename Drafter::Weights weights;
+    std::vector<std::int32_t> token_ordering;
+
+    MadeUpDrafter() {
+        if constexpr (Drafter::config.num_centroids > 0) {
+            constexpr std::size_t vocab = Drafter::config.text.vocab_size;
+            for (std::size_t i = 0; i < vocab; ++i)
+                token_ordering.push_back(static_cast<std::int32_t>((5 * i + 3) % vocab));
+            weights.head.token_ordering = token_ordering;
+        }
+        memory.prefix = "assistant.";
+        bind_drafter<Drafter>(memory, weights);
+    }
+    MadeUpDrafter(const MadeUpDrafter&) = delete;
+    MadeUpDrafter& operator=(const MadeUpDrafter&) = delete;
 };
 
 }  // namespace carat::test

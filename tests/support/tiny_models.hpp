@@ -3,6 +3,7 @@
 /// that a decoder can have, and compile in seconds.
 #pragma once
 
+#include "carat/config/drafter_config.hpp"
 #include "carat/config/text_config.hpp"
 
 #include <cstddef>
@@ -54,6 +55,22 @@ inline constexpr TextConfig b{.vocab_size = 16,
                               .enable_moe_block = true,
                               .final_logit_softcapping = 30.0,
                               .full_rope = {.theta = 1e6, .partial_rotary_factor = 0.5}};
+/// What drafts for `model` in the same way: spec/speculative.md section 10 for a.
+constexpr DrafterConfig drafter(const TextConfig& model, std::size_t num_centroids) {
+    DrafterConfig d{.text = model,
+                    .backbone_hidden_size = model.hidden_size,
+                    .num_centroids = num_centroids,
+                    .centroid_intermediate_top_k = 2};
+    d.text.vocab_size_per_layer_input = d.text.hidden_size_per_layer_input = 0;
+    d.text.hidden_size = 6;
+    d.text.intermediate_size = 5;
+    d.text.num_hidden_layers = d.text.num_kv_shared_layers = 4;
+    d.text.full_attention = only({3});
+    d.text.enable_moe_block = d.text.use_double_wide_mlp = false;
+    d.text.final_logit_softcapping = 0.0;
+    return d;
+}
+
 /// The same model with another view of the future.
 constexpr TextConfig with(TextConfig c, Bidirectional who) {
     c.use_bidirectional_attention = who;

@@ -36,6 +36,7 @@ struct ChatTurn {
     std::size_t reused = 0;     ///< tokens of the prompt that were remembered
     std::size_t forgotten = 0;  ///< messages that the context has no room for, in all
     double media_ms = 0, read_ms = 0, write_ms = 0;
+    DraftStats drafts{};  ///< where a drafter guesses
 };
 
 }  // namespace carat::inline CARAT_ABI

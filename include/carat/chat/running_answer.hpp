@@ -22,11 +22,15 @@ template <class M>
 struct RunningAnswer {
     using Clock = std::chrono::steady_clock;
 
+    RunningAnswer(bool in_thought, const Tokenizer& tokenizer)
+        : parser(in_thought), text(tokenizer) {}
+
     ChatTurn turn{};
     ReplyParser parser;
     TextStream text;
     std::optional<Generation<typename M::Text>> generation{};
     Clock::time_point started = Clock::now(), read = started;
+    DraftStats drafts_before{};
     std::size_t reread = 0;  ///< tokens of the answer that were read with a prompt, by a slide
     bool over = false;       ///< before it began: the prompt has no room
 

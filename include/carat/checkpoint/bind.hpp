@@ -94,6 +94,14 @@ class Binder {
                     FileShape<Extents...>) {
         want(name, detail::wanted_blocks<W, n * out, blocks>(slot, FileShape<Extents...>::extents));
     }
+    /// A matrix of any format whose rows are in another order than the file's. A packed checkpoint
+    /// has none.
+    template <class Slot>
+    void operator()(std::string_view name, Slot& slot, RowOrder order) {
+        (*this)(name, slot);
+        wants_.back().order = order.rows.data();
+        wants_.back().row_values = wants_.back().shape.back();
+    }
     /// For the names that follow.
     void set_prefix(std::string prefix) { prefix_ = std::move(prefix); }
 

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 namespace carat::inline CARAT_ABI {
 
@@ -16,6 +17,12 @@ namespace carat::inline CARAT_ABI {
 template <std::size_t... Extents>
 struct FileShape {
     static constexpr std::array<std::size_t, sizeof...(Extents)> extents{Extents...};
+};
+
+/// Rows of a matrix in another order than a file's: row i is the file's row rows[i]. They must be
+/// rows of it, and stay until the tensor has been read.
+struct RowOrder {
+    std::span<const std::int32_t> rows;
 };
 
 /// Where the bytes of a bound tensor are.

@@ -143,6 +143,7 @@ void put_part(ConfigText& to, std::string_view name, const Config& c) {
     to.put("bos_token_id", c.bos_token_id);
     to.put("pad_token_id", c.pad_token_id);
     if (!c.suppress_tokens.empty()) to.put("suppress_tokens", c.suppress_tokens);
+    if (c.num_assistant_tokens > 0) to.put("num_assistant_tokens", c.num_assistant_tokens);
     return std::move(to).take();
 }
 

@@ -51,7 +51,8 @@ inline bool same_file_shape(const StoredTensor& tensor, std::span<const std::siz
     }
     const bool any = want.dtype == DType::unknown, same = tensor.dtype == want.dtype;
     if (tensor.panels ? !same || want.pack == nullptr || tensor.bytes != want.packed_bytes
-                      : tensor.sums != nullptr && !any && (!same || want.pack != nullptr)) {
+                      : tensor.sums != nullptr &&
+                            ((!any && (!same || want.pack != nullptr)) || want.order != nullptr)) {
         faults.add_in(
             found.file->name, Errc::mismatch,
             joined({who, " is packed as ", name_of(tensor.dtype), tensor.panels ? " in panels" : "",

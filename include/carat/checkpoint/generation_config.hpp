@@ -24,6 +24,7 @@ struct GenerationConfig {
     std::vector<std::int32_t> eos_token_ids{1};  ///< `eos_token_id`, one or a list
     std::int32_t bos_token_id = 2, pad_token_id = 0;
     std::vector<std::int32_t> suppress_tokens{};  ///< never drawn, not even greedily
+    std::size_t num_assistant_tokens = 0;         ///< of assistants: drafts at once; 0: not given
 
     friend bool operator==(const GenerationConfig&, const GenerationConfig&) = default;
 };

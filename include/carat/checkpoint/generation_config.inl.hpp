@@ -43,6 +43,7 @@ namespace carat::inline CARAT_ABI {
     in.id("bos_token_id", c.bos_token_id);
     in.id("pad_token_id", c.pad_token_id);
     in.ids("suppress_tokens", c.suppress_tokens, std::size_t{1} << 18);
+    in.size("num_assistant_tokens", c.num_assistant_tokens);
     if (c.temperature < 0 || (c.do_sample && c.temperature == 0))
         in.wrong("temperature", in.get("temperature"),
                  "a number greater than 0 (do_sample false is what takes the best token)");

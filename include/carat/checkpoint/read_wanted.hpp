@@ -81,14 +81,17 @@ inline Error job_fault(const ReadJob& job) {
                                       "] do not have the checksum of the file"})};
 }
 
-/// Where a row comes from: of each expert first the gate's rows, then the up's.
+/// Where a row comes from: of each expert first the gate's rows, then the up's; or where an order
+/// says.
 struct RowSource {
     const StoredTensor* tensor;
     const std::byte* row;
 };
 inline RowSource row_source(const WantedTensor& want, std::size_t row) {
     const StoredTensor* t = want.found.tensor;
-    if (want.up) {
+    if (want.order != nullptr) {
+        row = static_cast<std::size_t>(want.order[row]);
+    } else if (want.up) {
         const std::size_t half = want.shape[1] / 2, in_expert = row % want.shape[1];
         if (in_expert >= half) t = want.up.tensor;
         row = row / want.shape[1] * half + in_expert % half;
@@ -109,6 +112,14 @@ inline bool halves_still_there(const WantedTensor& want, std::size_t begin, std:
             }
         if (first != nullptr && !half.file->map.will_need({first, last})) return false;
     }
+    return true;
+}
+
+/// still_there() for rows [begin, end) of a tensor in another order.
+inline bool ordered_still_there(const WantedTensor& want, std::size_t begin, std::size_t end) {
+    const std::size_t bytes = stored_bytes(want.found.tensor->dtype, want.row_values);
+    for (std::size_t row = begin; row < end; ++row)
+        if (!still_there(want, {row_source(want, row).row, bytes})) return false;
     return true;
 }
 
@@ -173,7 +184,9 @@ inline bool run_job(const ReadJob& job, std::byte* to) {
         return stored_bytes(want.found.tensor->dtype, rows * want.row_values);
     };
     std::span<const std::byte> part;
-    if (!want.up) {
+    if (want.order != nullptr) {
+        if (!ordered_still_there(want, job.begin, job.end)) return false;
+    } else if (!want.up) {
         part = want.found.tensor->span().subspan(size(job.begin), size(job.end) - size(job.begin));
         if (!still_there(want, part)) return false;
     } else if (!halves_still_there(want, job.begin, job.end)) {

@@ -147,6 +147,10 @@ class WeightBytes {
         resident_ +=
             aligned_size(n * PanelView<Format, out, in>::panels * sizeof(Panel<Format, in>));
     }
+    template <class Format, std::size_t out, std::size_t in>
+    constexpr void operator()(Name name, PanelView<Format, out, in>& slot, RowOrder) {
+        (*this)(name, slot);
+    }
     [[nodiscard]] constexpr std::size_t resident() const { return resident_; }
     [[nodiscard]] constexpr std::size_t mapped() const { return mapped_; }
 

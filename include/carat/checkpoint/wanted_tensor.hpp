@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <span>
 #include <string>
@@ -39,6 +40,8 @@ struct WantedTensor {
     [[nodiscard]] std::size_t bytes() const {
         return pack != nullptr ? packed_bytes : stored_bytes(dtype, count);
     }
+    const std::int32_t* order = nullptr;  ///< row i is the file's row order[i]
+
     // What find_wanted() finds, and where Binder::plan() puts it:
     CheckpointFiles::Located found{};
     CheckpointFiles::Located up{};  ///< where a file splits gate_up_proj: found is the gate
@@ -54,18 +57,21 @@ inline bool comes_packed(const WantedTensor& want) {
 /// Whether the file has the bytes that are wanted.
 inline bool as_wanted(const WantedTensor& want) {
     const StoredTensor& t = *want.found.tensor;
-    return !want.up && t.panels == (want.pack != nullptr) && t.converted == Converted::nothing &&
+    return !want.up && want.order == nullptr && t.panels == (want.pack != nullptr) &&
+           t.converted == Converted::nothing &&
            (want.dtype == DType::unknown || want.dtype == t.dtype);
 }
 
 /// Whether rows of it are read, not values.
 inline bool read_by_rows(const WantedTensor& want) {
-    return want.pack != nullptr || want.up || want.found.tensor->converted != Converted::nothing;
+    return want.pack != nullptr || want.up || want.order != nullptr ||
+           want.found.tensor->converted != Converted::nothing;
 }
 
 /// Whether two want the same bytes.
 inline bool same_copy(const WantedTensor& a, const WantedTensor& b) {
-    return a.found.tensor == b.found.tensor && a.dtype == b.dtype && a.pack == b.pack;
+    return a.found.tensor == b.found.tensor && a.dtype == b.dtype && a.pack == b.pack &&
+           a.order == b.order;
 }
 
 /// Elements of a type, in the order of the file.

@@ -1,7 +1,9 @@
 /// \file
-/// The four published Gemma 4 variants. Source: spec/variants.md sections 1 to 3.
+/// The four published Gemma 4 variants, and their assistants. Source: spec/variants.md sections 1
+/// to 3 and 11.
 #pragma once
 
+#include "carat/config/drafter_config.hpp"
 #include "carat/config/model_config.hpp"
 
 namespace carat::inline CARAT_ABI::presets {
@@ -80,5 +82,37 @@ inline constexpr ModelConfig gemma4_26b_a4b{
              .use_bidirectional_attention = Bidirectional::vision,
              .final_logit_softcapping = 30.0},
     .vision = large_vision};
+
+namespace detail {
+
+/// The assistant of a model: keys, values and positions are the model's.
+constexpr DrafterConfig assistant(const ModelConfig& model, std::size_t hidden_size,
+                                  std::size_t intermediate_size, std::size_t heads,
+                                  std::size_t num_centroids) {
+    DrafterConfig d{.text = model.text,
+                    .backbone_hidden_size = model.text.hidden_size,
+                    .num_centroids = num_centroids};
+    TextConfig& c = d.text;
+    c.vocab_size_per_layer_input = c.hidden_size_per_layer_input = 0;
+    c.hidden_size = hidden_size;
+    c.intermediate_size = intermediate_size;
+    c.num_attention_heads = heads;
+    c.num_hidden_layers = c.num_kv_shared_layers = 4;
+    c.full_attention = every_nth(4, 4);
+    c.num_experts = c.top_k_experts = c.moe_intermediate_size = 0;
+    c.use_double_wide_mlp = c.enable_moe_block = false;
+    c.use_bidirectional_attention = Bidirectional::none;
+    c.final_logit_softcapping = 0.0;
+    return d;
+}
+
+}  // namespace detail
+
+inline constexpr DrafterConfig e2b_assistant = detail::assistant(e2b, 256, 2048, 4, 2048);
+inline constexpr DrafterConfig e4b_assistant = detail::assistant(e4b, 256, 2048, 4, 2048);
+inline constexpr DrafterConfig gemma4_31b_assistant =
+    detail::assistant(gemma4_31b, 1024, 8192, 32, 0);
+inline constexpr DrafterConfig gemma4_26b_a4b_assistant =
+    detail::assistant(gemma4_26b_a4b, 1024, 8192, 16, 0);
 
 }  // namespace carat::inline CARAT_ABI::presets

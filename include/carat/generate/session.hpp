@@ -124,6 +124,7 @@ class Session {
             };
             const auto hidden = model_.forward(*weights_, call, seen_, memory_.cache,
                                                memory_.scratch, executor_, part, tap);
+            kept_ = {};
             if (!hidden) return cancelled();
             if (!progress((done + n) * Model::layers, tokens * Model::layers)) return cancelled();
             for (std::size_t row = n - logits; row < n; ++row)
@@ -139,6 +140,7 @@ class Session {
                     on_logits(done + row + i, Logits(z.row(i).span()));
             }
             seen_ += n;
+            kept_ = hidden.rows(call.keep - logits, logits);
             done += n;
             soft_done += call.soft_tokens ? call.soft_tokens.rows() : 0;
         }
@@ -161,6 +163,20 @@ class Session {
         return last;
     }
 
+    // ---- what a drafter reads (generate/speculation.hpp)
+
+    /// The final norms [tokens, hidden] of the last call's tokens that got logits, as far as they
+    /// were computed together: logits are made of them. They stay until the next call.
+    [[nodiscard]] Rows<const float, Model::hidden> final_norms() const noexcept { return kept_; }
+    [[nodiscard]] const typename Model::Weights& weights() const noexcept { return *weights_; }
+    [[nodiscard]] const typename Model::Cache& cache() const noexcept { return memory_.cache; }
+    /// By cache index, 0: padding; empty if there is none.
+    [[nodiscard]] std::span<const std::uint8_t> key_mask() const noexcept {
+        return masked_ ? memory_.mask.rows(0, seen_).span() : std::span<const std::uint8_t>();
+    }
+    [[nodiscard]] ExecutorRef executor() const noexcept { return executor_; }
+    [[nodiscard]] std::size_t chunk_tokens() const noexcept { return options_.chunk_tokens; }
+
     /// Tokens appended so far.
     [[nodiscard]] std::size_t size() const noexcept { return seen_; }
     [[nodiscard]] std::size_t context_tokens() const noexcept { return options_.context_tokens; }
@@ -169,6 +185,7 @@ class Session {
     void clear() noexcept {
         seen_ = oldest_ = 0;
         masked_ = false;
+        kept_ = {};
         std::fill_n(memory_.mask.data(), options_.context_tokens, std::uint8_t{1});
     }
     /// Whether rewind(tokens) is possible: sliding layers keep the last window and a chunk, no
@@ -348,6 +365,7 @@ class Session {
     std::size_t oldest_ = 0;  ///< sliding layers still have the keys from this index on
     Arena arena_;
     Memory memory_;
+    Rows<const float, Model::hidden> kept_{};
     [[no_unique_address]] Model model_{};
 };
 

@@ -58,6 +58,7 @@ template <TextConfig C, class Policy = weights::bf16, class Modules = Gemma4Modu
 struct TextModel {
     using Kinds = LayerKinds<C>;
     using Input = TextInput<C>;
+    using WeightPolicy = Policy;
     static constexpr TextConfig config = C;
     static constexpr std::size_t hidden = C.hidden_size, layers = C.num_hidden_layers,
                                  vocab = C.vocab_size;

@@ -17,9 +17,13 @@ inline namespace HWY_NAMESPACE {
 
 namespace detail {
 
-/// Rows that one token takes at once, from as many places: streams that the machine's prefetchers
-/// follow from row to row.
-inline constexpr std::size_t matvec_places = 4;
+/// Rows that a few tokens take at once, from as many places: streams that the machine's prefetchers
+/// follow from row to row. Fewer where the sums of several tokens would not fit the registers.
+template <std::size_t columns, class W, class X>
+inline constexpr std::size_t places = columns > 1 &&
+                                              sizeof(typename Products<W, X>::Sum) > sizeof(F32Vec)
+                                          ? 2
+                                          : 4;
 /// Tile of a prompt: sums plus operands fit the registers.
 inline constexpr std::size_t matmul_rows = many_registers ? 4 : 2;
 inline constexpr std::size_t matmul_columns = many_registers ? 6 : 4;
@@ -38,6 +42,24 @@ HWY_INLINE void tile_columns(const W* w, std::size_t w_stride, const X* x, std::
         dot_tile<height, 1>(w, w_stride, x + c * x_stride, x_stride, k, y + c * y_stride, y_stride);
 }
 
+/// The product of a few tokens, whose weights come from memory: a token alone, or one whose guesses
+/// are verified.
+template <std::size_t columns, class W, class X>
+HWY_INLINE void few_columns(const W* w, std::size_t w_stride, std::size_t rows, const X* x,
+                            std::size_t x_stride, std::size_t k, float* y, std::size_t y_stride) {
+    constexpr std::size_t n = places<columns, W, X>;
+    const std::size_t each = rows / n;
+    for (std::size_t r = 0; r < each; ++r) {
+        float sums[n * columns];
+        dot_tile<n, columns>(w + r * w_stride, each * w_stride, x, x_stride, k, sums, n);
+        for (std::size_t c = 0; c < columns; ++c)
+            for (std::size_t place = 0; place < n; ++place)
+                y[c * y_stride + place * each + r] = sums[c * n + place];
+    }
+    for (std::size_t r = each * n; r < rows; ++r)
+        dot_tile<1, columns>(w + r * w_stride, w_stride, x, x_stride, k, y + r, y_stride);
+}
+
 }  // namespace detail
 
 /// y[c, r] = w[r] · x[c] for r < rows, c < columns. Strides are in elements; y must not overlap w
@@ -49,17 +71,17 @@ inline void matmul(const W* w, std::size_t w_stride, std::size_t rows, const X* 
                    std::size_t x_stride, std::size_t columns, std::size_t k, float* y,
                    std::size_t y_stride) noexcept {
     using namespace detail;
-    if (columns == 1) {
-        const std::size_t each = rows / matvec_places;
-        for (std::size_t r = 0; r < each; ++r) {
-            float sums[matvec_places];
-            dot_tile<matvec_places, 1>(w + r * w_stride, each * w_stride, x, x_stride, k, sums, 0);
-            for (std::size_t place = 0; place < matvec_places; ++place)
-                y[place * each + r] = sums[place];
-        }
-        for (std::size_t r = each * matvec_places; r < rows; ++r)
-            dot_tile<1, 1>(w + r * w_stride, w_stride, x, x_stride, k, y + r, y_stride);
-        return;
+    if (columns == 1) return few_columns<1>(w, w_stride, rows, x, x_stride, k, y, y_stride);
+    if (columns == 2) return few_columns<2>(w, w_stride, rows, x, x_stride, k, y, y_stride);
+    if (columns == 3) return few_columns<3>(w, w_stride, rows, x, x_stride, k, y, y_stride);
+    if constexpr (many_registers) {
+        if (columns == 4) return few_columns<4>(w, w_stride, rows, x, x_stride, k, y, y_stride);
+        if (columns == 5) return few_columns<5>(w, w_stride, rows, x, x_stride, k, y, y_stride);
+    } else if (columns == 4 || columns == 5) {  // the second time the rows are in a cache
+        const std::size_t first = columns - 2;
+        matmul(w, w_stride, rows, x, x_stride, first, k, y, y_stride);
+        return few_columns<2>(w, w_stride, rows, x + first * x_stride, x_stride, k,
+                              y + first * y_stride, y_stride);
     }
     // Tokens in blocks that stay in the second-level cache while the rows stream past them.
     constexpr std::size_t cache = std::size_t{1} << 19;

@@ -90,6 +90,22 @@ HWY_INLINE void panel_tile(const PanelBlock<Format>* w, std::size_t stride, std:
     }
 }
 
+/// Parts of a panel that are multiplied together, as registers allow.
+template <class Format, class X>
+inline constexpr std::size_t parts_together =
+    std::clamp<std::size_t>(2 / BlockProduct<Format, X>::vectors, 1, panel_parts);
+
+/// The panels of `rows` rows with a few tokens: what is left beside whole tiles, and the tokens of
+/// a call that verifies guesses. Of no shape, so that it is compiled once a format.
+template <std::size_t columns, class Format, class X>
+HWY_NOINLINE void panel_columns(const PanelBlock<Format>* w, std::size_t blocks, const X* x,
+                                std::size_t x_stride, float* y, std::size_t y_stride,
+                                std::size_t rows) {
+    for (std::size_t r = 0; r < rows; r += panel_rows, w += blocks)
+        panel_tile<1, columns, columns == 1 ? panel_parts : parts_together<Format, X>>(
+            w, 0, blocks, x, x_stride, y + r, 0, y_stride, std::min(panel_rows, rows - r));
+}
+
 }  // namespace detail
 
 /// y[c · y_stride + r - begin] = w[r] · x[c] for begin <= r < end and each row of x. `begin` is a
@@ -98,12 +114,9 @@ template <class Format, std::size_t out, std::size_t in, class X>
 inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::size_t end,
                    ActivationRows<const X, in> x, float* y, std::size_t y_stride) noexcept {
     constexpr std::size_t width = in / values_in<X>, blocks = in / quant_block;
-    // As registers allow: tokens of a tile and parts of a panel that are multiplied together, and
-    // places that a token alone reads at once.
+    // As registers allow: tokens of a tile, and places that a token alone reads at once.
     using namespace detail;
     constexpr std::size_t tile = many_registers ? 8 : 4, places = many_registers ? 4 : 2;
-    constexpr std::size_t parts =
-        std::clamp<std::size_t>(2 / BlockProduct<Format, X>::vectors, 1, panel_parts);
     const auto* first = w.data()[begin / panel_rows].data();
     std::size_t done = 0, panel = 0;  // tokens of all panels; panels
     if constexpr (has_tiles && std::is_same_v<X, q8_activation>)
@@ -114,7 +127,6 @@ inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::
                                              std::min(panel_rows, end - r));
             done = x.rows() / tile_side * tile_side;
         }
-    const std::size_t tiled = done + (x.rows() - done) / tile * tile;
     // A token alone waits for memory. Several places at once keep more of it under way: the
     // machine's prefetchers run ahead of each, and begin anew with each page.
     if (x.rows() == 1) {
@@ -125,17 +137,24 @@ inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::
                                                each * panel_rows, 0, panel_rows);
         panel = each * places;
     }
-    for (std::size_t r = begin + panel * panel_rows; r < end; r += panel_rows, ++panel) {
-        const auto* wp = first + panel * blocks;
-        const std::size_t rows = std::min(panel_rows, end - r);
-        float* yr = y + (r - begin);
-        for (std::size_t c = done; c < tiled; c += tile)
-            panel_tile<1, tile, parts>(wp, 0, blocks, x.data() + c * width, width,
-                                       yr + c * y_stride, 0, y_stride, rows);
-        for (std::size_t c = tiled; c < x.rows(); ++c)
-            panel_tile<1, 1, panel_parts>(wp, 0, blocks, x.data() + c * width, width,
-                                          yr + c * y_stride, 0, y_stride, rows);
-    }
+    const std::size_t tiled = done + (x.rows() - done) / tile * tile;
+    if (tiled > done)
+        for (std::size_t r = begin; r < end; r += panel_rows, ++panel)
+            for (std::size_t c = done; c < tiled; c += tile)
+                panel_tile<1, tile, parts_together<Format, X>>(
+                    first + panel * blocks, 0, blocks, x.data() + c * width, width,
+                    y + (r - begin) + c * y_stride, 0, y_stride, std::min(panel_rows, end - r));
+    const std::size_t from = x.rows() == 1 ? panel * panel_rows : 0;  // of the rows
+    const auto rest = [&](auto columns, std::size_t c) {
+        panel_columns<columns>(first + from / panel_rows * blocks, blocks, x.data() + c * width,
+                               width, y + from + c * y_stride, y_stride, end - begin - from);
+    };
+    std::size_t c = tiled;
+    if constexpr (tile > 4)
+        if (x.rows() - c >= 4) rest(std::integral_constant<std::size_t, 4>{}, c), c += 4;
+    if (x.rows() - c == 3) return rest(std::integral_constant<std::size_t, 3>{}, c);
+    if (x.rows() - c == 2) return rest(std::integral_constant<std::size_t, 2>{}, c);
+    if (x.rows() - c == 1) return rest(std::integral_constant<std::size_t, 1>{}, c);
 }
 
 /// n values into blocks of 32: scale = max |x| / 127, levels to nearest. n is a multiple of 32.
