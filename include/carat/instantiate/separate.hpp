@@ -11,6 +11,7 @@
 #include "carat/checkpoint/bind.inl.hpp"
 #include "carat/checkpoint/checkpoint_files.inl.hpp"
 #include "carat/checkpoint/config_hash.inl.hpp"
+#include "carat/checkpoint/drafter_config_json.inl.hpp"
 #include "carat/checkpoint/generation_config.inl.hpp"
 #include "carat/checkpoint/open_files.inl.hpp"
 #include "carat/json.inl.hpp"
