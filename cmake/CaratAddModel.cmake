@@ -499,7 +499,7 @@ function(_carat_gguf_config out file)
     endif()
     set(folder "${CMAKE_CURRENT_FUNCTION_LIST_DIR}")
     set(program_source "${folder}/gguf_config.cpp")
-    find_path(CARAT_INCLUDE_DIR carat/gguf.hpp HINTS
+    find_path(CARAT_INCLUDE_DIR carat/format/gguf.hpp HINTS
         "${folder}/../include" "${folder}/../../include" "${folder}/../../../include" NO_CACHE)
     set(program "${CMAKE_BINARY_DIR}/carat_gguf_config${CMAKE_EXECUTABLE_SUFFIX}")
     set(headers "${CARAT_INCLUDE_DIR}/carat")

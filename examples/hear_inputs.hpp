@@ -1,10 +1,10 @@
 // input_features and input_features_mask of a safetensors file, through the audio tower.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/safetensors.hpp"
 #include "carat/nn/audio/subsampling.hpp"
 #include "carat/parallel/executor.hpp"
-#include "carat/result.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -2,11 +2,11 @@
 // against each other.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/checkpoint/safetensors.hpp"
 #include "carat/generate/loss.hpp"
 #include "carat/generate/session.hpp"
-#include "carat/result.hpp"
 
 #include <cstdint>
 #include <cstring>

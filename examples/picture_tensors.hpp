@@ -2,10 +2,10 @@
 // the model makes of them.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/checkpoint/safetensors.hpp"
 #include "carat/parallel/executor.hpp"
-#include "carat/result.hpp"
 
 #include <cstdint>
 #include <cstring>

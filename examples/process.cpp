@@ -6,7 +6,7 @@
 //   process --parse output.txt
 #include "audio_inputs.hpp"
 #include "carat/checkpoint/safetensors_writer.hpp"
-#include "carat/json_writer.hpp"
+#include "carat/format/json_writer.hpp"
 #include "carat/text/chat_encode.hpp"
 #include "carat/text/chat_parse.hpp"
 #include "carat/text/chat_variant.hpp"

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "audio_inputs.hpp"
+#include "carat/base/progress.hpp"
 #include "carat/chat.hpp"
 #include "carat/parallel/executor.hpp"
-#include "carat/progress.hpp"
 #include "picture_inputs.hpp"
 
 #include <span>

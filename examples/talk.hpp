@@ -2,7 +2,7 @@
 #pragma once
 
 #include "carat/chat.hpp"
-#include "carat/json_writer.hpp"
+#include "carat/format/json_writer.hpp"
 #include "line_reader.hpp"
 #include "reply.hpp"
 

@@ -1,1 +1,2 @@
-// Stands for the precompiled header that test binaries share; CMake makes one for a target with a source only.
+// Stands for the precompiled header that test binaries share; CMake makes one for a target with a
+// source only.

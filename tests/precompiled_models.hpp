@@ -1,6 +1,5 @@
 // What every unit that runs a model includes anyway.
 #pragma once
 
-#include "precompiled_vectors.hpp"
-
 #include "carat/gemma4.hpp"
+#include "precompiled_vectors.hpp"

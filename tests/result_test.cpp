@@ -1,4 +1,4 @@
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
 
 #include <doctest/doctest.h>
 

@@ -57,8 +57,9 @@ void tower(benchmark::State& state) {
                         serial);
         benchmark::DoNotOptimize(out.data());
     }
-    state.counters["real_time"] = benchmark::Counter(
-        static_cast<double>(seconds) * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+    state.counters["real_time"] =
+        benchmark::Counter(static_cast<double>(seconds) * static_cast<double>(state.iterations()),
+                           benchmark::Counter::kIsRate);
     state.counters["scratch_MB"] = static_cast<double>(Tower::scratch_bytes(frames, 1)) * 1e-6;
 }
 BENCHMARK(tower<weights::bf16>)->Name("tower_exact")->Arg(5)->Unit(benchmark::kMillisecond);

@@ -2,8 +2,8 @@
 //
 //   cmake --build --preset wasm --target web
 #include "carat/chat.hpp"
+#include "carat/format/json_writer.hpp"
 #include "carat/gemma4.hpp"
-#include "carat/json_writer.hpp"
 #include "carat/media/mel.hpp"
 #include "carat/media/patches.hpp"
 #include "carat/parallel/executor.hpp"

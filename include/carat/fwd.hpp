@@ -7,7 +7,7 @@
 /// Highway's target; Json, which is RapidJSON's.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 namespace carat::inline CARAT_ABI {
 

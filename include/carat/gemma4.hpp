@@ -6,6 +6,7 @@
 ///     auto session = model->session(executor);
 #pragma once
 
+#include "carat/base/joined.hpp"
 #include "carat/checkpoint/audio_tensors.hpp"
 #include "carat/checkpoint/bind.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
@@ -20,7 +21,6 @@
 #include "carat/generate/sampler_options.hpp"
 #include "carat/generate/session.hpp"
 #include "carat/generate/tower_memory.hpp"
-#include "carat/joined.hpp"
 #include "carat/model/audio_tower.hpp"
 #include "carat/model/soft_tokens.hpp"
 #include "carat/model/text_model.hpp"

@@ -7,18 +7,18 @@
 ///     carat::generate(*session, {.ids = prompt}, *sampler, {}, print, {}, {}, &*drafts);
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/progress.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/bind.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/drafter_config_json.hpp"
 #include "carat/checkpoint/drafter_tensors.hpp"
 #include "carat/checkpoint/generation_config.hpp"
 #include "carat/config/drafter_config.hpp"
+#include "carat/format/model_path.hpp"
 #include "carat/generate/speculation.hpp"
-#include "carat/joined.hpp"
 #include "carat/model/drafter.hpp"
-#include "carat/model_path.hpp"
-#include "carat/progress.hpp"
-#include "carat/result.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -9,17 +9,17 @@
 /// and the texts of its source as they were, so that whatever takes a model's folder takes it.
 #pragma once
 
+#include "carat/base/progress.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/config_writer.hpp"
 #include "carat/checkpoint/gguf_config.hpp"
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/checkpoint/packed.hpp"
 #include "carat/checkpoint/unfinished_file.hpp"
+#include "carat/format/gguf.hpp"
+#include "carat/format/model_path.hpp"
 #include "carat/gemma4.hpp"
-#include "carat/gguf.hpp"
-#include "carat/model_path.hpp"
-#include "carat/progress.hpp"
-#include "carat/result.hpp"
 #include "carat/text/read_file.hpp"
 
 #include <algorithm>

@@ -2,7 +2,7 @@
 /// The version of carat. The one place where it is written: CMake reads it from here.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 namespace carat::inline CARAT_ABI {
 

@@ -1,7 +1,7 @@
 #include "carat/checkpoint/checkpoint_files.hpp"
 
 #include "carat/checkpoint/safetensors_writer.hpp"
-#include "carat/model_path.hpp"
+#include "carat/format/model_path.hpp"
 #include "files.hpp"
 #include "support/gguf_file.hpp"
 

@@ -2,7 +2,7 @@
 
 #include "carat/checkpoint/config_difference.hpp"
 #include "carat/config/presets.hpp"
-#include "carat/json_writer.hpp"
+#include "carat/format/json_writer.hpp"
 #include "files.hpp"
 
 #if __has_include(<carat/models/e2b_mini.hpp>)  // written by carat_add_model

@@ -1,4 +1,4 @@
-#include "carat/gguf.hpp"
+#include "carat/format/gguf.hpp"
 
 #include "carat/checkpoint/config_difference.hpp"
 #include "carat/checkpoint/gguf_config.hpp"

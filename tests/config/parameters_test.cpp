@@ -1,8 +1,8 @@
 #include "carat/config/parameters.hpp"
 
-#include <doctest/doctest.h>
-
 #include "carat/config/presets.hpp"
+
+#include <doctest/doctest.h>
 
 // spec/variants.md, sections 7 to 10, which agree with the published files to the byte.
 
@@ -74,7 +74,8 @@ static_assert(audio_tensors(presets::audio) == 752 && audio_tensors(AudioConfig{
 static_assert(tensors(e2b) == 2011 && tensors(e4b) == 2130);
 static_assert(tensors(gemma4_31b) == 1188 && tensors(gemma4_26b_a4b) == 1013);
 
-// Section 8: bytes, in units of 0.01 GB, rounded. bf16 takes 2 bytes, Q8_0 34 for 32, Q4_0 18 for 32.
+// Section 8: bytes, in units of 0.01 GB, rounded. bf16 takes 2 bytes, Q8_0 34 for 32, Q4_0 18
+// for 32.
 constexpr std::size_t centi_gb(std::size_t weights, std::size_t bytes_of_32) {
     return (weights / 32 * bytes_of_32 + 5'000'000) / 10'000'000;
 }
@@ -115,7 +116,9 @@ static_assert(kv_elements_per_token(e4b.text, full) == 8'192);
 static_assert(kv_elements_per_token(gemma4_31b.text, full) == 40'960);
 static_assert(kv_elements_per_token(gemma4_26b_a4b.text, full) == 10'240);
 
-constexpr std::size_t kv_bytes(const ModelConfig& m, std::size_t n) { return kv_elements(m.text, n) * 2; }
+constexpr std::size_t kv_bytes(const ModelConfig& m, std::size_t n) {
+    return kv_elements(m.text, n) * 2;
+}
 static_assert(kv_bytes(e2b, 1) == 18'432 && kv_bytes(e4b, 1) == 57'344);
 static_assert(kv_bytes(gemma4_31b, 1) == 901'120 && kv_bytes(gemma4_26b_a4b, 1) == 225'280);
 static_assert(kv_bytes(e2b, 513) - kv_bytes(e2b, 512) == 6'144);
@@ -125,11 +128,14 @@ static_assert(kv_bytes(gemma4_26b_a4b, 1025) - kv_bytes(gemma4_26b_a4b, 1024) ==
 
 constexpr std::size_t mib = 1024 * 1024;
 static_assert(kv_bytes(e2b, 4'096) == 30 * mib && kv_bytes(e4b, 4'096) == 84 * mib);
-static_assert(kv_bytes(gemma4_31b, 4'096) == 1'120 * mib && kv_bytes(gemma4_26b_a4b, 4'096) == 280 * mib);
+static_assert(kv_bytes(gemma4_31b, 4'096) == 1'120 * mib &&
+              kv_bytes(gemma4_26b_a4b, 4'096) == 280 * mib);
 static_assert(kv_bytes(e2b, 8'192) == 54 * mib && kv_bytes(e4b, 8'192) == 148 * mib);
-static_assert(kv_bytes(gemma4_31b, 8'192) == 1'440 * mib && kv_bytes(gemma4_26b_a4b, 8'192) == 360 * mib);
+static_assert(kv_bytes(gemma4_31b, 8'192) == 1'440 * mib &&
+              kv_bytes(gemma4_26b_a4b, 8'192) == 360 * mib);
 static_assert(kv_bytes(e2b, 32'768) == 198 * mib && kv_bytes(e4b, 32'768) == 532 * mib);
-static_assert(kv_bytes(gemma4_31b, 32'768) == 3'360 * mib && kv_bytes(gemma4_26b_a4b, 32'768) == 840 * mib);
+static_assert(kv_bytes(gemma4_31b, 32'768) == 3'360 * mib &&
+              kv_bytes(gemma4_26b_a4b, 32'768) == 840 * mib);
 static_assert(kv_bytes(e2b, 131'072) == 774 * mib && kv_bytes(e4b, 131'072) == 2'068 * mib);
 static_assert(kv_bytes(gemma4_31b, 131'072) == 11'040 * mib &&
               kv_bytes(gemma4_26b_a4b, 131'072) == 2'760 * mib);
@@ -150,7 +156,8 @@ static_assert(weights_per_token(gemma4_31b.text) == 29'286'727'680);
 static_assert(weights_per_token(gemma4_26b_a4b.text) == 3'083'632'640);
 static_assert(weights_per_token(e2b.text) + embedding_parameters(e2b.text) == 2'279'473'152);
 static_assert(weights_per_token(e4b.text) + embedding_parameters(e4b.text) == 4'643'880'960);
-static_assert(weights_per_token(gemma4_31b.text) + embedding_parameters(gemma4_31b.text) == 30'696'013'824);
+static_assert(weights_per_token(gemma4_31b.text) + embedding_parameters(gemma4_31b.text) ==
+              30'696'013'824);
 static_assert(weights_per_token(gemma4_26b_a4b.text) + embedding_parameters(gemma4_26b_a4b.text) ==
               3'821'830'144);
 
@@ -160,7 +167,8 @@ constexpr std::size_t attention_mflops(const ModelConfig& m, std::size_t n, std:
 static_assert(attention_mflops(e2b, 1'024, 10) == 230 && attention_mflops(e4b, 1'024, 10) == 260);
 static_assert(attention_mflops(gemma4_31b, 1'024, 10) == 2'350 &&
               attention_mflops(gemma4_26b_a4b, 1'024, 10) == 590);
-static_assert(attention_mflops(e2b, 8'192, 10) == 1'060 && attention_mflops(e4b, 8'192, 10) == 1'090);
+static_assert(attention_mflops(e2b, 8'192, 10) == 1'060 &&
+              attention_mflops(e4b, 8'192, 10) == 1'090);
 static_assert(attention_mflops(gemma4_31b, 8'192, 10) == 7'050 &&
               attention_mflops(gemma4_26b_a4b, 8'192, 10) == 1'760);
 static_assert(attention_flops_per_token(e2b.text, 131'072) == 15'149'826'048);  // given as 15.2e9

@@ -1,6 +1,6 @@
 #include "carat/constrain/json_schema.hpp"
 
-#include "carat/json_writer.hpp"
+#include "carat/format/json_writer.hpp"
 #include "constrain/play.hpp"
 #include "constrain/validator.hpp"
 

@@ -2,7 +2,7 @@
 // It knows what carat's grammars know, but patterns and formats.
 #pragma once
 
-#include "carat/json.hpp"
+#include "carat/format/json.hpp"
 
 #include <cmath>
 #include <cstddef>

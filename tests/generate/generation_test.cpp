@@ -1,5 +1,4 @@
 #include "carat/generate/generate.hpp"
-
 #include "carat/parallel/thread_pool.hpp"
 #include "support/generated_weights.hpp"
 #include "support/tiny_models.hpp"

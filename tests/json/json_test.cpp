@@ -1,4 +1,4 @@
-#include "carat/json.hpp"
+#include "carat/format/json.hpp"
 
 #include <doctest/doctest.h>
 

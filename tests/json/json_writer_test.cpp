@@ -1,4 +1,4 @@
-#include "carat/json_writer.hpp"
+#include "carat/format/json_writer.hpp"
 
 #include <doctest/doctest.h>
 

@@ -2,7 +2,7 @@
 
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/checkpoint/safetensors.hpp"
-#include "carat/json.hpp"
+#include "carat/format/json.hpp"
 #include "carat/media/rescale.hpp"
 #include "media/pictures.hpp"
 

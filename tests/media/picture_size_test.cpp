@@ -1,7 +1,7 @@
 #include "carat/media/picture_size.hpp"
 
 #include "carat/checkpoint/mapped_file.hpp"
-#include "carat/json.hpp"
+#include "carat/format/json.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
 // Prompts with pictures and videos, from their sizes to ids, as the reference's processor gives
 // them.
-#include "carat/json.hpp"
+#include "carat/format/json.hpp"
 #include "carat/media/frame_times.hpp"
 #include "carat/media/picture_size.hpp"
 #include "carat/text/media_expansion.hpp"

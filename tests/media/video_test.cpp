@@ -1,7 +1,7 @@
 #include "carat/media/video.hpp"
 
 #include "carat/checkpoint/mapped_file.hpp"
-#include "carat/json.hpp"
+#include "carat/format/json.hpp"
 #include "carat/media/audio_file.hpp"
 #include "carat/media/patches.hpp"
 

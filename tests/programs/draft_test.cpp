@@ -1,6 +1,6 @@
 // chat with an assistant: made-up weights, which guess badly and change nothing.
 #include "carat/checkpoint/safetensors_writer.hpp"
-#include "carat/json.hpp"
+#include "carat/format/json.hpp"
 #include "run_program.hpp"
 #include "support/random.hpp"
 

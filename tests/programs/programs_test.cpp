@@ -2,8 +2,8 @@
 // the reference said, word for word.
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/checkpoint/safetensors.hpp"
-#include "carat/json.hpp"
-#include "carat/json_writer.hpp"
+#include "carat/format/json.hpp"
+#include "carat/format/json_writer.hpp"
 #include "carat/media/audio_file.hpp"
 #include "carat/text/read_file.hpp"
 #include "run_program.hpp"

@@ -1,6 +1,6 @@
 // quantize: a checkpoint in, a packed one out, which the other programs take for what it came from.
 #include "carat/checkpoint/safetensors_writer.hpp"
-#include "carat/json.hpp"
+#include "carat/format/json.hpp"
 #include "run_program.hpp"
 
 #include <doctest/doctest.h>

@@ -1,5 +1,5 @@
 // The chat program as a person meets it: in a terminal, and over several runs.
-#include "carat/json.hpp"
+#include "carat/format/json.hpp"
 #include "carat/text/read_file.hpp"
 
 #include <doctest/doctest.h>

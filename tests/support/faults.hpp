@@ -4,7 +4,7 @@
 /// include this.
 #pragma once
 
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
 
 #include <doctest/doctest.h>
 

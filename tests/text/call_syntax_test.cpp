@@ -1,6 +1,6 @@
 #include "carat/text/call_syntax.hpp"
 
-#include "carat/json_writer.hpp"
+#include "carat/format/json_writer.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
 #include "carat/text/chat_parse.hpp"
 
-#include "carat/json_writer.hpp"
+#include "carat/format/json_writer.hpp"
 #include "fixture.hpp"
 
 #include <doctest/doctest.h>

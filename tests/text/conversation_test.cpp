@@ -1,6 +1,6 @@
 #include "carat/text/conversation.hpp"
 
-#include "carat/json_writer.hpp"
+#include "carat/format/json_writer.hpp"
 #include "carat/text/chat_encode.hpp"
 #include "carat/text/chat_text.hpp"
 #include "carat/text/chat_variant.hpp"

@@ -1,7 +1,7 @@
 // What the tests of the text room share: files of the repository, and random text.
 #pragma once
 
-#include "carat/json.hpp"
+#include "carat/format/json.hpp"
 #include "carat/text/read_file.hpp"
 #include "carat/text/tokenizer.hpp"
 
@@ -12,9 +12,7 @@
 #include <string>
 #include <vector>
 
-inline std::string source_path(const std::string& name) {
-    return CARAT_SOURCE_DIR "/" + name;
-}
+inline std::string source_path(const std::string& name) { return CARAT_SOURCE_DIR "/" + name; }
 
 inline std::string file_text(const std::string& name) {
     auto text = carat::read_file(source_path(name));

@@ -2,8 +2,8 @@
 /// The pieces of one answer, as a range.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/generate/generate.hpp"
-#include "carat/result.hpp"
 #include "carat/text/chat_parse.hpp"
 
 #include <cstddef>

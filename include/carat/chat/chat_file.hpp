@@ -3,14 +3,14 @@
 /// model, what the session remembers, and a checksum of all that.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/chat/chat_media.hpp"
 #include "carat/chat/chat_prompt.hpp"
 #include "carat/checkpoint/fnv1a.hpp"
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/checkpoint/unfinished_file.hpp"
-#include "carat/json.hpp"
-#include "carat/json_writer.hpp"
-#include "carat/result.hpp"
+#include "carat/format/json.hpp"
+#include "carat/format/json_writer.hpp"
 #include "carat/text/conversation.hpp"
 
 #include <algorithm>

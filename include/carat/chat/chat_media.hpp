@@ -2,8 +2,8 @@
 /// The pictures, sounds and videos of a conversation, each read once.
 #pragma once
 
-#include "carat/progress.hpp"
-#include "carat/result.hpp"
+#include "carat/base/progress.hpp"
+#include "carat/base/result.hpp"
 #include "carat/text/media_expansion.hpp"
 #include "carat/text/media_parts.hpp"
 

@@ -2,12 +2,12 @@
 /// What chat_media.hpp declares.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/progress.hpp"
+#include "carat/base/result.hpp"
 #include "carat/chat/chat_media.hpp"
 #include "carat/checkpoint/fnv1a.hpp"
-#include "carat/joined.hpp"
-#include "carat/json_writer.hpp"
-#include "carat/progress.hpp"
-#include "carat/result.hpp"
+#include "carat/format/json_writer.hpp"
 #include "carat/text/media_expansion.hpp"
 #include "carat/text/media_parts.hpp"
 

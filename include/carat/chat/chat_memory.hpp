@@ -2,11 +2,11 @@
 /// What a chat's session holds: which tokens, and how much of a prompt they spare.
 #pragma once
 
+#include "carat/base/progress.hpp"
+#include "carat/base/result.hpp"
 #include "carat/chat/chat_prompt.hpp"
 #include "carat/config/model_config.hpp"
 #include "carat/generate/generate.hpp"
-#include "carat/progress.hpp"
-#include "carat/result.hpp"
 #include "carat/tensor/view.hpp"
 
 #include <algorithm>

@@ -2,11 +2,11 @@
 /// A conversation as the tokens that a model reads, and which of them it has read before.
 #pragma once
 
+#include "carat/base/progress.hpp"
+#include "carat/base/result.hpp"
 #include "carat/chat/chat_media.hpp"
 #include "carat/config/model_config.hpp"
-#include "carat/json.hpp"
-#include "carat/progress.hpp"
-#include "carat/result.hpp"
+#include "carat/format/json.hpp"
 #include "carat/text/chat_encode.hpp"
 #include "carat/text/chat_text.hpp"
 #include "carat/text/media_expansion.hpp"

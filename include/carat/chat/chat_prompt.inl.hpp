@@ -2,12 +2,12 @@
 /// What chat_prompt.hpp declares.
 #pragma once
 
+#include "carat/base/progress.hpp"
+#include "carat/base/result.hpp"
 #include "carat/chat/chat_media.hpp"
 #include "carat/chat/chat_prompt.hpp"
 #include "carat/config/model_config.hpp"
-#include "carat/json.hpp"
-#include "carat/progress.hpp"
-#include "carat/result.hpp"
+#include "carat/format/json.hpp"
 #include "carat/text/chat_encode.hpp"
 #include "carat/text/chat_text.hpp"
 #include "carat/text/media_expansion.hpp"

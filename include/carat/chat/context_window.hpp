@@ -2,7 +2,7 @@
 /// Which messages of a conversation the context has room for.
 #pragma once
 
-#include "carat/json.hpp"
+#include "carat/format/json.hpp"
 
 #include <cstddef>
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "carat/chat/context_window.hpp"
-#include "carat/json.hpp"
+#include "carat/format/json.hpp"
 
 #include <cstddef>
 

@@ -8,13 +8,13 @@
 ///     Result<Arena> memory = bind.finish();                  // now the views point somewhere
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/progress.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/bind_options.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/packed_for.hpp"
 #include "carat/checkpoint/wanted_tensor.hpp"
-#include "carat/joined.hpp"
-#include "carat/progress.hpp"
-#include "carat/result.hpp"
 #include "carat/tensor/arena.hpp"
 #include "carat/tensor/matrix.hpp"
 #include "carat/tensor/stored_blocks.hpp"

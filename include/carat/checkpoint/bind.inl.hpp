@@ -2,6 +2,11 @@
 /// What bind.hpp declares.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/name_order.hpp"
+#include "carat/base/printable.hpp"
+#include "carat/base/progress.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/bind.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/find_wanted.hpp"
@@ -9,11 +14,6 @@
 #include "carat/checkpoint/read_wanted.hpp"
 #include "carat/checkpoint/unfinished_file.hpp"
 #include "carat/checkpoint/wanted_tensor.hpp"
-#include "carat/joined.hpp"
-#include "carat/name_order.hpp"
-#include "carat/printable.hpp"
-#include "carat/progress.hpp"
-#include "carat/result.hpp"
 #include "carat/tensor/arena.hpp"
 #include "carat/tensor/view.hpp"
 

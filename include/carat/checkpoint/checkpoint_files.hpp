@@ -3,10 +3,10 @@
 /// safetensors, as GGUF or packed. Source: spec/checkpoint.md sections 1, 6 and 7.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/checkpoint/packed_for.hpp"
 #include "carat/checkpoint/stored_tensor.hpp"
-#include "carat/result.hpp"
 
 #include <cstddef>
 #include <memory>

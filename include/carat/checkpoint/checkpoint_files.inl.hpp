@@ -2,6 +2,9 @@
 /// What checkpoint_files.hpp declares.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/name_order.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/gguf_tensors.hpp"
@@ -9,12 +12,9 @@
 #include "carat/checkpoint/packed.hpp"
 #include "carat/checkpoint/safetensors.hpp"
 #include "carat/checkpoint/stored_tensor.hpp"
-#include "carat/gguf.hpp"
-#include "carat/joined.hpp"
-#include "carat/json.hpp"
-#include "carat/model_path.hpp"
-#include "carat/name_order.hpp"
-#include "carat/result.hpp"
+#include "carat/format/gguf.hpp"
+#include "carat/format/json.hpp"
+#include "carat/format/model_path.hpp"
 
 #include <algorithm>
 #include <cstddef>

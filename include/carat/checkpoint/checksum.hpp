@@ -2,7 +2,7 @@
 /// A checksum for much data, as fast as memory: it finds damage, not malice.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <algorithm>
 #include <array>

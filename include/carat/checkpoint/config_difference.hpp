@@ -3,10 +3,10 @@
 /// checkpoint does not fit a program.
 #pragma once
 
+#include "carat/base/joined.hpp"
 #include "carat/checkpoint/config_fields.hpp"
 #include "carat/checkpoint/json_fields.hpp"
 #include "carat/config/model_config.hpp"
-#include "carat/joined.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -3,6 +3,8 @@
 /// writers. Source: spec/text.md section 1, spec/variants.md sections 1 to 4.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/config_fields.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/json_fields.hpp"
@@ -10,9 +12,7 @@
 #include "carat/checkpoint/text_config_json.hpp"
 #include "carat/config/check.hpp"
 #include "carat/config/model_config.hpp"
-#include "carat/joined.hpp"
-#include "carat/json.hpp"
-#include "carat/result.hpp"
+#include "carat/format/json.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -3,10 +3,10 @@
 /// What read_config() and read_generation_config() make of these texts is what was written.
 #pragma once
 
+#include "carat/base/joined.hpp"
 #include "carat/checkpoint/config_fields.hpp"
 #include "carat/checkpoint/generation_config.hpp"
 #include "carat/config/model_config.hpp"
-#include "carat/joined.hpp"
 
 #include <charconv>
 #include <cstddef>

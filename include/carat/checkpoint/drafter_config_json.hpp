@@ -3,8 +3,8 @@
 /// Source: spec/variants.md section 11.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/config/drafter_config.hpp"
-#include "carat/result.hpp"
 
 #include <string>
 #include <string_view>

@@ -2,6 +2,8 @@
 /// What drafter_config_json.hpp declares.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/config_difference.hpp"
 #include "carat/checkpoint/config_fields.hpp"
 #include "carat/checkpoint/drafter_config_json.hpp"
@@ -11,9 +13,7 @@
 #include "carat/checkpoint/text_config_json.hpp"
 #include "carat/config/drafter_check.hpp"
 #include "carat/config/drafter_config.hpp"
-#include "carat/joined.hpp"
-#include "carat/json.hpp"
-#include "carat/result.hpp"
+#include "carat/format/json.hpp"
 
 #include <cstddef>
 #include <string>

@@ -3,13 +3,13 @@
 /// spec/checkpoint.md section 5.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/printable.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/bind.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/text_tensors.hpp"
 #include "carat/config/text_config.hpp"
-#include "carat/joined.hpp"
-#include "carat/printable.hpp"
-#include "carat/result.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -2,8 +2,8 @@
 /// Faults: everything that is wrong with a file, gathered into one Error.
 #pragma once
 
-#include "carat/printable.hpp"
-#include "carat/result.hpp"
+#include "carat/base/printable.hpp"
+#include "carat/base/result.hpp"
 
 #include <cstddef>
 #include <span>

@@ -2,13 +2,13 @@
 /// Wanted tensors in the files of a checkpoint: found, and compared in shape and type.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/printable.hpp"
 #include "carat/checkpoint/bind_options.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/stored_tensor.hpp"
 #include "carat/checkpoint/wanted_tensor.hpp"
-#include "carat/joined.hpp"
-#include "carat/printable.hpp"
 #include "carat/tensor/arena.hpp"
 #include "carat/tensor/element.hpp"
 #include "carat/tensor/stored_blocks.hpp"

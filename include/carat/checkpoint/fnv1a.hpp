@@ -2,7 +2,7 @@
 /// A checksum that finds damage, not malice: FNV-1a over 64 bits.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -3,7 +3,7 @@
 /// generation_config.json. Source: spec/text.md section 16, spec/variants.md section 5.
 #pragma once
 
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -2,15 +2,15 @@
 /// What generation_config.hpp declares.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/printable.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/generation_config.hpp"
 #include "carat/checkpoint/json_fields.hpp"
 #include "carat/checkpoint/mapped_file.hpp"
-#include "carat/joined.hpp"
-#include "carat/json.hpp"
-#include "carat/model_path.hpp"
-#include "carat/printable.hpp"
-#include "carat/result.hpp"
+#include "carat/format/json.hpp"
+#include "carat/format/model_path.hpp"
 
 #include <cstddef>
 #include <string>

@@ -4,15 +4,15 @@
 /// many pairs rotate. Source: spec/checkpoint.md section 7.2.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/config_fields.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/generation_config.hpp"
 #include "carat/config/check.hpp"
 #include "carat/config/model_config.hpp"
-#include "carat/gguf.hpp"
-#include "carat/joined.hpp"
-#include "carat/result.hpp"
+#include "carat/format/gguf.hpp"
 
 #include <algorithm>
 #include <charconv>

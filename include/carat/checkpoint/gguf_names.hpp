@@ -9,7 +9,7 @@
 /// They differ in the audio tower alone, where one name means two things.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -3,13 +3,13 @@
 /// spec/checkpoint.md section 7.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/converted_values.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/gguf_names.hpp"
 #include "carat/checkpoint/stored_tensor.hpp"
-#include "carat/gguf.hpp"
-#include "carat/joined.hpp"
-#include "carat/result.hpp"
+#include "carat/format/gguf.hpp"
 #include "carat/tensor/element.hpp"
 #include "carat/tensor/stored_blocks.hpp"
 

@@ -6,15 +6,15 @@
 /// image_size, which those write whatever the model has. What no key says is read off the tensors.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/printable.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/config_fields.hpp"
 #include "carat/checkpoint/converted_values.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/config/model_config.hpp"
-#include "carat/gguf.hpp"
-#include "carat/joined.hpp"
-#include "carat/printable.hpp"
-#include "carat/result.hpp"
+#include "carat/format/gguf.hpp"
 
 #include <cstddef>
 #include <cstdint>

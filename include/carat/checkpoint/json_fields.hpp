@@ -3,10 +3,10 @@
 /// gathered into Faults. A member that is missing or null leaves its variable as it is.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/faults.hpp"
-#include "carat/joined.hpp"
-#include "carat/json.hpp"
-#include "carat/result.hpp"
+#include "carat/format/json.hpp"
 
 #include <array>
 #include <cmath>

@@ -8,9 +8,9 @@
 /// whole.
 #pragma once
 
-#include "carat/joined.hpp"
-#include "carat/open_file.hpp"
-#include "carat/result.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/open_file.hpp"
+#include "carat/base/result.hpp"
 
 #include <algorithm>
 #include <cerrno>

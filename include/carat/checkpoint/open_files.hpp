@@ -2,11 +2,11 @@
 /// open_files: a model's files at a path, of any layout, whose configuration is as expected.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/generation_config.hpp"
 #include "carat/checkpoint/packed_for.hpp"
 #include "carat/config/model_config.hpp"
-#include "carat/result.hpp"
 
 #include <cstdint>
 #include <string>

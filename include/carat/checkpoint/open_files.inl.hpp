@@ -2,6 +2,9 @@
 /// What open_files.hpp declares.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/printable.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/config_difference.hpp"
 #include "carat/checkpoint/config_json.hpp"
@@ -13,10 +16,7 @@
 #include "carat/checkpoint/packed_for.hpp"
 #include "carat/checkpoint/stored_tensor.hpp"
 #include "carat/config/model_config.hpp"
-#include "carat/joined.hpp"
-#include "carat/model_path.hpp"
-#include "carat/printable.hpp"
-#include "carat/result.hpp"
+#include "carat/format/model_path.hpp"
 
 #include <algorithm>
 #include <cstddef>

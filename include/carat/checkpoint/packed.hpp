@@ -14,12 +14,12 @@
 /// The places of tensors follow from their order, so that none can overlap or lie outside.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/checksum.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/packed_for.hpp"
 #include "carat/checkpoint/stored_tensor.hpp"
-#include "carat/joined.hpp"
-#include "carat/result.hpp"
 #include "carat/tensor/arena.hpp"
 #include "carat/tensor/element.hpp"
 #include "carat/tensor/quantized.hpp"

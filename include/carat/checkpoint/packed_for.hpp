@@ -2,7 +2,7 @@
 /// PackedFor: the model and the kernels that a packed checkpoint is for.
 #pragma once
 
-#include "carat/joined.hpp"
+#include "carat/base/joined.hpp"
 #include "carat/tensor/element.hpp"
 #include "carat/tensor/quantized.hpp"
 #include "carat/tensor/stored_blocks.hpp"

@@ -3,6 +3,10 @@
 /// panels, compared with their checksums, by as many threads as there are.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/printable.hpp"
+#include "carat/base/progress.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/checksum.hpp"
 #include "carat/checkpoint/convert_elements.hpp"
@@ -10,11 +14,7 @@
 #include "carat/checkpoint/packed.hpp"
 #include "carat/checkpoint/unfinished_file.hpp"
 #include "carat/checkpoint/wanted_tensor.hpp"
-#include "carat/joined.hpp"
 #include "carat/parallel/executor.hpp"
-#include "carat/printable.hpp"
-#include "carat/progress.hpp"
-#include "carat/result.hpp"
 #include "carat/tensor/arena.hpp"
 #include "carat/tensor/element.hpp"
 #include "carat/tensor/matrix.hpp"

@@ -3,11 +3,11 @@
 /// touched. Source: spec/checkpoint.md section 6.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/safetensors_header.hpp"
 #include "carat/checkpoint/stored_tensor.hpp"
-#include "carat/joined.hpp"
-#include "carat/result.hpp"
 #include "carat/tensor/element.hpp"
 
 #include <algorithm>

@@ -4,10 +4,10 @@
 /// Source: spec/checkpoint.md section 6.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/faults.hpp"
-#include "carat/joined.hpp"
-#include "carat/json_events.hpp"
-#include "carat/result.hpp"
+#include "carat/format/json_events.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -3,10 +3,10 @@
 /// Source: spec/checkpoint.md section 6.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/unfinished_file.hpp"
-#include "carat/joined.hpp"
-#include "carat/result.hpp"
 #include "carat/tensor/element.hpp"
 
 #include <algorithm>

@@ -2,7 +2,7 @@
 /// StoredTensor: a tensor as a file of weights holds it, whatever the format of the file.
 #pragma once
 
-#include "carat/name_order.hpp"
+#include "carat/base/name_order.hpp"
 #include "carat/tensor/element.hpp"
 
 #include <cstddef>

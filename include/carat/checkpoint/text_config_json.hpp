@@ -2,12 +2,12 @@
 /// The text part of a config.json into a TextConfig. Source: spec/text.md section 1.
 #pragma once
 
+#include "carat/base/joined.hpp"
 #include "carat/checkpoint/config_fields.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/json_fields.hpp"
 #include "carat/config/text_config.hpp"
-#include "carat/joined.hpp"
-#include "carat/json.hpp"
+#include "carat/format/json.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -2,8 +2,8 @@
 /// UnfinishedFile: a file that appears under its name when it is complete, and otherwise never.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/checkpoint/mapped_file.hpp"
-#include "carat/result.hpp"
 
 #include <cerrno>
 #include <cstddef>

@@ -2,7 +2,7 @@
 /// A set of layer numbers as a bit mask: small enough to be part of a template argument.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <array>
 #include <cstddef>

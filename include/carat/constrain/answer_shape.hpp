@@ -2,10 +2,10 @@
 /// What form an answer must have, and the constraint that gives it that form.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/constrain/constraint.hpp"
 #include "carat/constrain/token_trie.hpp"
-#include "carat/json.hpp"
-#include "carat/result.hpp"
+#include "carat/format/json.hpp"
 
 #include <cstdint>
 #include <memory>

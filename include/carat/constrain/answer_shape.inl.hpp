@@ -2,14 +2,14 @@
 /// What answer_shape.hpp declares.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/constrain/answer_shape.hpp"
 #include "carat/constrain/constraint.hpp"
 #include "carat/constrain/grammar.hpp"
 #include "carat/constrain/json_schema.hpp"
 #include "carat/constrain/regex.hpp"
 #include "carat/constrain/token_trie.hpp"
-#include "carat/json.hpp"
-#include "carat/result.hpp"
+#include "carat/format/json.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -2,8 +2,8 @@
 /// Sets of strings as deterministic automata over Unicode characters.
 #pragma once
 
-#include "carat/joined.hpp"
-#include "carat/result.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -3,11 +3,11 @@
 /// also where the token limit ends it.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/constrain/grammar.hpp"
 #include "carat/constrain/matcher.hpp"
 #include "carat/constrain/token_trie.hpp"
 #include "carat/generate/token_mask.hpp"
-#include "carat/result.hpp"
 
 #include <array>
 #include <cstddef>

@@ -2,12 +2,12 @@
 /// What constraint.hpp declares.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/constrain/constraint.hpp"
 #include "carat/constrain/grammar.hpp"
 #include "carat/constrain/matcher.hpp"
 #include "carat/constrain/token_trie.hpp"
 #include "carat/generate/token_mask.hpp"
-#include "carat/result.hpp"
 
 #include <algorithm>
 #include <cstddef>

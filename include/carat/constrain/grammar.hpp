@@ -3,9 +3,9 @@
 /// other.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/constrain/char_automaton.hpp"
-#include "carat/joined.hpp"
-#include "carat/result.hpp"
 
 #include <algorithm>
 #include <array>

@@ -20,11 +20,11 @@
 /// `allOf` (but `type` beside the first two): the error has the keyword and where it stands.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/constrain/grammar.hpp"
 #include "carat/constrain/schema_values.hpp"
-#include "carat/joined.hpp"
-#include "carat/json.hpp"
-#include "carat/result.hpp"
+#include "carat/format/json.hpp"
 #include "carat/text/value_format.hpp"
 
 #include <algorithm>

@@ -3,7 +3,7 @@
 /// point.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <cstdint>
 #include <string>

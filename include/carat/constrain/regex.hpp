@@ -12,8 +12,8 @@
 /// Everything else (`\b`, `\p`, back references, look-around, named groups) is refused.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/constrain/char_automaton.hpp"
-#include "carat/result.hpp"
 #include "carat/text/unicode.hpp"
 
 #include <cstddef>

@@ -3,9 +3,9 @@
 /// carat refuses.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/constrain/number_pattern.hpp"
-#include "carat/json.hpp"
-#include "carat/result.hpp"
+#include "carat/format/json.hpp"
 #include "carat/text/unicode.hpp"
 
 #include <algorithm>

@@ -3,14 +3,14 @@
 /// members.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/constrain/char_automaton.hpp"
 #include "carat/constrain/grammar.hpp"
 #include "carat/constrain/number_pattern.hpp"
 #include "carat/constrain/regex.hpp"
 #include "carat/constrain/schema_document.hpp"
-#include "carat/json.hpp"
-#include "carat/json_writer.hpp"
-#include "carat/result.hpp"
+#include "carat/format/json.hpp"
+#include "carat/format/json_writer.hpp"
 #include "carat/text/prompt_text.hpp"
 #include "carat/text/unicode.hpp"
 #include "carat/text/value_format.hpp"

@@ -2,7 +2,7 @@
 /// The tokens of a vocabulary by the bytes that they add to a text.
 #pragma once
 
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
 #include "carat/text/tokenizer.hpp"
 
 #include <algorithm>

@@ -2,8 +2,8 @@
 /// What token_trie.hpp declares.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/constrain/token_trie.hpp"
-#include "carat/result.hpp"
 #include "carat/text/tokenizer.hpp"
 
 #include <cstddef>

@@ -9,7 +9,7 @@
 /// share, whatever a round costs.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <algorithm>
 #include <array>

@@ -2,11 +2,11 @@
 /// The generation loop: read a prompt, then choose tokens one by one until something says stop.
 #pragma once
 
+#include "carat/base/joined.hpp"
 #include "carat/generate/logits_source.hpp"
 #include "carat/generate/sampler.hpp"
 #include "carat/generate/session.hpp"
 #include "carat/generate/token_mask.hpp"
-#include "carat/joined.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -2,8 +2,8 @@
 /// Where the logits of a generation come from, if not from one call a token.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/generate/session.hpp"
-#include "carat/result.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -2,7 +2,7 @@
 /// Cross entropy of logits and labels. Source: spec/text.md section 15.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <cmath>
 #include <cstddef>

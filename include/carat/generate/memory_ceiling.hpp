@@ -2,9 +2,9 @@
 /// MemoryCeiling: how much a model may take, and, where it would take more, what to shrink.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/generate/session.hpp"
-#include "carat/joined.hpp"
-#include "carat/result.hpp"
 
 #include <cstddef>
 #include <string>

@@ -5,9 +5,9 @@
 /// penalty, temperature, top-k, top-p, min-p, draw. Source: spec/text.md section 16.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/generate/sampler_options.hpp"
 #include "carat/generate/token_mask.hpp"
-#include "carat/result.hpp"
 #include "carat/simd/select.hpp"
 #include "carat/simd/softmax.hpp"
 

@@ -2,7 +2,7 @@
 /// SamplerOptions: how a Sampler draws tokens.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -6,14 +6,14 @@
 /// reading a prompt and decoding allocate nothing. Several sessions can share one model's weights.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/progress.hpp"
+#include "carat/base/result.hpp"
 #include "carat/config/model_config.hpp"
 #include "carat/generate/session_input.hpp"
 #include "carat/generate/session_state.hpp"
-#include "carat/joined.hpp"
 #include "carat/model/text_model.hpp"
 #include "carat/parallel/executor.hpp"
-#include "carat/progress.hpp"
-#include "carat/result.hpp"
 #include "carat/tensor/arena.hpp"
 #include "carat/tensor/finite.hpp"
 

@@ -2,10 +2,10 @@
 /// What a session is told: how long it may get, the tokens of a call, and which calls it refuses.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/config/model_config.hpp"
-#include "carat/joined.hpp"
 #include "carat/nn/mask.hpp"
-#include "carat/result.hpp"
 #include "carat/tensor/view.hpp"
 
 #include <cstddef>

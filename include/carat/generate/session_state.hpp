@@ -3,8 +3,8 @@
 /// header that says whose they are.
 #pragma once
 
-#include "carat/joined.hpp"
-#include "carat/result.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/tensor/element.hpp"
 
 #include <cstddef>

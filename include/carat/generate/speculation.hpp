@@ -10,12 +10,12 @@
 /// logits do not depend on how tokens are read, it is the same, token for token.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/generate/draft_pace.hpp"
 #include "carat/generate/logits_source.hpp"
 #include "carat/generate/session.hpp"
-#include "carat/joined.hpp"
 #include "carat/model/drafter.hpp"
-#include "carat/result.hpp"
 #include "carat/tensor/arena.hpp"
 
 #include <algorithm>

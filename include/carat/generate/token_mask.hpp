@@ -2,7 +2,7 @@
 /// Which tokens may come next: a mask over the vocabulary, and what gives one for every step.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <concepts>
 #include <cstddef>

@@ -2,9 +2,9 @@
 /// Memory for one call of a tower, below the ceiling that its model was opened with.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/generate/memory_ceiling.hpp"
-#include "carat/joined.hpp"
-#include "carat/result.hpp"
 #include "carat/tensor/arena.hpp"
 
 #include <algorithm>

@@ -8,8 +8,8 @@
 ///     auto m = carat::open<Assistant>(dir);                    carat::Gemma4<carat::presets::e2b>)
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/parallel/executor.hpp"
-#include "carat/result.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -14,4 +14,4 @@
 #include "carat/checkpoint/drafter_config_json.inl.hpp"
 #include "carat/checkpoint/generation_config.inl.hpp"
 #include "carat/checkpoint/open_files.inl.hpp"
-#include "carat/json.inl.hpp"
+#include "carat/format/json.inl.hpp"

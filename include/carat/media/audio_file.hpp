@@ -3,10 +3,10 @@
 /// libsndfile reads, at any rate and with any number of channels.
 #pragma once
 
-#include "carat/joined.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/media/gather_sound.hpp"
 #include "carat/media/waveform.hpp"
-#include "carat/result.hpp"
 
 #include <cstddef>
 #include <span>

@@ -2,7 +2,8 @@
 /// What audio_file.hpp declares.
 #pragma once
 
-#include "carat/joined.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/media/audio_file.hpp"
 #include "carat/media/gather_sound.hpp"
 #include "carat/media/media_file.hpp"
@@ -10,7 +11,6 @@
 #include "carat/media/sound_file.hpp"
 #include "carat/media/video_file.hpp"
 #include "carat/media/waveform.hpp"
-#include "carat/result.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -3,9 +3,9 @@
 /// BMP, told apart by their first bytes and not by their names.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/media/image.hpp"
 #include "carat/media/image_limits.hpp"
-#include "carat/result.hpp"
 
 #include <cstdint>
 #include <span>

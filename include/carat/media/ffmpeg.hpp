@@ -5,7 +5,7 @@
 
 #if defined(CARAT_FFMPEG)
 
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
 
 #include <climits>
 

@@ -3,7 +3,7 @@
 /// place that knows it, so that another can take its place.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <algorithm>
 #include <cmath>

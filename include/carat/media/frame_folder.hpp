@@ -2,7 +2,7 @@
 /// The pictures in a folder as the frames of a video.
 #pragma once
 
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
 
 #include <algorithm>
 #include <cerrno>

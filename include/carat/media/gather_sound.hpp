@@ -3,9 +3,9 @@
 /// limits.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/media/resampler.hpp"
 #include "carat/media/waveform.hpp"
-#include "carat/result.hpp"
 #include "carat/tensor/finite.hpp"
 
 #include <cstddef>

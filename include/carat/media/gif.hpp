@@ -2,9 +2,9 @@
 /// GIF, still and animated, through giflib.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/media/image.hpp"
 #include "carat/media/image_limits.hpp"
-#include "carat/result.hpp"
 
 #include <cstdint>
 #include <span>

@@ -2,7 +2,7 @@
 /// Image: decoded pixels, 8-bit RGB.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <cstddef>
 #include <cstdint>

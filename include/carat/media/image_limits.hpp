@@ -2,8 +2,8 @@
 /// What a decoder of pictures is held to, and how it says what is wrong.
 #pragma once
 
-#include "carat/joined.hpp"
-#include "carat/result.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 
 #include <cstddef>
 #include <cstdint>

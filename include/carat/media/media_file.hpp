@@ -2,9 +2,9 @@
 /// The bytes of a picture or video file, read once and whole.
 #pragma once
 
-#include "carat/joined.hpp"
-#include "carat/open_file.hpp"
-#include "carat/result.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/open_file.hpp"
+#include "carat/base/result.hpp"
 
 #include <cerrno>
 #include <cstddef>

@@ -9,9 +9,9 @@
 /// stream's rows are those of the whole clip, bit for bit. Source: spec/audio.md sections 2 to 4.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/media/fft.hpp"
 #include "carat/media/mel_config.hpp"
-#include "carat/result.hpp"
 #include "carat/tensor/finite.hpp"
 
 #include <algorithm>

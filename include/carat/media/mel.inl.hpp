@@ -2,10 +2,10 @@
 /// What mel.hpp declares.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/media/fft.hpp"
 #include "carat/media/mel.hpp"
 #include "carat/media/mel_config.hpp"
-#include "carat/result.hpp"
 #include "carat/tensor/finite.hpp"
 
 #include <algorithm>

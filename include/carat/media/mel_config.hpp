@@ -3,7 +3,7 @@
 /// Source: spec/audio.md section 1.
 #pragma once
 
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
 
 #include <cstddef>
 #include <string_view>

@@ -2,9 +2,9 @@
 /// What mel_config.hpp declares.
 #pragma once
 
-#include "carat/json.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/json.hpp"
 #include "carat/media/mel_config.hpp"
-#include "carat/result.hpp"
 
 #include <cmath>
 #include <cstddef>

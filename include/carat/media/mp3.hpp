@@ -3,9 +3,9 @@
 /// thinks of a damaged file.
 #pragma once
 
-#include "carat/joined.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/media/gather_sound.hpp"
-#include "carat/result.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -3,9 +3,9 @@
 /// spec/vision.md section 5.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/media/image.hpp"
 #include "carat/media/picture_config.hpp"
-#include "carat/result.hpp"
 
 #include <cstddef>
 #include <cstdint>

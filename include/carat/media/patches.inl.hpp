@@ -2,13 +2,13 @@
 /// What patches.hpp declares.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/media/image.hpp"
 #include "carat/media/patches.hpp"
 #include "carat/media/picture_config.hpp"
 #include "carat/media/picture_size.hpp"
 #include "carat/media/rescale.hpp"
 #include "carat/media/resize.hpp"
-#include "carat/result.hpp"
 
 #include <array>
 #include <cstddef>

@@ -3,8 +3,8 @@
 /// and `video_processor` of processor_config.json. Source: spec/vision.md section 1.
 #pragma once
 
+#include "carat/base/result.hpp"
 #include "carat/media/resize.hpp"
-#include "carat/result.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -2,10 +2,10 @@
 /// What picture_config.hpp declares.
 #pragma once
 
-#include "carat/json.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/json.hpp"
 #include "carat/media/picture_config.hpp"
 #include "carat/media/resize.hpp"
-#include "carat/result.hpp"
 
 #include <cstddef>
 #include <string>

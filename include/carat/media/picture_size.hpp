@@ -3,9 +3,9 @@
 /// shape, whole tokens along both sides. Source: spec/vision.md section 3.
 #pragma once
 
-#include "carat/joined.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/media/picture_config.hpp"
-#include "carat/result.hpp"
 
 #include <algorithm>
 #include <cmath>

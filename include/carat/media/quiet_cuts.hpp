@@ -2,7 +2,7 @@
 /// Long sound in pieces that a model can hear, cut where it is quiet.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -7,9 +7,9 @@
 /// length, ceil(samples · to / from).
 #pragma once
 
-#include "carat/joined.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/media/waveform.hpp"
-#include "carat/result.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -2,10 +2,10 @@
 /// Sound as libsndfile reads it.
 #pragma once
 
-#include "carat/joined.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/media/gather_sound.hpp"
 #include "carat/media/waveform.hpp"
-#include "carat/result.hpp"
 
 #include <algorithm>
 #include <cstddef>

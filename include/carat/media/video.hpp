@@ -3,7 +3,9 @@
 /// at, and when they are. Source: spec/vision.md section 12.
 #pragma once
 
-#include "carat/joined.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/progress.hpp"
+#include "carat/base/result.hpp"
 #include "carat/media/decode_image.hpp"
 #include "carat/media/frame_folder.hpp"
 #include "carat/media/frame_times.hpp"
@@ -11,8 +13,6 @@
 #include "carat/media/media_file.hpp"
 #include "carat/media/picture_config.hpp"
 #include "carat/media/video_file.hpp"
-#include "carat/progress.hpp"
-#include "carat/result.hpp"
 
 #include <cerrno>
 #include <cstddef>

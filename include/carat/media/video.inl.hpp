@@ -2,14 +2,14 @@
 /// What video.hpp declares.
 #pragma once
 
-#include "carat/joined.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/progress.hpp"
+#include "carat/base/result.hpp"
 #include "carat/media/decode_image.hpp"
 #include "carat/media/frame_times.hpp"
 #include "carat/media/picture_config.hpp"
 #include "carat/media/video.hpp"
 #include "carat/media/video_file.hpp"
-#include "carat/progress.hpp"
-#include "carat/result.hpp"
 
 #include <string>
 #include <utility>

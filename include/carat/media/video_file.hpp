@@ -3,6 +3,8 @@
 /// FFmpeg's libraries where the build found them.
 #pragma once
 
+#include "carat/base/progress.hpp"
+#include "carat/base/result.hpp"
 #include "carat/media/ffmpeg.hpp"
 #include "carat/media/frame_times.hpp"
 #include "carat/media/gather_sound.hpp"
@@ -10,8 +12,6 @@
 #include "carat/media/image_limits.hpp"
 #include "carat/media/orientation.hpp"
 #include "carat/media/waveform.hpp"
-#include "carat/progress.hpp"
-#include "carat/result.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -3,8 +3,8 @@
 /// media/audio_file.hpp for files and media/resampler.hpp for other rates.
 #pragma once
 
-#include "carat/joined.hpp"
-#include "carat/result.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/tensor/finite.hpp"
 
 #include <cstddef>

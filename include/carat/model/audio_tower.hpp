@@ -3,11 +3,11 @@
 /// spec/audio.md sections 6 to 8.
 #pragma once
 
+#include "carat/base/progress.hpp"
 #include "carat/nn/audio/conformer_layer.hpp"
 #include "carat/nn/audio/subsampling.hpp"
 #include "carat/nn/projector.hpp"
 #include "carat/nn/tap.hpp"
-#include "carat/progress.hpp"
 #include "carat/tensor/arena.hpp"
 
 #include <array>

@@ -2,9 +2,9 @@
 /// SoftTokens: what towers turn pictures and sound into, rows of the text model's width.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/config/model_config.hpp"
-#include "carat/joined.hpp"
-#include "carat/result.hpp"
 #include "carat/tensor/view.hpp"
 
 #include <algorithm>

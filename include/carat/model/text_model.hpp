@@ -2,10 +2,10 @@
 /// The text decoder: embedding, decoder layers, final norm, tied head. Source: spec/text.md.
 #pragma once
 
+#include "carat/base/progress.hpp"
 #include "carat/model/layer_kinds.hpp"
 #include "carat/nn/decoder_layer.hpp"
 #include "carat/nn/embedding.hpp"
-#include "carat/progress.hpp"
 #include "carat/tensor/arena.hpp"
 
 #include <algorithm>

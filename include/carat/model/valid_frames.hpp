@@ -2,9 +2,9 @@
 /// What a clip's mask says of its frames, before an audio tower hears them.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/config/audio_config.hpp"
-#include "carat/joined.hpp"
-#include "carat/result.hpp"
 #include "carat/tensor/finite.hpp"
 #include "carat/tensor/view.hpp"
 

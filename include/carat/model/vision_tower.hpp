@@ -3,14 +3,14 @@
 /// spec/vision.md sections 7 to 9.
 #pragma once
 
-#include "carat/joined.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/progress.hpp"
+#include "carat/base/result.hpp"
 #include "carat/nn/projector.hpp"
 #include "carat/nn/tap.hpp"
 #include "carat/nn/vision/encoder_layer.hpp"
 #include "carat/nn/vision/patch_embedder.hpp"
 #include "carat/nn/vision/pooler.hpp"
-#include "carat/progress.hpp"
-#include "carat/result.hpp"
 #include "carat/tensor/arena.hpp"
 #include "carat/tensor/finite.hpp"
 

@@ -58,8 +58,8 @@ struct Rounded<float, width> {
 inline constexpr std::size_t row_grain = 64;
 
 /// Rows that a thread takes of one matrix before it turns to another: few, so that results stay in
-/// the cache; for a token alone, which reads weights faster the longer it stays with one matrix, all
-/// whose results `room` floats hold.
+/// the cache; for a token alone, which reads weights faster the longer it stays with one matrix,
+/// all whose results `room` floats hold.
 constexpr std::size_t rows_at_once(std::size_t tokens, std::size_t room) {
     return tokens > 1 ? row_grain : std::max(room / row_grain, std::size_t{1}) * row_grain;
 }

@@ -3,7 +3,7 @@
 /// even a branch.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <concepts>
 #include <cstddef>

@@ -2,7 +2,7 @@
 /// Where work runs: an executor the host passes in, its own or one of carat's.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <algorithm>
 #include <concepts>

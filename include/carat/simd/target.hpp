@@ -15,7 +15,7 @@
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #endif
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <hwy/highway.h>
 

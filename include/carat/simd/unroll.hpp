@@ -5,7 +5,7 @@
 /// from -O1 on; a plain loop leaves them in memory with g++ 12 below -O3 (a third of the speed).
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <cstddef>
 #include <type_traits>

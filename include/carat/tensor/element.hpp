@@ -4,7 +4,7 @@
 /// A 16-bit float here is nothing but its bits: arithmetic happens in f32, in registers of simd/.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <bit>
 #include <cstddef>

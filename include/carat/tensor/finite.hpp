@@ -2,7 +2,7 @@
 /// Numbers that are none, in what strangers hand in.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <algorithm>
 #include <bit>

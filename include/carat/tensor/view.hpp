@@ -5,7 +5,7 @@
 /// bf16, 2048, 1536>` is one pointer, `View<float, dynamic, 1536>` a pointer and a count.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <array>
 #include <cstddef>

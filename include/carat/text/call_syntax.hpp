@@ -3,8 +3,8 @@
 /// spec/chat.md, section 13.
 #pragma once
 
-#include "carat/json.hpp"
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/json.hpp"
 
 #include <string>
 #include <string_view>

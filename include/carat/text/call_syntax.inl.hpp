@@ -2,8 +2,8 @@
 /// What call_syntax.hpp declares.
 #pragma once
 
-#include "carat/json.hpp"
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/json.hpp"
 #include "carat/text/call_syntax.hpp"
 #include "carat/text/unicode.hpp"
 

@@ -2,8 +2,8 @@
 /// Messages into token ids, in which users cannot write control tokens.
 #pragma once
 
-#include "carat/json.hpp"
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/json.hpp"
 #include "carat/text/chat_format.hpp"
 #include "carat/text/chat_options.hpp"
 #include "carat/text/prompt_text.hpp"

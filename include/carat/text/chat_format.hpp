@@ -3,8 +3,8 @@
 /// canonical revision).
 #pragma once
 
-#include "carat/json.hpp"
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/json.hpp"
 #include "carat/text/chat_options.hpp"
 #include "carat/text/prompt_text.hpp"
 

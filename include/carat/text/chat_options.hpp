@@ -2,7 +2,7 @@
 /// What a caller decides about a prompt.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 namespace carat::inline CARAT_ABI {
 

@@ -2,7 +2,7 @@
 /// Which variant of the chat format a model wants, found in its folder.
 #pragma once
 
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
 #include "carat/text/chat_options.hpp"
 
 #include <string>

@@ -2,9 +2,9 @@
 /// What chat_variant.hpp declares.
 #pragma once
 
-#include "carat/gguf.hpp"
-#include "carat/json.hpp"
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/gguf.hpp"
+#include "carat/format/json.hpp"
 #include "carat/text/chat_options.hpp"
 #include "carat/text/chat_variant.hpp"
 #include "carat/text/gguf_head.hpp"

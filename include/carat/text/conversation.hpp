@@ -2,8 +2,8 @@
 /// A conversation, built in C++ or read from a messages file.
 #pragma once
 
-#include "carat/json.hpp"
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/json.hpp"
 #include "carat/text/chat_parse.hpp"
 
 #include <initializer_list>

@@ -2,8 +2,8 @@
 /// What conversation.hpp declares.
 #pragma once
 
-#include "carat/json.hpp"
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/json.hpp"
 #include "carat/text/chat_parse.hpp"
 #include "carat/text/conversation.hpp"
 

@@ -2,10 +2,10 @@
 /// The head of a GGUF file, read without the weights behind it; and which file that is for a model.
 #pragma once
 
-#include "carat/gguf.hpp"
-#include "carat/model_path.hpp"
-#include "carat/open_file.hpp"
-#include "carat/result.hpp"
+#include "carat/base/open_file.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/gguf.hpp"
+#include "carat/format/model_path.hpp"
 #include "carat/text/read_file.hpp"
 
 #include <cerrno>

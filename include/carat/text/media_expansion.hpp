@@ -3,7 +3,7 @@
 /// spec/processing.md, 3.
 #pragma once
 
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
 #include "carat/text/media_parts.hpp"
 #include "carat/text/prompt_text.hpp"
 

@@ -2,7 +2,7 @@
 /// What media_expansion.hpp declares.
 #pragma once
 
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
 #include "carat/text/media_expansion.hpp"
 #include "carat/text/media_parts.hpp"
 #include "carat/text/prompt_text.hpp"

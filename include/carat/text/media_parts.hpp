@@ -3,7 +3,7 @@
 /// prompt.
 #pragma once
 
-#include "carat/json.hpp"
+#include "carat/format/json.hpp"
 
 #include <string>
 #include <vector>

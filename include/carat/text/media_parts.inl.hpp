@@ -2,7 +2,7 @@
 /// What media_parts.hpp declares.
 #pragma once
 
-#include "carat/json.hpp"
+#include "carat/format/json.hpp"
 #include "carat/text/media_parts.hpp"
 
 #include <array>

@@ -6,7 +6,7 @@
 /// the program on some broken files.
 #pragma once
 
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
 #include "carat/text/vocabulary.hpp"
 
 #include <cstddef>

@@ -3,7 +3,7 @@
 /// part that depends on neither language nor context.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <array>
 

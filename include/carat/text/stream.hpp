@@ -2,7 +2,7 @@
 /// Token ids into text, one at a time, while a model generates.
 #pragma once
 
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
 #include "carat/text/piece_joiner.hpp"
 #include "carat/text/tokenizer.hpp"
 

@@ -5,7 +5,7 @@
 /// (`-lsentencepiece`).
 #pragma once
 
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
 #include "carat/text/added_tokens.hpp"
 #include "carat/text/piece_joiner.hpp"
 #include "carat/text/vocabulary.hpp"

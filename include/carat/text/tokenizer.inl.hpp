@@ -2,8 +2,8 @@
 /// What tokenizer.hpp declares.
 #pragma once
 
-#include "carat/joined.hpp"
-#include "carat/result.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/text/added_tokens.hpp"
 #include "carat/text/gguf_head.hpp"
 #include "carat/text/piece_joiner.hpp"

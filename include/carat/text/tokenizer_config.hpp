@@ -3,9 +3,9 @@
 /// `<bos>`.
 #pragma once
 
-#include "carat/json.hpp"
-#include "carat/printable.hpp"
-#include "carat/result.hpp"
+#include "carat/base/printable.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/json.hpp"
 #include "carat/text/vocabulary.hpp"
 
 #include <charconv>

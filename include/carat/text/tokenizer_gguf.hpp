@@ -3,10 +3,10 @@
 /// spec/checkpoint.md section 7.2.
 #pragma once
 
-#include "carat/gguf.hpp"
-#include "carat/joined.hpp"
-#include "carat/printable.hpp"
-#include "carat/result.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/printable.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/gguf.hpp"
 #include "carat/text/gguf_head.hpp"
 #include "carat/text/vocabulary.hpp"
 

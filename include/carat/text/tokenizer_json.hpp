@@ -2,10 +2,10 @@
 /// `tokenizer.json`, the format of Hugging Face's tokenizers, read into a Vocabulary.
 #pragma once
 
-#include "carat/joined.hpp"
-#include "carat/json.hpp"
-#include "carat/printable.hpp"
-#include "carat/result.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/printable.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/json.hpp"
 #include "carat/text/vocabulary.hpp"
 
 #include <algorithm>

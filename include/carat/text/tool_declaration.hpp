@@ -3,8 +3,8 @@
 /// quirks included.
 #pragma once
 
-#include "carat/json.hpp"
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/json.hpp"
 #include "carat/text/prompt_text.hpp"
 #include "carat/text/unicode.hpp"
 #include "carat/text/value_format.hpp"

@@ -3,9 +3,9 @@
 /// arguments.
 #pragma once
 
-#include "carat/json.hpp"
-#include "carat/json_writer.hpp"
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/json.hpp"
+#include "carat/format/json_writer.hpp"
 #include "carat/text/call_syntax.hpp"
 
 #include <concepts>

@@ -2,7 +2,7 @@
 /// JSON values in the tool syntax of the chat format. Source: spec/chat.md, section 5.
 #pragma once
 
-#include "carat/json.hpp"
+#include "carat/format/json.hpp"
 #include "carat/text/prompt_text.hpp"
 #include "carat/text/unicode.hpp"
 

@@ -3,9 +3,9 @@
 /// tokens.
 #pragma once
 
-#include "carat/joined.hpp"
-#include "carat/printable.hpp"
-#include "carat/result.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/printable.hpp"
+#include "carat/base/result.hpp"
 #include "carat/text/unicode.hpp"
 
 #include <array>

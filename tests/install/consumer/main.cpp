@@ -1,7 +1,7 @@
 // carat::core: configs, a kernel, and no library.
+#include <carat/base/result.hpp>
 #include <carat/config/parameters.hpp>
 #include <carat/models/pocket.hpp>
-#include <carat/result.hpp>
 #include <carat/simd/dot.hpp>
 #include <carat/version.hpp>
 

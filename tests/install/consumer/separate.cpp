@@ -1,4 +1,5 @@
-// carat::separate_text: two units that open a model and a tokenizer, and declare most of carat only.
+// carat::separate_text: two units that open a model and a tokenizer, and declare most of carat
+// only.
 #include "separate.hpp"
 
 #include <carat/gemma4.hpp>

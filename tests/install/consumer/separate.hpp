@@ -1,5 +1,5 @@
 #pragma once
-#include <carat/result.hpp>
+#include <carat/base/result.hpp>
 #include <cstdint>
 #include <string>
 #include <string_view>

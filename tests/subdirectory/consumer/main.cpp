@@ -1,9 +1,9 @@
+#include <carat/base/result.hpp>
 #include <carat/config/parameters.hpp>
 #include <carat/embedded/pocket.hpp>
 #include <carat/models/pocket.hpp>
 #include <carat/models/pocket_gguf.hpp>
 #include <carat/models/pocket_text.hpp>
-#include <carat/result.hpp>
 #include <carat/simd/dot.hpp>
 #include <carat/version.hpp>
 

@@ -3,11 +3,11 @@
 /// of its towers beside it.
 #pragma once
 
-#include "carat/gguf.hpp"
-#include "carat/joined.hpp"
-#include "carat/name_order.hpp"
-#include "carat/open_file.hpp"
-#include "carat/result.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/name_order.hpp"
+#include "carat/base/open_file.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/gguf.hpp"
 
 #include <string>
 #include <string_view>

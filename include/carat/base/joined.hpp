@@ -3,7 +3,7 @@
 /// is a function's worth of code at each place.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <concepts>
 #include <cstddef>

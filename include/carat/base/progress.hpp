@@ -2,7 +2,7 @@
 /// Progress: how long work tells its caller how far it is, and is told to stop.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <cstddef>
 #include <memory>

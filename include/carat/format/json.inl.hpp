@@ -2,10 +2,10 @@
 /// What json.hpp declares.
 #pragma once
 
-#include "carat/joined.hpp"
-#include "carat/json.hpp"
-#include "carat/json_events.hpp"
-#include "carat/result.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/json.hpp"
+#include "carat/format/json_events.hpp"
 
 #include <cstddef>
 #include <cstdint>

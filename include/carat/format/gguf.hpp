@@ -6,10 +6,10 @@
 /// Source: spec/checkpoint.md section 7.
 #pragma once
 
-#include "carat/joined.hpp"
-#include "carat/name_order.hpp"
-#include "carat/printable.hpp"
-#include "carat/result.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/name_order.hpp"
+#include "carat/base/printable.hpp"
+#include "carat/base/result.hpp"
 
 #include <algorithm>
 #include <array>

@@ -6,7 +6,7 @@
 /// answer "nothing" instead, so that a stranger's file can never stop the program.
 #pragma once
 
-#include "carat/result.hpp"
+#include "carat/base/result.hpp"
 
 #include <rapidjson/document.h>
 
@@ -145,5 +145,5 @@ inline constexpr std::size_t max_depth = 256;
 }  // namespace carat::inline CARAT_ABI
 
 #ifndef CARAT_SEPARATE_COMPILATION
-#include "carat/json.inl.hpp"
+#include "carat/format/json.inl.hpp"
 #endif

@@ -2,7 +2,7 @@
 /// Lists in the order of their names, and of whatever else: one sort for the compiler.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -6,8 +6,8 @@
 /// and the /dev/fd/63 that a shell puts in the place of <(command).
 #pragma once
 
-#include "carat/joined.hpp"
-#include "carat/result.hpp"
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 
 #include <cerrno>
 #include <cstdio>

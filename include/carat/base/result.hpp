@@ -5,7 +5,7 @@
 /// exists only where exceptions do; everything else works without them.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <new>
 #include <stdexcept>

@@ -2,7 +2,7 @@
 /// JSON text, written piece by piece: for programs that print what they found.
 #pragma once
 
-#include "carat/json.hpp"
+#include "carat/format/json.hpp"
 
 #include <rapidjson/prettywriter.h>
 #include <rapidjson/stringbuffer.h>

@@ -2,7 +2,7 @@
 /// Strangers' names made fit to be printed.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <cstddef>
 #include <string>

@@ -2,7 +2,7 @@
 /// JSON text piece by piece, for whoever needs no tree of it.
 #pragma once
 
-#include "carat/abi.hpp"
+#include "carat/base/abi.hpp"
 
 #include <rapidjson/error/en.h>
 #include <rapidjson/memorystream.h>
