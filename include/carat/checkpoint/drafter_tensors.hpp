@@ -8,6 +8,7 @@
 #include "carat/base/result.hpp"
 #include "carat/checkpoint/bind.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
+#include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/text_tensors.hpp"
 #include "carat/config/text_config.hpp"
 
