@@ -206,19 +206,20 @@ class AvStream {
 
     Result<void> open_file(AVMediaType type) {
         // Only formats that hold their pictures themselves, and of protocols only the file's own.
+        // What may be refused memory and throw comes before what nobody would free then.
+        const bool sound = type == AVMEDIA_TYPE_AUDIO;
+        const std::string unread = sound ? "no sound that can be read, expected WAV, FLAC, OGG, "
+                                           "MP3 or a video with sound: "
+                                         : "no video that can be read: ";
+        const std::string url = "file:" + what_;
         AVDictionary* options = nullptr;
         av_->av_dict_set(&options, "protocol_whitelist", "file", 0);
         av_->av_dict_set(&options, "format_whitelist",
                          "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,ogg,flv,asf,"
                          "mpegvideo,h264,hevc,m4v,apng,aac,mp3,wav,flac",
                          0);
-        const bool sound = type == AVMEDIA_TYPE_AUDIO;
-        const std::string unread = sound ? "no sound that can be read, expected WAV, FLAC, OGG, "
-                                           "MP3 or a video with sound: "
-                                         : "no video that can be read: ";
         AVFormatContext* file = nullptr;
-        const int opened =
-            av_->avformat_open_input(&file, ("file:" + what_).c_str(), nullptr, &options);
+        const int opened = av_->avformat_open_input(&file, url.c_str(), nullptr, &options);
         av_->av_dict_free(&options);
         if (opened < 0) return fault(unread + av_->text(opened));
         file_ = {file, {av_}};
