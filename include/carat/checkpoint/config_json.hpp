@@ -77,14 +77,9 @@ namespace detail {
 /// text in errors.
 [[gnu::cold]] inline Result<ModelConfig> read_config(std::string_view json_text,
                                                      std::string_view what) {
-    const Result<Json> tree = parse_json(json_text, printable(what, 400));
+    const Result<Json> tree = parse_object(json_text, what);
     if (!tree) return tree.error();
     Faults faults(what);
-    if (!tree->IsObject()) {
-        faults.add(Errc::bad_format,
-                   joined({"is ", json::type_name(&*tree), ", expected an object"}));
-        return faults.error();
-    }
     ModelConfig c;
     FieldReader top(*tree, "", faults);
     constexpr std::pair<std::string_view, bool> model_types[] = {{"gemma4", true},

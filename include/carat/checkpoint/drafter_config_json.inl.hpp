@@ -23,14 +23,9 @@ namespace carat::inline CARAT_ABI {
 
 [[gnu::cold]] CARAT_ONCE Result<DrafterConfig> read_drafter_config(std::string_view json_text,
                                                                    std::string_view what) {
-    const Result<Json> tree = parse_json(json_text, printable(what, 400));
+    const Result<Json> tree = parse_object(json_text, what);
     if (!tree) return tree.error();
     Faults faults(what);
-    if (!tree->IsObject()) {
-        faults.add(Errc::bad_format,
-                   joined({"is ", json::type_name(&*tree), ", expected an object"}));
-        return faults.error();
-    }
     DrafterConfig d;
     FieldReader top(*tree, "", faults);
     detail::refuse_other_model(top, "gemma4_assistant");

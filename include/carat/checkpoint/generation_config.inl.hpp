@@ -3,7 +3,6 @@
 #pragma once
 
 #include "carat/base/joined.hpp"
-#include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/generation_config.hpp"
@@ -20,14 +19,9 @@ namespace carat::inline CARAT_ABI {
 
 [[gnu::cold]] CARAT_ONCE Result<GenerationConfig> read_generation_config(std::string_view json_text,
                                                                          std::string_view what) {
-    const Result<Json> tree = parse_json(json_text, printable(what, 400));
+    const Result<Json> tree = parse_object(json_text, what);
     if (!tree) return tree.error();
     Faults faults(what);
-    if (!tree->IsObject()) {
-        faults.add(Errc::bad_format,
-                   joined({"is ", json::type_name(&*tree), ", expected an object"}));
-        return faults.error();
-    }
     GenerationConfig c;
     c.do_sample = false;
     c.top_k = 50;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "carat/base/joined.hpp"
+#include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/format/json.hpp"
@@ -21,6 +22,16 @@
 #include <vector>
 
 namespace carat::inline CARAT_ABI {
+
+/// The tree of a JSON text that is one object, as a file of settings is. Bad input: as
+/// parse_json(), and any other value.
+[[gnu::cold]] inline Result<Json> parse_object(std::string_view json_text, std::string_view what) {
+    Result<Json> tree = parse_json(json_text, printable(what, 400));
+    if (!tree || tree->IsObject()) return tree;
+    Faults faults(what);
+    faults.add(Errc::bad_format, joined({"is ", json::type_name(&*tree), ", expected an object"}));
+    return faults.error();
+}
 
 class FieldReader {
   public:
