@@ -3,11 +3,12 @@
 /// block at a time, and a register tile multiplies them with all tokens.
 ///
 /// Packed rows lie so that a lane is a row, and nothing is added across lanes. Where the machine
-/// has a fast bf16 dot product, [depth / 2, packed_rows, 2]: a vector holds two consecutive values
-/// of each of its rows, beside a broadcast pair of a token. Elsewhere values are widened once, to
-/// f32 [depth, packed_rows].
+/// has a fast bf16 dot product, a vector holds two consecutive values of each of its rows, beside a
+/// broadcast pair of a token. Elsewhere both are widened once, to f32: weights for all tokens, a
+/// tile's tokens for all rows of a block.
 #pragma once
 
+#include "carat/simd/convert.hpp"
 #include "carat/simd/load.hpp"
 #include "carat/simd/tile_product.hpp"
 #include "carat/simd/unroll.hpp"
@@ -39,53 +40,68 @@ inline constexpr std::size_t f32_lanes = HWY_MAX_LANES_D(F32Tag);
 /// products, where two of each are done a cycle; with 16 registers 12 sums and two vectors.
 inline constexpr std::size_t tile_vectors = many_registers ? 4 : 2;
 inline constexpr std::size_t tile_tokens = 6;
-inline constexpr std::size_t packed_rows = tile_vectors * f32_lanes;
-/// Lanes that hold a pair of values: one, or one each.
-inline constexpr std::size_t pair_lanes = packs_pairs ? 1 : 2;
-/// Values of each row in a block: at most 64 KB of packed weights, in the second-level cache (with
-/// 128 bits in the first), while sums go through memory once in so many products.
-inline constexpr std::size_t packed_depth =
-    std::min<std::size_t>(512, 16384 / (packed_rows * pair_lanes) * 2);
+inline constexpr std::size_t tile_rows = tile_vectors * f32_lanes;
+/// Values that a lane takes in a step.
+inline constexpr std::size_t step_values = packs_pairs ? 2 : 1;
+/// Rows of a block, and steps of each: 64 KB of packed weights, in the second-level cache, while
+/// sums go through memory once in so many products.
+inline constexpr std::size_t packed_rows = 64, packed_steps = 256;
+inline constexpr std::size_t packed_depth = packed_steps * step_values;
+static_assert(packed_rows % tile_rows == 0 && (!has_tiles || packed_rows == tile_rows));
 
 /// A block of packed rows, on the stack of the thread that multiplies with it.
 struct PackedBlock {
-    alignas(64) std::uint32_t lanes[pair_lanes][packed_depth / 2][packed_rows];
+    using Tile = std::uint32_t[packed_steps][tile_rows];
+    alignas(64) Tile tiles[packed_rows / tile_rows];
 
     /// Sets pair p of the rows from `row` on, as many as a vector has lanes.
     HWY_INLINE void set(std::size_t p, std::size_t row, hn::Vec<PairTag> pairs) {
         const PairTag d;
+        Tile& tile = tiles[row / tile_rows];
+        row %= tile_rows;
         if constexpr (packs_pairs) {
-            hn::Store(pairs, d, &lanes[0][p][row]);
+            hn::Store(pairs, d, &tile[p][row]);
         } else {
-            hn::Store(hn::ShiftLeft<16>(pairs), d, &lanes[0][p][row]);
-            hn::Store(hn::And(pairs, hn::Set(d, 0xffff0000u)), d, &lanes[1][p][row]);
+            hn::Store(hn::ShiftLeft<16>(pairs), d, &tile[2 * p][row]);
+            hn::Store(hn::And(pairs, hn::Set(d, 0xffff0000u)), d, &tile[2 * p + 1][row]);
         }
     }
 };
 
-/// A token's pair in all lanes, as what the lanes [half] of packed rows hold is multiplied with.
-template <std::size_t half>
-HWY_INLINE hn::Vec<PackedTag> spread_pair(const bf16* x) {
-    const PairTag d;
-    std::uint32_t pair;
-    std::memcpy(&pair, x, sizeof pair);
-    const auto both = hn::Set(d, pair);
-    if constexpr (packs_pairs)
-        return hn::BitCast(PackedTag(), both);
-    else if constexpr (half == 0)
-        return hn::BitCast(PackedTag(), hn::ShiftLeft<16>(both));
-    else
-        return hn::BitCast(PackedTag(), hn::And(both, hn::Set(d, 0xffff0000u)));
-}
+/// A tile's tokens, as packed rows are multiplied with them: as they lie,
+struct PairTokens {
+    const bf16* rows[tile_tokens];
+
+    HWY_INLINE void take(const bf16* const* x, std::size_t) { std::copy_n(x, tile_tokens, rows); }
+    /// Step s of token c in all lanes.
+    HWY_INLINE hn::Vec<PackedTag> spread(std::size_t c, std::size_t s) const {
+        std::uint32_t pair;
+        std::memcpy(&pair, rows[c] + 2 * s, sizeof pair);
+        return hn::BitCast(PackedTag(), hn::Set(PairTag(), pair));
+    }
+};
+/// or widened.
+struct WideTokens {
+    // Not a power of two apart: Zen's first-level cache reads such places one after another.
+    alignas(64) float values[tile_tokens][packed_steps + 16];
+
+    HWY_INLINE void take(const bf16* const* x, std::size_t depth) {
+        for (std::size_t c = 0; c < tile_tokens; ++c) scale_row(x[c], depth, 1.0f, values[c]);
+    }
+    HWY_INLINE F32Vec spread(std::size_t c, std::size_t s) const {
+        return hn::Set(F32Tag(), values[c][s]);
+    }
+};
+using TileTokens = std::conditional_t<packs_pairs, PairTokens, WideTokens>;
+
 HWY_INLINE F32Vec add_product(hn::Vec<Bf16Tag> w, hn::Vec<Bf16Tag> x, F32Vec sum) {
     auto unused = hn::Zero(F32Tag());  // the instruction adds a lane's pair itself
     return hn::ReorderWidenMulAccumulate(F32Tag(), w, x, sum, unused);
 }
 HWY_INLINE F32Vec add_product(F32Vec w, F32Vec x, F32Vec sum) { return hn::MulAdd(w, x, sum); }
 
-/// y[c][0 … packed_rows) (+)= w · x[c] for the tokens of a tile. All of a tile's places are
-/// computed: a caller with fewer tokens repeats one. Sums start from y where `add`.
-HWY_INLINE void packed_tile(const PackedBlock& w, const bf16* const* x, std::size_t depth,
+/// y[c][0 … tile_rows) (+)= w · x[c] for the tokens of a tile. Sums start from y where `add`.
+HWY_INLINE void packed_tile(const PackedBlock::Tile& w, const TileTokens& x, std::size_t steps,
                             float* const* y, bool add) {
     const F32Tag d;
     F32Vec sums[tile_tokens * tile_vectors];
@@ -94,24 +110,19 @@ HWY_INLINE void packed_tile(const PackedBlock& w, const bf16* const* x, std::siz
             sums[c * tile_vectors + v] = add ? hn::LoadU(d, y[c] + v * f32_lanes) : hn::Zero(d);
         });
     });
-    const bf16* xs[tile_tokens];
-    unroll<tile_tokens>([&](auto c) __attribute__((always_inline)) { xs[c] = x[c]; });
-    unroll<pair_lanes>([&](auto half) __attribute__((always_inline)) {
-        for (std::size_t p = 0; p < depth / 2; ++p) {
-            hn::Vec<PackedTag> ws[tile_vectors];
+    for (std::size_t s = 0; s < steps; ++s) {
+        hn::Vec<PackedTag> ws[tile_vectors];
+        unroll<tile_vectors>([&](auto v) __attribute__((always_inline)) {
+            ws[v] = hn::BitCast(PackedTag(), hn::Load(PairTag(), &w[s][v * f32_lanes]));
+        });
+        unroll<tile_tokens>([&](auto c) __attribute__((always_inline)) {
+            const auto value = x.spread(c, s);
             unroll<tile_vectors>([&](auto v) __attribute__((always_inline)) {
-                ws[v] =
-                    hn::BitCast(PackedTag(), hn::Load(PairTag(), &w.lanes[half][p][v * f32_lanes]));
+                auto& sum = sums[c * tile_vectors + v];
+                sum = add_product(ws[v], value, sum);
             });
-            unroll<tile_tokens>([&](auto c) __attribute__((always_inline)) {
-                const auto pair = spread_pair<half>(xs[c] + 2 * p);
-                unroll<tile_vectors>([&](auto v) __attribute__((always_inline)) {
-                    auto& sum = sums[c * tile_vectors + v];
-                    sum = add_product(ws[v], pair, sum);
-                });
-            });
-        }
-    });
+        });
+    }
     unroll<tile_tokens>([&](auto c) __attribute__((always_inline)) {
         unroll<tile_vectors>([&](auto v) __attribute__((always_inline)) {
             hn::StoreU(sums[c * tile_vectors + v], d, y[c] + v * f32_lanes);
@@ -125,27 +136,32 @@ HWY_INLINE void packed_tile(const PackedBlock& w, const bf16* const* x, std::siz
                                              std::size_t tokens, float* y, std::size_t y_stride,
                                              bool add) {
     for (std::size_t first = 0; first < tokens; first += tile_tokens) {
+        // All of a tile's places are computed: the last tile repeats its last token.
         const std::size_t n = std::min(tile_tokens, tokens - first);
+        const auto token = [&](std::size_t c) { return first + std::min(c, n - 1); };
         const bf16* xs[tile_tokens];
-        float* ys[tile_tokens];
-        for (std::size_t c = 0; c < tile_tokens; ++c) {
-            const std::size_t token = first + std::min(c, n - 1);
-            xs[c] = x + token * x_stride;
-            ys[c] = y + token * y_stride;
+        for (std::size_t c = 0; c < tile_tokens; ++c) xs[c] = x + token(c) * x_stride;
+        TileTokens taken;
+        taken.take(xs, depth);
+        for (std::size_t r = 0; r < rows; r += tile_rows) {
+            const auto& tile = w.tiles[r / tile_rows];
+            float* ys[tile_tokens];
+            for (std::size_t c = 0; c < tile_tokens; ++c) ys[c] = y + token(c) * y_stride + r;
+            const std::size_t wanted = std::min(tile_rows, rows - r);
+            if (wanted == tile_rows) {
+                packed_tile(tile, taken, depth / step_values, ys, add);
+                continue;
+            }
+            // The last rows of a matrix: through a place of their own.
+            float copy[tile_tokens][tile_rows] = {};
+            float* copies[tile_tokens];
+            for (std::size_t c = 0; c < tile_tokens; ++c) {
+                copies[c] = copy[c];
+                if (add) std::copy_n(ys[c], wanted, copy[c]);
+            }
+            packed_tile(tile, taken, depth / step_values, copies, add);
+            for (std::size_t c = 0; c < n; ++c) std::copy_n(copy[c], wanted, ys[c]);
         }
-        if (rows == packed_rows) {
-            packed_tile(w, xs, depth, ys, add);
-            continue;
-        }
-        // The last rows of a matrix: through a place of their own.
-        float copy[tile_tokens][packed_rows] = {};
-        float* copies[tile_tokens];
-        for (std::size_t c = 0; c < tile_tokens; ++c) {
-            copies[c] = copy[c];
-            if (add) std::copy_n(ys[c], rows, copy[c]);
-        }
-        packed_tile(w, xs, depth, copies, add);
-        for (std::size_t c = 0; c < n; ++c) std::copy_n(copy[c], rows, ys[c]);
     }
 }
 
@@ -163,7 +179,8 @@ HWY_INLINE void packed_tile(const PackedBlock& w, const bf16* const* x, std::siz
         return v;
     };
     const std::size_t pairs = depth / 2, whole = pairs / 4 * 4;
-    for (std::size_t v = 0; v < packed_rows; v += f32_lanes) {
+    const std::size_t whole_tiles = (rows + tile_rows - 1) / tile_rows * tile_rows;
+    for (std::size_t v = 0; v < whole_tiles; v += f32_lanes) {
         const bf16* from[f32_lanes];
         for (std::size_t r = 0; r < f32_lanes; ++r) from[r] = row(v + r);
         for (std::size_t p = 0; p < whole; p += 4) {
@@ -219,7 +236,7 @@ inline void packed_matmul(std::size_t begin, std::size_t end, std::size_t in, co
     if constexpr (has_tiles)
         if (in % tile_depth == 0 && Tiles<sizeof(bf16)>::allowed()) {
             multiply([&](std::size_t rows, std::size_t depth, const bf16* xk, float* yr, bool add) {
-                tile_product<Tiles<sizeof(bf16)>, packed_rows>(block.lanes[0][0], rows, depth, xk,
+                tile_product<Tiles<sizeof(bf16)>, packed_rows>(block.tiles[0][0], rows, depth, xk,
                                                                in, tokens, yr, y_stride, add);
             });
             return;
