@@ -108,50 +108,71 @@ HWY_INLINE hn::Vec<PanelF32> scaled(hn::Vec<PanelI32> sum, const q8_activation& 
 }
 
 #if HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3_DL
-/// In integers without a dot product instruction: a level plus its bias is taken as digits of four
-/// bits. Two of them times activations are 3810 at most, 30480 over the quads of a block, so that
-/// sums of sixteen bits hold a block and are widened once.
+// In integers without a dot product instruction: pairs of products, the first factor unsigned,
+// summed with 16 bits.
+
+/// Of four bits: two levels with their bias times activations are 3810 at most, 30480 over the
+/// quads of a block, so that sums of sixteen bits hold a block and are widened once.
 template <class Format>
-struct BlockProduct<Format, q8_activation> {
-    static constexpr int bias = PanelBlock<Format>::bias;
-    static constexpr std::size_t digits = bias == 128 ? 2 : 1, vectors = digits;
+requires(PanelBlock<Format>::bias == 8) struct BlockProduct<Format, q8_activation> {
+    static constexpr std::size_t vectors = 1;
     static_assert(quant_block / 2 * 15 * 127 <= 32767);
-    struct Levels {
-        hn::Vec<PanelU8> digit[digits];
-    };
+    using Levels = hn::Vec<PanelU8>;
     using Operand = hn::Vec<PanelI8>;
-    hn::Vec<PanelI16> low, high;
+    hn::Vec<PanelI16> sum;
 
     template <std::size_t half>
     static HWY_INLINE Levels levels(hn::Vec<PanelU8> step) {
-        const auto levels = biased<Format, half>(step);
-        if constexpr (digits == 1)
-            return {{levels}};
-        else
-            return {{nibbles<false>(levels), nibbles<true>(levels)}};
+        return biased<Format, half>(step);
     }
     static HWY_INLINE Operand spread(const q8_activation& x, std::size_t quad) {
         return spread_quad(x, quad);
     }
-    HWY_INLINE void start(const q8_activation&) { low = high = hn::Zero(PanelI16()); }
-    HWY_INLINE void add(const Levels& w, Operand x) {
-        accumulate(w.digit[0], x, low);
-        if constexpr (digits == 2) accumulate(w.digit[1], x, high);
-    }
-    static HWY_INLINE void accumulate(hn::Vec<PanelU8> digit, Operand x, hn::Vec<PanelI16>& sum) {
-        sum = hn::Add(sum, hn::SatWidenMulPairwiseAdd(PanelI16(), digit, x));
+    HWY_INLINE void start(const q8_activation&) { sum = hn::Zero(PanelI16()); }
+    HWY_INLINE void add(Levels w, Operand x) {
+        sum = hn::Add(sum, hn::SatWidenMulPairwiseAdd(PanelI16(), w, x));
         // Or g++ takes all products of a block first, and has no registers for them.
         asm("" : "+v"(sum.raw));
     }
     HWY_INLINE hn::Vec<PanelF32> total(const q8_activation& x) const {
         const PanelI32 d;
-        const PanelI16 d16;
-        auto sum = hn::WidenMulPairwiseAdd(d, low, hn::Set(d16, 1));
-        if constexpr (digits == 2)
-            sum = hn::Add(sum, hn::WidenMulPairwiseAdd(d, high, hn::Set(d16, 16)));
-        const auto biased_sum = hn::ShiftLeft<std::countr_zero(unsigned{bias})>(hn::Set(d, x.sum));
-        return scaled(hn::Sub(sum, biased_sum), x);
+        const auto wide = hn::WidenMulPairwiseAdd(d, sum, hn::Set(PanelI16(), 1));
+        return scaled(hn::Sub(wide, hn::ShiftLeft<3>(hn::Set(d, x.sum))), x);
     }
+};
+
+/// Of eight bits: a level's sign goes to the activation, so that two products are 32512 at most,
+/// which sixteen bits hold once.
+template <class Format>
+requires(PanelBlock<Format>::bias == 128) struct BlockProduct<Format, q8_activation> {
+    static constexpr std::size_t vectors = 1;
+    static_assert(2 * 128 * 127 <= 32767);
+    struct Levels {
+        hn::Vec<PanelI8> level;
+        hn::Vec<PanelU8> magnitude;
+    };
+    using Operand = hn::Vec<PanelI8>;
+    hn::Vec<PanelI32> sum;
+
+    template <std::size_t half>
+    static HWY_INLINE Levels levels(hn::Vec<PanelU8> step) {
+        const PanelU8 d;
+        const auto level = hn::BitCast(PanelI8(), hn::Xor(step, hn::Set(d, std::uint8_t{128})));
+        return {level, hn::BitCast(d, hn::Abs(level))};
+    }
+    static HWY_INLINE Operand spread(const q8_activation& x, std::size_t quad) {
+        return spread_quad(x, quad);
+    }
+    HWY_INLINE void start(const q8_activation&) { sum = hn::Zero(PanelI32()); }
+    HWY_INLINE void add(const Levels& w, Operand x) {
+        const PanelI16 d;
+        const auto signed_x = hn::IfNegativeThenNegOrUndefIfZero(w.level, x);
+        const auto pairs = hn::SatWidenMulPairwiseAdd(d, w.magnitude, signed_x);
+        sum = hn::Add(sum, hn::WidenMulPairwiseAdd(PanelI32(), pairs, hn::Set(d, 1)));
+        // Or g++ takes all products of a block first, and has no registers for them.
+        asm("" : "+v"(sum.raw));
+    }
+    HWY_INLINE hn::Vec<PanelF32> total(const q8_activation& x) const { return scaled(sum, x); }
 };
 #else
 /// In integers by dot products: of unsigned levels with a bias, which the sums start without, or of
