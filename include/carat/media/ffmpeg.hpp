@@ -17,6 +17,7 @@
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
@@ -146,14 +147,17 @@ struct FfmpegDelete {
 };
 
 /// The best stream of one kind in a file. No network, no other file is opened whatever the file
-/// says, and no thread is started. `what` names the file in errors.
+/// says, and no thread is started. A frame of more than `most_pixels` is broken: no decoder takes
+/// memory for it.
 class AvStream {
   public:
-    static Result<AvStream> open(const std::string& path, AVMediaType type) {
+    static Result<AvStream> open(const std::string& path, AVMediaType type,
+                                 std::size_t most_pixels) {
         const Result<const Ffmpeg*> av = Ffmpeg::load();
         if (!av) return Error{av.error().code, path + ": " + av.error().text};
         AvStream s(**av, path);
-        if (auto opened = s.open_file(type); !opened) return std::move(opened).error();
+        const auto most = static_cast<std::int64_t>(std::min<std::size_t>(most_pixels, INT_MAX));
+        if (auto opened = s.open_file(type, most); !opened) return std::move(opened).error();
         return s;
     }
 
@@ -161,11 +165,6 @@ class AvStream {
     [[nodiscard]] const AVStream& about() const { return *stream_; }
     [[nodiscard]] Error fault(const std::string& text, Errc code = Errc::bad_format) const {
         return {code, what_ + ": " + text};
-    }
-
-    /// A frame of more pixels is broken: the decoder takes no memory for it.
-    void limit_pixels(std::size_t most) {
-        codec_->max_pixels = static_cast<std::int64_t>(std::min<std::size_t>(most, INT_MAX));
     }
 
     /// The stream's next packet; nothing is decoded. False at the end.
@@ -204,7 +203,7 @@ class AvStream {
     AvStream(const Ffmpeg& av, std::string what)
         : av_(&av), what_(std::move(what)), quiet_(std::make_unique<QuietFfmpeg>(av)) {}
 
-    Result<void> open_file(AVMediaType type) {
+    Result<void> open_file(AVMediaType type, std::int64_t most_pixels) {
         // Only formats that hold their pictures themselves, and of protocols only the file's own.
         // What may be refused memory and throw comes before what nobody would free then.
         const bool sound = type == AVMEDIA_TYPE_AUDIO;
@@ -223,8 +222,14 @@ class AvStream {
         av_->av_dict_free(&options);
         if (opened < 0) return fault(unread + av_->text(opened));
         file_ = {file, {av_}};
-        if (const int code = av_->avformat_find_stream_info(file, nullptr); code < 0)
-            return fault(unread + av_->text(code));
+        // Frames are decoded there already, of every stream; of streams that a format without a
+        // head shows later, with FFmpeg's own limit.
+        std::vector<AVDictionary*> limits(file->nb_streams);
+        const std::string most = std::to_string(most_pixels);
+        for (auto& limit : limits) av_->av_dict_set(&limit, "max_pixels", most.c_str(), 0);
+        const int found = av_->avformat_find_stream_info(file, limits.data());
+        for (auto& limit : limits) av_->av_dict_free(&limit);
+        if (found < 0) return fault(unread + av_->text(found));
         const AVCodec* decoder = nullptr;
         const int index = av_->av_find_best_stream(file, type, -1, -1, &decoder, 0);
         const char* kind = sound ? "sound" : "pictures";
@@ -243,6 +248,7 @@ class AvStream {
         int code = av_->avcodec_parameters_to_context(codec_.get(), stream_->codecpar);
         if (code >= 0) code = av_->avcodec_open2(codec_.get(), decoder, nullptr);
         if (code < 0) return fault("cannot be decoded: " + av_->text(code));
+        codec_->max_pixels = most_pixels;  // what the head says is the caller's to judge
         return {};
     }
 

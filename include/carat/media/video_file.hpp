@@ -105,7 +105,7 @@ class FrameConverter {
 /// The pictures of a file. Bad input: also a header with more pixels than the limits allow, before
 /// one is decoded.
 inline Result<AvStream> open_pictures(const std::string& path, const ImageLimits& limits) {
-    auto stream = AvStream::open(path, AVMEDIA_TYPE_VIDEO);
+    auto stream = AvStream::open(path, AVMEDIA_TYPE_VIDEO, limits.max_pixels);
     if (!stream) return stream;
     const AVCodecParameters& says = *stream->about().codecpar;
     if (says.width > 0 && says.height > 0)
@@ -113,7 +113,6 @@ inline Result<AvStream> open_pictures(const std::string& path, const ImageLimits
                                    static_cast<std::size_t>(says.height), 1, limits, path);
             !fits)
             return std::move(fits).error();
-    stream->limit_pixels(limits.max_pixels);
     return stream;
 }
 
@@ -230,7 +229,7 @@ template <class See>
 [[nodiscard]] inline Result<Waveform> read_sound_track(const std::string& path,
                                                        const AudioFileOptions& options = {}) {
     return memory_errors([&]() -> Result<Waveform> {
-        auto stream = detail::AvStream::open(path, AVMEDIA_TYPE_AUDIO);
+        auto stream = detail::AvStream::open(path, AVMEDIA_TYPE_AUDIO, ImageLimits{}.max_pixels);
         if (!stream) return std::move(stream).error();
         std::optional<detail::SoundGatherer> sound;
         std::vector<float> mono;
