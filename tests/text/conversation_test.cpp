@@ -84,6 +84,12 @@ TEST_CASE("the last question is taken back, or said differently with its media")
     CHECK(odd->undo() == "");
     odd->edit("So");
     CHECK(json(*odd) == R"([{"role":"user","content":"So"}])");
+    auto twice = Conversation::from_json(
+        R"({"messages":[{"role":"user","content":"a","content":"b"}]})", "m");
+    REQUIRE(twice);
+    twice->edit("So");  // of one key the last counts, as everywhere
+    CHECK(json(*twice) == R"([{"role":"user","content":"a","content":"So"}])");
+    CHECK(twice->undo() == "So");
 }
 
 TEST_CASE("every prompt of pocket is reproduced, tools, thinking and media included") {

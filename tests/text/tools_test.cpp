@@ -1,5 +1,7 @@
 #include "carat/text/tools.hpp"
 
+#include "carat/text/conversation.hpp"
+
 #include <doctest/doctest.h>
 
 #include <optional>
@@ -57,5 +59,9 @@ TEST_CASE("what goes wrong in a call is an answer, not a failure") {
     CHECK(answer(tools, "fails{why:rain}") == R"({"error":"no: rain"})");
     CHECK(answer(tools, "echo{a:{b:1}}") == R"({"a":{"b":1}})");
     CHECK(answer(tools, "other{}") == R"({"error":"there is no function other"})");
+    REQUIRE(tools.add_json("\xEF\xBB\xBF{\"type\":\"function\",\"function\":{\"name\":\"marked\"}}",
+                           [](const JsonValue&) -> Result<Json> { return Json(); }));
+    Conversation talk;
+    CHECK(talk.set_tools(tools.declarations()));
     CHECK_FALSE(tools.add_json("{}", [](const JsonValue&) -> Result<Json> { return Json(); }));
 }

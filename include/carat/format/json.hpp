@@ -44,6 +44,9 @@ inline constexpr std::size_t max_depth = 256;
 [[nodiscard]] inline const JsonValue* find(const JsonValue& object, std::string_view key) noexcept {
     return find(&object, key);
 }
+[[nodiscard]] inline JsonValue* find(JsonValue& object, std::string_view key) noexcept {
+    return const_cast<JsonValue*>(find(&object, key));
+}
 
 /// The text of a string (a view into the tree), nothing for any other value or null.
 [[nodiscard]] inline std::optional<std::string_view> string(const JsonValue* v) noexcept {
@@ -134,6 +137,12 @@ inline constexpr std::size_t max_depth = 256;
 }
 
 }  // namespace json
+
+/// A text behind its byte order mark, where it has one.
+[[nodiscard]] constexpr std::string_view without_mark(std::string_view text) noexcept {
+    constexpr std::string_view mark = "\xEF\xBB\xBF";
+    return text.starts_with(mark) ? text.substr(mark.size()) : text;
+}
 
 /// The tree of a JSON text. `what` names the text in errors, usually the file it came from.
 /// Strict JSON in UTF-8 (a byte order mark is skipped), full precision of floats; an integer beyond

@@ -58,7 +58,7 @@ inline std::string line_and_column(std::string_view text, std::size_t offset) {
 }  // namespace json
 
 CARAT_ONCE Result<Json> parse_json(std::string_view text, std::string_view what) {
-    if (text.substr(0, 3) == "\xEF\xBB\xBF") text.remove_prefix(3);
+    text = without_mark(text);
     Json tree;
     json::detail::DepthLimiter limiter(tree);
     json::Ending end{};

@@ -75,10 +75,9 @@ CARAT_ONCE Result<void> Conversation::tool_result(std::string_view name, const J
                          " without a call, expected the assistant's message before it"};
     }
     JsonValue& message = last();
-    if (!message.HasMember("tool_responses")) {
+    if (json::find(message, "tool_responses") == nullptr)
         message.AddMember("tool_responses", JsonValue(rapidjson::kArrayType), memory());
-    }
-    JsonValue& list = message["tool_responses"];
+    JsonValue& list = *json::find(message, "tool_responses");
     if (!list.IsArray()) list.SetArray();
     JsonValue response(rapidjson::kObjectType);
     response.AddMember("name", string(name), memory());
@@ -117,7 +116,7 @@ CARAT_ONCE std::optional<std::string> Conversation::undo() {
 CARAT_ONCE Conversation& Conversation::edit(std::string_view text) {
     JsonValue* said = last_of_user();
     if (said == nullptr) return user(text);
-    JsonValue& content = (*said)["content"];
+    JsonValue& content = *json::find(*said, "content");
     if (!content.IsArray()) {
         content = string(text);
         return *this;
@@ -162,7 +161,7 @@ CARAT_ONCE JsonValue Conversation::string(std::string_view text) {
 CARAT_ONCE JsonValue* Conversation::last_of_user() {
     for (rapidjson::SizeType i = list().Size(); i > 0; --i) {
         if (json::string(json::find(list()[i - 1], "role")) != "user") continue;
-        if (!list()[i - 1].HasMember("content"))
+        if (json::find(list()[i - 1], "content") == nullptr)
             list()[i - 1].AddMember("content", JsonValue(), memory());
         while (list().Size() > i) list().PopBack();
         return &list()[i - 1];

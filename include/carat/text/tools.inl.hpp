@@ -19,7 +19,8 @@ CARAT_ONCE Result<void> Tools::add_json(std::string_view declaration, Function f
     if (!tree) return std::move(tree).error();
     const auto name = json::string(json::find(json::find(*tree, "function"), "name"));
     if (!name) return Error{Errc::bad_format, "tool: function.name is missing, expected a string"};
-    entries_.push_back({std::string(*name), std::string(declaration), std::move(function)});
+    entries_.push_back(
+        {std::string(*name), std::string(without_mark(declaration)), std::move(function)});
     return {};
 }
 
