@@ -11,7 +11,8 @@
 
 namespace carat::inline CARAT_ABI {
 
-/// The most bytes that a model and one session of it may take.
+/// The most bytes that a model and one session of it may take. An assistant comes on top:
+/// Gemma4Drafter::weight_bytes() and speculation_bytes(), known before anything is opened.
 struct MemoryCeiling {
     std::size_t bytes = most_planned;
     SessionOptions session{};  ///< the session that it is to have room for
