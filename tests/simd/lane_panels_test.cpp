@@ -22,7 +22,7 @@ Elements<X> panels_of(const Elements<X>& w, std::size_t panels, std::size_t inne
     return out;
 }
 
-template <class X>
+template <class X, class W>
 void check_product(std::size_t rows, std::size_t panels, std::size_t inner, std::size_t begin,
                    std::size_t end) {
     CAPTURE(rows);
@@ -33,7 +33,7 @@ void check_product(std::size_t rows, std::size_t panels, std::size_t inner, std:
     const std::size_t lanes = panels * simd::panel_width, x_stride = inner + 2,
                       y_stride = lanes + 3;
     const auto x = Elements<X>::random(rows * x_stride, 1, 1);
-    const auto w = Elements<X>::random(lanes * inner, 2);
+    const auto w = Elements<W>::random(lanes * inner, 2);
     auto packed = panels_of(w, panels, inner);
     Elements<float> y((rows - 1) * y_stride + lanes, 1), one(lanes);
     for (float& v : y) v = -77.0f;
@@ -42,7 +42,7 @@ void check_product(std::size_t rows, std::size_t panels, std::size_t inner, std:
     for (std::size_t lane = 0; lane < lanes; ++lane)
         for (std::size_t i = 0; i < inner; ++i)
             if (i < begin || i >= end)
-                packed[simd::panel_index<X>(inner, lane, i)] = from_f32<X>(nan);
+                packed[simd::panel_index<W>(inner, lane, i)] = from_f32<W>(nan);
     for (std::size_t r = 0; r < rows; ++r)
         for (std::size_t i = 0; i < inner; ++i)
             if (i < begin || i >= end) x[r * x_stride + i] = X{};
@@ -70,13 +70,14 @@ void check_product(std::size_t rows, std::size_t panels, std::size_t inner, std:
     CHECK(wrong == 0);
 }
 
-template <class X>
+template <class X, class W = X>
 void check_sizes() {
     for (const std::size_t rows : {1u, 2u, 3u, 8u, 9u, 21u})
         for (const std::size_t panels : {1u, 2u, 3u, 5u, 8u})
-            check_product<X>(rows, panels, 34, 0, 34);
+            check_product<X, W>(rows, panels, 34, 0, 34);
     for (const std::size_t begin : {0u, 1u, 2u, 7u})
-        for (const std::size_t end : {7u, 8u, 9u, 33u, 34u}) check_product<X>(9, 3, 34, begin, end);
+        for (const std::size_t end : {7u, 8u, 9u, 33u, 34u})
+            check_product<X, W>(9, 3, 34, begin, end);
 }
 
 TEST_CASE("products with panels agree with a plain loop, alone and together: f32") {
@@ -84,6 +85,27 @@ TEST_CASE("products with panels agree with a plain loop, alone and together: f32
 }
 TEST_CASE("products with panels agree with a plain loop, alone and together: fast") {
     check_sizes<simd::FastOperand>();
+}
+
+TEST_CASE("products of f32 with panels of bf16 agree with a plain loop, alone and together") {
+    check_sizes<float, bf16>();
+}
+TEST_CASE("panels of bf16 give what they give once they are widened, bit for bit") {
+    constexpr std::size_t inner = 34, panels = 3, lanes = panels * simd::panel_width;
+    const auto w = panels_of(Elements<bf16>::random(lanes * inner, 2), panels, inner);
+    Elements<float> widened(lanes * inner);
+    simd::convert_panels(w.data(), lanes * inner, widened.data());
+    for (const std::size_t rows : {1u, 2u, 5u, 9u, 17u})
+        for (const std::size_t begin : {0u, 3u})
+            for (const std::size_t end : {33u, 34u}) {
+                const auto x = Elements<float>::random(rows * inner, 1);
+                Elements<float> y(rows * lanes), z(rows * lanes);
+                simd::panel_product(x.data(), inner, rows, w.data(), inner, panels, begin, end,
+                                    y.data(), lanes);
+                simd::panel_product(x.data(), inner, rows, widened.data(), inner, panels, begin,
+                                    end, z.data(), lanes);
+                CHECK(std::equal(y.begin(), y.end(), z.begin()));
+            }
 }
 
 template <class X>

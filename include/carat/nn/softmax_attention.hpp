@@ -57,6 +57,9 @@ struct SoftmaxAttention {
     static constexpr float lowest = -std::numeric_limits<float>::infinity();
     static constexpr bool converts = !std::is_same_v<Element, X>,
                           rounds = !std::is_same_v<X, float>;
+    /// A cache of bf16 is widened while so few rows pass, for one token say; before more do.
+    static constexpr bool widens = std::is_same_v<Element, bf16> && std::is_same_v<X, float>;
+    static constexpr std::size_t few_rows = 16;
 
     /// Queries of one key/value head that are scored together: enough for a tile read from the
     /// second-level cache to cost little, few enough that a sliding window's ends waste little.
@@ -244,18 +247,28 @@ struct SoftmaxAttention {
             else
                 p = s.scores.row(worker).data();
             const std::size_t begin = keys.begin % tile, end = begin + (keys.end - keys.begin);
-            const X* v = cache.values(kv, keys.begin).operands(begin, end, room(s.values, worker));
-            simd::panel_product(p, tile, rows, v, tile, lanes / simd::panel_width, begin, end,
-                                mixed, lanes);
+            const auto& values = cache.values(kv, keys.begin);
+            const auto product = [&](const auto* v) {
+                simd::panel_product(p, tile, rows, v, tile, lanes / simd::panel_width, begin, end,
+                                    mixed, lanes);
+            };
+            if constexpr (widens)
+                if (rows <= few_rows) return product(values.panels);
+            product(values.template operands<X>(begin, end, room(s.values, worker)));
         }
         /// Scores of the queries taken with the panels around `keys`.
         void score(std::size_t kv, Visible keys, std::size_t rows, std::size_t worker) const {
             const std::size_t from = first_panel(keys) * simd::panel_width;
-            const X* k = cache.keys(kv, keys.begin)
-                             .operands(first_panel(keys), panels(keys), room(s.keys, worker));
-            simd::panel_product(s.queries.row(worker).data(), head_dim, rows, k, head_dim,
-                                panels(keys), 0, head_dim, s.scores.row(worker).data() + from,
-                                tile);
+            const auto& tiled = cache.keys(kv, keys.begin);
+            const auto product = [&](const auto* k) {
+                simd::panel_product(s.queries.row(worker).data(), head_dim, rows, k, head_dim,
+                                    panels(keys), 0, head_dim, s.scores.row(worker).data() + from,
+                                    tile);
+            };
+            if constexpr (widens)
+                if (rows <= few_rows) return product(tiled.panels + from * head_dim);
+            product(
+                tiled.template operands<X>(first_panel(keys), panels(keys), room(s.keys, worker)));
         }
         /// Leaves of z [tile] the scores that query t may have, and makes the others -infinity.
         void mask(std::size_t t, std::size_t head, Visible keys, float* z) const {

@@ -77,12 +77,14 @@ inline constexpr std::size_t lane_parts = panel_width / lane_step;
 inline constexpr std::uint32_t both = 0xffffffffu, first_of_pair = 0xffffu,
                                second_of_pair = 0xffff0000u;
 
-/// A step over inner elements: one f32, or a pair of bf16 of which `used` says which counts.
-template <class X>
+/// A step over inner elements of panels of W: one f32, or a pair of bf16 of which `used` says which
+/// counts. `held` vectors of a step are held for all rows.
+template <class X, class W>
 struct LaneProducts;
 
 template <>
-struct LaneProducts<float> {
+struct LaneProducts<float, float> {
+    static constexpr std::size_t held = 1;
     static HWY_INLINE LaneVec load(const float* p, std::uint32_t) {
         return hn::LoadU(LaneTag(), p);
     }
@@ -91,8 +93,31 @@ struct LaneProducts<float> {
         return hn::MulAdd(a, b, sum);
     }
 };
+/// Widened while they are multiplied, in the order of panels that were widened before.
+template <>
+struct LaneProducts<float, bf16> {
+    static constexpr std::size_t held = 2;
+    struct Two {
+        LaneVec even, odd;
+    };
+    static HWY_INLINE Two load(const bf16* p, std::uint32_t used) {
+        const LaneTag d;
+        const LaneBits bits;
+        auto two = hn::LoadU(bits, reinterpret_cast<const std::uint32_t*>(p));
+        if (used != both) two = hn::And(two, hn::Set(bits, used));
+        return {hn::BitCast(d, hn::ShiftLeft<16>(two)),
+                hn::BitCast(d, hn::And(two, hn::Set(bits, second_of_pair)))};
+    }
+    static HWY_INLINE Two spread(const float* x) {
+        return {hn::Set(LaneTag(), x[0]), hn::Set(LaneTag(), x[1])};
+    }
+    static HWY_INLINE LaneVec add(const Two& a, const Two& b, LaneVec sum) {
+        return hn::MulAdd(a.odd, b.odd, hn::MulAdd(a.even, b.even, sum));
+    }
+};
 template <std::same_as<bf16> X>
-requires native_dot_bf16 struct LaneProducts<X> {
+requires native_dot_bf16 struct LaneProducts<X, X> {
+    static constexpr std::size_t held = 1;
     using Tag = hn::Repartition<hwy::bfloat16_t, LaneTag>;
     using Vec = hn::Vec<Tag>;
     static HWY_INLINE Vec load(const bf16* p, std::uint32_t used) {
@@ -113,12 +138,12 @@ requires native_dot_bf16 struct LaneProducts<X> {
 
 /// `rows` rows with `panels` panels over the inner elements [begin, end). Elements outside are not
 /// read as numbers: what lies there may be anything.
-template <class X, std::size_t rows, std::size_t panels>
-HWY_INLINE void lane_tile(const X* HWY_RESTRICT x, std::size_t x_stride, const X* HWY_RESTRICT w,
+template <class X, class W, std::size_t rows, std::size_t panels>
+HWY_INLINE void lane_tile(const X* HWY_RESTRICT x, std::size_t x_stride, const W* HWY_RESTRICT w,
                           std::size_t inner, std::size_t begin, std::size_t end,
                           float* HWY_RESTRICT y, std::size_t y_stride) {
-    using P = LaneProducts<X>;
-    constexpr std::size_t pair = panel_pair<X>, vectors = panels * lane_parts;
+    using P = LaneProducts<X, W>;
+    constexpr std::size_t pair = panel_pair<W>, vectors = panels * lane_parts;
     const std::size_t panel_stride = inner * panel_width;
     LaneVec sums[rows * vectors];
     unroll<rows * vectors>([&](auto i)
@@ -149,27 +174,27 @@ HWY_INLINE void lane_tile(const X* HWY_RESTRICT x, std::size_t x_stride, const X
 }
 
 /// All panels for `height` rows, `wide` of them at a time.
-template <class X, std::size_t height, std::size_t wide>
-HWY_INLINE void lane_rows(const X* x, std::size_t x_stride, const X* w, std::size_t inner,
+template <class X, class W, std::size_t height, std::size_t wide>
+HWY_INLINE void lane_rows(const X* x, std::size_t x_stride, const W* w, std::size_t inner,
                           std::size_t panels, std::size_t begin, std::size_t end, float* y,
                           std::size_t y_stride) {
     std::size_t p = 0;
     for (; p + wide <= panels; p += wide)
-        lane_tile<X, height, wide>(x, x_stride, w + p * inner * panel_width, inner, begin, end,
-                                   y + p * panel_width, y_stride);
+        lane_tile<X, W, height, wide>(x, x_stride, w + p * inner * panel_width, inner, begin, end,
+                                      y + p * panel_width, y_stride);
     if constexpr (wide > 1)
         for (; p < panels; ++p)
-            lane_tile<X, height, 1>(x, x_stride, w + p * inner * panel_width, inner, begin, end,
-                                    y + p * panel_width, y_stride);
+            lane_tile<X, W, height, 1>(x, x_stride, w + p * inner * panel_width, inner, begin, end,
+                                       y + p * panel_width, y_stride);
 }
 
 }  // namespace detail
 
 /// y[r, lane] = Σ_i x[r, i] · w[lane, i] over begin <= i < end.
 ///   x [rows, inner], w `panels` panels of `inner` elements, y [rows, 16 · panels]; strides in
-///   elements. Of bf16, x is read in whole pairs.
-template <class X>
-inline void panel_product(const X* x, std::size_t x_stride, std::size_t rows, const X* w,
+///   elements. Beside panels of bf16, x is read in whole pairs.
+template <class X, class W>
+inline void panel_product(const X* x, std::size_t x_stride, std::size_t rows, const W* w,
                           std::size_t inner, std::size_t panels, std::size_t begin, std::size_t end,
                           float* y, std::size_t y_stride) noexcept {
     if constexpr (has_tiles && std::is_same_v<X, bf16>)
@@ -180,24 +205,25 @@ inline void panel_product(const X* x, std::size_t x_stride, std::size_t rows, co
     // most, which hide the latency of an instruction.
     constexpr std::size_t wide = detail::lane_parts == 1 ? 2 : 1;
     constexpr std::size_t vectors = wide * detail::lane_parts, registers = many_registers ? 32 : 16;
+    constexpr std::size_t held = detail::LaneProducts<X, W>::held;
     constexpr std::size_t tall =
-        std::min<std::size_t>(8, (registers - 1 - vectors) / vectors / 2 * 2);
+        std::clamp<std::size_t>((registers - held - held * vectors) / vectors / 2 * 2, 2, 8);
     // A few panels at a time, which stay in the first-level cache while all rows pass.
     const std::size_t some = rows > tall ? wide : panels;
     for (std::size_t p = 0; p < panels; p += some) {
         const std::size_t n = some < panels - p ? some : panels - p;
-        const X* wp = w + p * inner * panel_width;
+        const W* wp = w + p * inner * panel_width;
         float* yp = y + p * panel_width;
         std::size_t r = 0;
         for (; r + tall <= rows; r += tall)
-            detail::lane_rows<X, tall, wide>(x + r * x_stride, x_stride, wp, inner, n, begin, end,
-                                             yp + r * y_stride, y_stride);
+            detail::lane_rows<X, W, tall, wide>(x + r * x_stride, x_stride, wp, inner, n, begin,
+                                                end, yp + r * y_stride, y_stride);
         for (; r + 2 <= rows; r += 2)
-            detail::lane_rows<X, 2, 2 * wide>(x + r * x_stride, x_stride, wp, inner, n, begin, end,
-                                              yp + r * y_stride, y_stride);
+            detail::lane_rows<X, W, 2, 2 * wide>(x + r * x_stride, x_stride, wp, inner, n, begin,
+                                                 end, yp + r * y_stride, y_stride);
         for (; r < rows; ++r)
-            detail::lane_rows<X, 1, 2 * wide>(x + r * x_stride, x_stride, wp, inner, n, begin, end,
-                                              yp + r * y_stride, y_stride);
+            detail::lane_rows<X, W, 1, 2 * wide>(x + r * x_stride, x_stride, wp, inner, n, begin,
+                                                 end, yp + r * y_stride, y_stride);
     }
 }
 
