@@ -4,8 +4,8 @@
 #include "carat/gemma4.hpp"
 #include "carat/models/pocket.hpp"
 #include "carat/parallel/executor.hpp"
-#include "checkpoint/files.hpp"
 #include "support/faults.hpp"
+#include "support/files.hpp"
 
 #include <doctest/doctest.h>
 

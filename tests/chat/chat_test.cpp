@@ -4,7 +4,7 @@
 #include "carat/models/pocket.hpp"
 #include "carat/parallel/executor.hpp"
 #include "carat/text/tokenizer_json.hpp"
-#include "checkpoint/files.hpp"
+#include "support/files.hpp"
 #include "support/gguf_projector.hpp"
 #include "support/gguf_tokenizer.hpp"
 #include "support/oracle.hpp"

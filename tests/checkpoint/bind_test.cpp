@@ -2,7 +2,7 @@
 
 #include "carat/checkpoint/packed.hpp"
 #include "carat/checkpoint/safetensors_writer.hpp"
-#include "files.hpp"
+#include "support/files.hpp"
 
 #include <doctest/doctest.h>
 

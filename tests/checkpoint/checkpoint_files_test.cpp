@@ -2,7 +2,7 @@
 
 #include "carat/checkpoint/safetensors_writer.hpp"
 #include "carat/format/model_path.hpp"
-#include "files.hpp"
+#include "support/files.hpp"
 #include "support/gguf_file.hpp"
 
 #include <doctest/doctest.h>

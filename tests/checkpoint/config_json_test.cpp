@@ -3,7 +3,7 @@
 #include "carat/checkpoint/config_difference.hpp"
 #include "carat/config/presets.hpp"
 #include "carat/format/json_writer.hpp"
-#include "files.hpp"
+#include "support/files.hpp"
 
 #if __has_include(<carat/models/e2b_mini.hpp>)  // written by carat_add_model
 #include <carat/models/a4b_mini.hpp>

@@ -1,7 +1,7 @@
 #include "carat/checkpoint/drafter_tensors.hpp"
 
 #include "carat/checkpoint/safetensors_writer.hpp"
-#include "files.hpp"
+#include "support/files.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
 #include "carat/checkpoint/generation_config.hpp"
 
-#include "files.hpp"
+#include "support/files.hpp"
 
 #include <doctest/doctest.h>
 

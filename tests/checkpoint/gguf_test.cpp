@@ -3,7 +3,7 @@
 #include "carat/checkpoint/config_difference.hpp"
 #include "carat/checkpoint/gguf_config.hpp"
 #include "carat/checkpoint/gguf_tensors.hpp"
-#include "files.hpp"
+#include "support/files.hpp"
 #include "support/gguf_file.hpp"
 
 #include <doctest/doctest.h>

@@ -1,7 +1,7 @@
 #include "carat/checkpoint/gguf_towers.hpp"
 
 #include "carat/checkpoint/gguf_config.hpp"
-#include "files.hpp"
+#include "support/files.hpp"
 #include "support/gguf_projector.hpp"
 
 #include <doctest/doctest.h>

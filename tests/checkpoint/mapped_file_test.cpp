@@ -1,6 +1,6 @@
 #include "carat/checkpoint/mapped_file.hpp"
 
-#include "files.hpp"
+#include "support/files.hpp"
 #include "support/pipe.hpp"
 
 #include <doctest/doctest.h>

@@ -3,7 +3,7 @@
 #include "carat/checkpoint/bind.hpp"
 #include "carat/checkpoint/config_hash.hpp"
 #include "carat/checkpoint/unfinished_file.hpp"
-#include "files.hpp"
+#include "support/files.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 #include "carat/checkpoint/safetensors.hpp"
 
 #include "carat/checkpoint/mapped_file.hpp"
-#include "files.hpp"
+#include "support/files.hpp"
 
 #include <doctest/doctest.h>
 

@@ -2,7 +2,7 @@
 
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/checkpoint/safetensors.hpp"
-#include "files.hpp"
+#include "support/files.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 // A model.safetensors.index.json, in a folder with two shards.
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "check.hpp"
-#include "checkpoint/files.hpp"
+#include "support/files.hpp"
 
 using namespace carat;
 

@@ -4,7 +4,7 @@
 #include "carat/checkpoint/generation_config.hpp"
 #include "carat/generate/session.hpp"
 #include "check.hpp"
-#include "checkpoint/files.hpp"
+#include "support/files.hpp"
 #include "support/generated_weights.hpp"
 #include "support/tiny_models.hpp"
 

@@ -7,9 +7,9 @@
 #include "carat/media/resize.hpp"
 #include "carat/media/sound_file.hpp"
 #include "carat/media/video.hpp"
-#include "checkpoint/files.hpp"
 #include "encoders.hpp"
 #include "support/faults.hpp"
+#include "support/files.hpp"
 
 #include <doctest/doctest.h>
 

@@ -6,7 +6,7 @@
 #include "carat/pack.hpp"
 #include "carat/text/tokenizer.hpp"
 #include "carat/text/tokenizer_json.hpp"
-#include "checkpoint/files.hpp"
+#include "support/files.hpp"
 #include "support/fixture.hpp"
 #include "support/gguf_file.hpp"
 

@@ -1,7 +1,7 @@
 // The same model out of safetensors and out of GGUF: the same logits.
 #include "carat/gemma4.hpp"
 #include "carat/parallel/thread_pool.hpp"
-#include "checkpoint/files.hpp"
+#include "support/files.hpp"
 #include "support/gguf_file.hpp"
 #include "support/prompt_logits.hpp"
 

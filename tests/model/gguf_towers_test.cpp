@@ -1,7 +1,7 @@
 // Pictures and sounds through towers out of GGUF: the same as through those of safetensors.
 #include "carat/gemma4.hpp"
 #include "carat/pack.hpp"
-#include "checkpoint/files.hpp"
+#include "support/files.hpp"
 #include "support/fixture.hpp"
 #include "support/gguf_projector.hpp"
 

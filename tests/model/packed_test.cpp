@@ -1,7 +1,7 @@
 // Packed checkpoints of all variants and weight formats: what comes back is what went in.
 #include "carat/pack.hpp"
 #include "carat/parallel/thread_pool.hpp"
-#include "checkpoint/files.hpp"
+#include "support/files.hpp"
 #include "support/gguf_file.hpp"
 #include "support/prompt_logits.hpp"
 #include "support/weights_sum.hpp"

@@ -5,7 +5,7 @@
 #include "carat/checkpoint/vision_tensors.hpp"
 #include "carat/config/presets.hpp"
 #include "carat/gemma4.hpp"
-#include "checkpoint/files.hpp"
+#include "support/files.hpp"
 #include "support/gguf_file.hpp"
 #include "support/prompt_logits.hpp"
 

@@ -3,8 +3,8 @@
 #include "carat/text/chat_variant.hpp"
 #include "carat/text/gguf_head.hpp"
 #include "carat/text/tokenizer.hpp"
-#include "checkpoint/files.hpp"
 #include "fixture.hpp"
+#include "support/files.hpp"
 #include "support/pipe.hpp"
 
 #include <doctest/doctest.h>

@@ -4,7 +4,7 @@
 #include "carat/text/read_file.hpp"
 #include "carat/text/tokenizer.hpp"
 #include "carat/text/tokenizer_json.hpp"
-#include "checkpoint/files.hpp"
+#include "support/files.hpp"
 #include "support/gguf_file.hpp"
 #include "support/gguf_tokenizer.hpp"
 

@@ -1,5 +1,5 @@
 /// \file
-/// What the tests of checkpoint/ share: files made by hand, and a folder to put them in.
+/// Files made by hand, and a folder to put them in.
 #pragma once
 
 #include <cstddef>
