@@ -12,9 +12,11 @@
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/config_hash.hpp"
 #include "carat/checkpoint/generation_config.hpp"
+#include "carat/checkpoint/mapped_table.hpp"
 #include "carat/checkpoint/open_files.hpp"
 #include "carat/checkpoint/packed_for.hpp"
 #include "carat/checkpoint/text_tensors.hpp"
+#include "carat/checkpoint/tower_tensors.hpp"
 #include "carat/checkpoint/vision_tensors.hpp"
 #include "carat/config/model_config.hpp"
 #include "carat/generate/memory_ceiling.hpp"
@@ -28,11 +30,8 @@
 #include "carat/model/vision_tower.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
@@ -176,7 +175,7 @@ class Gemma4 {
         }
         return Session::create(state_->weights, executor, options,
                                C.multimodal ? &C_tokens : nullptr,
-                               {&State::rows_read, state_.get()});
+                               {&MappedTable::rows_read, &state_->table});
     }
 
     /// Whether the config has a tower for pictures, for sound: known before a file is opened. The
@@ -285,19 +284,16 @@ class Gemma4 {
     /// Bytes of weights in memory; of tables that stay in their file, the rows that are there at
     /// once.
     [[nodiscard]] std::size_t memory_bytes() const noexcept {
-        return state_->memory.size() + (state_->table_file != nullptr ? mapped_rows : 0);
+        return state_->memory.size() + (state_->table.in_file() ? mapped_rows : 0);
     }
 
   private:
     static constexpr MediaTokens C_tokens = C.tokens;
-    /// Rows of the per-layer table whose pages may be in memory at once: so many are read before
-    /// they are let go. The system maps 64 KB around a page that is touched.
-    static constexpr std::size_t rows_kept = 8, mapped_around = std::size_t{1} << 16;
+    /// Bytes of the per-layer table that are in memory at once.
     static constexpr std::size_t mapped_rows = [] {
         if constexpr (Text::per_layer > 0) {
-            static_assert(Text::PerLayerEmbedding::rows_at_once <= rows_kept);
-            constexpr std::size_t row = Text::layers * Text::per_layer * sizeof(carat::bf16);
-            return rows_kept * ((row + mapped_around - 1) / mapped_around * mapped_around);
+            static_assert(Text::PerLayerEmbedding::rows_at_once <= MappedTable::rows_kept);
+            return MappedTable::bytes_kept(Text::layers * Text::per_layer * sizeof(carat::bf16));
         } else {
             return std::size_t{0};
         }
@@ -312,17 +308,8 @@ class Gemma4 {
                                    state_->files.name());
     }
 
-    struct NoTower {};
-    template <bool present, class Tower>
-    struct WeightsOf {
-        using type = typename Tower::Weights;
-    };
-    template <class Tower>
-    struct WeightsOf<false, Tower> {
-        using type = NoTower;
-    };
-    using VisionWeights = typename WeightsOf<C.vision.present(), Vision>::type;
-    using AudioWeights = typename WeightsOf<C.audio.present(), Audio>::type;
+    using VisionWeights = typename TowerWeights<C.vision.present(), Vision>::type;
+    using AudioWeights = typename TowerWeights<C.audio.present(), Audio>::type;
 
     struct State {  // on the heap, so that views and sessions survive a move of the model
         CheckpointFiles files;
@@ -333,33 +320,16 @@ class Gemma4 {
         bool has_vision = false, has_audio = false;
         GenerationConfig generation;
         std::size_t ceiling = most_planned;
-        std::size_t session = 0;                 ///< bytes below the ceiling that are a session's
-        const MappedFile* table_file = nullptr;  ///< that the per-layer table lies in, if in one
-        std::span<const std::byte> table{};
-        mutable std::atomic<std::size_t> table_rows{0};  ///< read since its pages last went
+        std::size_t session = 0;  ///< bytes below the ceiling that are a session's
+        MappedTable table;        ///< of the per-layer embedding
 
         void find_table() {
             const auto& rows = weights.per_layer.embed_tokens_per_layer;
             if constexpr (requires { rows.bytes(); }) {
-                table = rows.bytes();
+                table.find(files, rows.bytes());
             } else {
-                table = std::as_bytes(std::span(rows.data(), rows.size()));
+                table.find(files, std::as_bytes(std::span(rows.data(), rows.size())));
             }
-            for (const CheckpointFiles::File& file : files.files()) {
-                const std::span<const std::byte> bytes = file.map.bytes();
-                const std::less_equal<const std::byte*> before;
-                if (!bytes.empty() && before(bytes.data(), table.data()) &&
-                    before(table.data() + table.size(), bytes.data() + bytes.size()))
-                    table_file = &file.map;
-            }
-        }
-        /// Lets the table's pages go, once rows_kept rows have been read.
-        static void rows_read(const void* self, std::size_t rows) {
-            const State& s = *static_cast<const State*>(self);
-            if (s.table_file == nullptr) return;
-            if (s.table_rows.fetch_add(rows, std::memory_order_relaxed) + rows < rows_kept) return;
-            s.table_rows.store(0, std::memory_order_relaxed);
-            s.table_file->dont_need(s.table);
         }
     };
     Gemma4() = default;
@@ -421,17 +391,6 @@ class Gemma4 {
         return model;
     }
 
-    /// Whether the files have one of these tensors; the binder's prefix is then theirs.
-    static bool find_tower(const CheckpointFiles& files, Binder& bind,
-                           std::initializer_list<const char*> names) {
-        for (const char* prefix : {"model.", ""})
-            for (const char* name : names)
-                if (files.find(std::string(prefix) + name)) {
-                    bind.set_prefix(prefix);
-                    return true;
-                }
-        return false;
-    }
     /// Asks for the vision tower's weights, where the files have one; like the audio tower's.
     static bool bind_vision(State& state, Binder& bind) {
         if (!find_tower(state.files, bind,
@@ -442,8 +401,6 @@ class Gemma4 {
         bind_vision_tower<Vision>(in_file, state.vision);
         return true;
     }
-    /// Asks for the audio tower's weights, where the files have one. They stay in the file: who
-    /// talks only never pays for ears.
     static bool bind_audio(State& state, Binder& bind) {
         if (!find_tower(state.files, bind,
                         {"audio_tower.output_proj.weight", "audio_tower.layers.0.norm_out.weight"}))
@@ -452,21 +409,6 @@ class Gemma4 {
         bind_audio_tower<Audio>(in_file, state.audio);
         return true;
     }
-    /// Binds what a tower wants in its file.
-    template <class Bind>
-    struct InFile {
-        using Name = typename Bind::Name;
-        Bind& bind;
-        static constexpr Name layer_prefix(std::size_t layer) { return Bind::layer_prefix(layer); }
-        template <class Slot>
-        constexpr void operator()(Name name, Slot& slot, Residence = Residence::mapped) {
-            bind(name, slot, Residence::mapped);
-        }
-        template <class Slot>
-        constexpr void optional(Name name, Slot& slot, Residence = Residence::mapped) {
-            bind.optional(name, slot, Residence::mapped);
-        }
-    };
     std::unique_ptr<State> state_;
 };
 
