@@ -9,7 +9,6 @@
 #include "carat/simd/load.hpp"
 #include "carat/tensor/quantized.hpp"
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -137,7 +136,7 @@ requires(PanelBlock<Format>::bias == 8) struct BlockProduct<Format, q8_activatio
     HWY_INLINE hn::Vec<PanelF32> total(const q8_activation& x) const {
         const PanelI32 d;
         const auto wide = hn::WidenMulPairwiseAdd(d, sum, hn::Set(PanelI16(), 1));
-        return scaled(hn::Sub(wide, hn::ShiftLeft<3>(hn::Set(d, x.sum))), x);
+        return scaled(hn::Sub(wide, hn::Set(d, PanelBlock<Format>::bias * x.sum)), x);
     }
 };
 
