@@ -248,9 +248,10 @@ struct TextModel {
 
   private:
     template <Tap T>
-    static void show(T& tap, std::size_t entry, std::size_t first, Rows<const float, hidden> x) {
+    static void show(T& tap, std::size_t entry, std::size_t first, Rows<float, hidden> x) {
         if constexpr (T::hidden_states)
-            for (std::size_t t = 0; t < x.rows(); ++t) tap.hidden_state(entry, first + t, x.row(t));
+            for (std::size_t t = 0; t < x.rows(); ++t)
+                tap.hidden_state(entry, first + t, x.row(t).span());
     }
 
     /// Per-layer inputs: all tokens for the layers that own keys and values, the last `keep` for

@@ -1,6 +1,6 @@
 /// \file
-/// Taps: how a caller looks inside a forward pass. What a tap does not ask for costs nothing, not
-/// even a branch.
+/// Taps: how a caller looks inside a forward pass, and changes the hidden states it sees. What a
+/// tap does not ask for costs nothing, not even a branch.
 #pragma once
 
 #include "carat/base/abi.hpp"
@@ -18,7 +18,9 @@ struct NoTap {
     static constexpr bool router = false;
 
     /// Entry l of `hidden_states`: 0 the scaled embeddings, l the output of layer l - 1,
-    /// num_hidden_layers the final norm. One row [hidden_size] of the token `row` of this call.
+    /// num_hidden_layers the final norm. One row [hidden_size] of the token `row` of this call. A
+    /// tap that takes std::span<float> may change it: what follows, the head too, reads what it
+    /// leaves.
     void hidden_state(std::size_t /*entry*/, std::size_t /*row*/, std::span<const float> /*x*/) {}
 
     /// Softmax probabilities [keys] of one query head over the keys first_key … of the cache.
