@@ -2,7 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <random>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 using namespace carat;
@@ -32,6 +38,52 @@ TEST_CASE("the leftmost token wins, then the longest") {
     CHECK(matches(m, "<a>\n", AddedTokens::none).empty());
     CHECK(matches(m, "").empty());
     CHECK(matches(AddedTokenMatcher(), "<a>").empty());
+}
+
+TEST_CASE("what is found is what a loop over all tokens finds, whatever their bytes") {
+    std::mt19937 random(7);
+    const std::string_view bytes = "ab\xC3\xA9\n";
+    const auto word = [&](std::size_t most) {
+        std::string out(1 + random() % most, 'a');
+        for (char& c : out) c = bytes[random() % bytes.size()];
+        return out;
+    };
+    std::size_t found = 0;
+    for (int i = 0; i < 300; ++i) {
+        std::set<std::string> words;
+        for (std::size_t t = random() % 12; t > 0; --t) words.insert(word(5));
+        std::vector<AddedToken> tokens;
+        for (const std::string& text : words)
+            tokens.push_back({text, static_cast<std::int32_t>(tokens.size()), random() % 2 == 0});
+        std::shuffle(tokens.begin(), tokens.end(), random);
+        const std::string text = word(60);
+        const std::size_t begin = random() % text.size();
+        const std::vector<TextRange> user{{begin, begin + random() % (text.size() - begin + 1)}};
+        std::string wanted;
+        for (std::size_t at = 0; at < text.size();) {
+            const AddedToken* longest = nullptr;
+            for (const AddedToken& token : tokens) {
+                const std::size_t end = at + token.text.size();
+                const bool touches = user[0].begin < end && at < user[0].end;
+                if (text.compare(at, token.text.size(), token.text) == 0 &&
+                    !(token.special && touches) &&
+                    (longest == nullptr || token.text.size() > longest->text.size()))
+                    longest = &token;
+            }
+            if (longest == nullptr) {
+                ++at;
+                continue;
+            }
+            const std::size_t end = at + longest->text.size();
+            wanted += std::to_string(longest->id) + ":" + std::to_string(at) + "-" +
+                      std::to_string(end) + " ";
+            at = end;
+            ++found;
+        }
+        CAPTURE(text);
+        CHECK(matches(AddedTokenMatcher(tokens), text, AddedTokens::all, user) == wanted);
+    }
+    CHECK(found > 1000);
 }
 
 TEST_CASE("a special token in user text is not seen, a shorter one beside it is") {

@@ -139,6 +139,32 @@ TEST_CASE("special tokens are recognised only where they may be") {
     CHECK(count(encode(t, "<|turn>x", {.user_text = std::vector{TextRange{7, 8}}})) == 1);
 }
 
+TEST_CASE("merging makes no special token, be it a single character or what a merge gives") {
+    Vocabulary v;
+    const auto add = [&](const std::string& piece, PieceType type) {
+        v.pieces.push_back(piece);
+        v.types.push_back(type);
+        v.scores.push_back(0.0f);
+    };
+    add("<unk>", PieceType::unknown);
+    for (int b = 0; b < 256; ++b) add(byte_piece(static_cast<std::uint8_t>(b)), PieceType::byte);
+    for (const char* piece : {"a", "b", "ab", "c"}) add(piece, PieceType::normal);
+    const std::int32_t ab = 259, c = 260;
+    const Ids bytes{1 + 'a', 1 + 'b', 1 + 'c'};
+    const std::vector<TextRange> user{{0, 3}};
+    const auto plain = Tokenizer::from_vocabulary(v, "test");
+    REQUIRE_MESSAGE(plain, plain.error().text);
+    CHECK(encode(*plain, "abc", {.user_text = user}) == Ids{ab, c});
+
+    v.added = {{"ab", ab, true}, {"c", c, true}};
+    const auto t = Tokenizer::from_vocabulary(v, "test");
+    REQUIRE_MESSAGE(t, t.error().text);
+    CHECK(encode(*t, "abc") == Ids{ab, c});
+    CHECK(encode(*t, "abc", {.user_text = user}) == bytes);
+    CHECK(encode(*t, "abc", {.added_tokens = AddedTokens::none}) == bytes);
+    CHECK(decode(*t, bytes) == "abc");
+}
+
 TEST_CASE("marking user text changes no id where it spells no special token") {
     const Tokenizer& t = pocket_tokenizer();
     std::mt19937 random(5);

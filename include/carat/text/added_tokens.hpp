@@ -9,11 +9,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -43,18 +41,18 @@ class AddedTokenMatcher {
 
     AddedTokenMatcher() = default;
     explicit AddedTokenMatcher(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
-        for (std::size_t i = 0; i < tokens_.size(); ++i) {
-            const std::string_view text = tokens_[i].text;
-            index_.emplace(text, i);
-            auto& lengths = lengths_[static_cast<std::uint8_t>(text[0])];
-            if (std::find(lengths.begin(), lengths.end(), text.size()) == lengths.end())
-                lengths.push_back(text.size());
-        }
-        for (auto& lengths : lengths_) std::sort(lengths.begin(), lengths.end(), std::greater<>());
+        sorted_.reserve(tokens_.size());
+        for (std::size_t i = 0; i < tokens_.size(); ++i)
+            if (!tokens_[i].text.empty()) sorted_.push_back(i);
+        std::stable_sort(sorted_.begin(), sorted_.end(), [&](std::size_t a, std::size_t b) {
+            return tokens_[a].text < tokens_[b].text;
+        });
+        for (std::size_t byte = 0; byte < starts_.size(); ++byte)
+            starts_[byte] = static_cast<std::size_t>(
+                std::partition_point(sorted_.begin(), sorted_.end(),
+                                     [&](std::size_t i) { return byte_at(i, 0) < byte; }) -
+                sorted_.begin());
     }
-    AddedTokenMatcher(AddedTokenMatcher&&) =
-        default;  // the index looks into tokens_, which a move leaves in place
-    AddedTokenMatcher& operator=(AddedTokenMatcher&&) = default;
 
     [[nodiscard]] const std::vector<AddedToken>& tokens() const noexcept { return tokens_; }
 
@@ -65,26 +63,50 @@ class AddedTokenMatcher {
                                             std::span<const TextRange> user_text) const {
         if (which == AddedTokens::none) return std::nullopt;
         for (std::size_t at = from; at < text.size(); ++at) {
-            for (const std::size_t length : lengths_[static_cast<std::uint8_t>(text[at])]) {
-                if (length > text.size() - at) continue;
-                const auto found = index_.find(text.substr(at, length));
-                if (found == index_.end()) continue;
-                const AddedToken& token = tokens_[found->second];
-                TextRange range{at, at + length};
-                if (token.special && (which == AddedTokens::ordinary || touches(user_text, range)))
-                    continue;
-                if (token.single_word && in_word(text, range)) continue;
-                if (token.lstrip)
-                    range.begin = from + unicode::trim_right(text.substr(from, at - from)).size();
-                if (token.rstrip)
-                    range.end = text.size() - unicode::trim_left(text.substr(range.end)).size();
-                return Match{range, token.id};
+            // The tokens that start as the text does here, fewer with each byte; the shortest
+            // first.
+            const auto byte = static_cast<std::uint8_t>(text[at]);
+            auto first = sorted_.begin() + static_cast<std::ptrdiff_t>(starts_[byte]);
+            auto last = sorted_.begin() + static_cast<std::ptrdiff_t>(starts_[byte + 1u]);
+            const AddedToken* longest = nullptr;
+            for (std::size_t length = 1; first != last; ++length) {
+                for (; first != last && tokens_[*first].text.size() == length; ++first) {
+                    const AddedToken& token = tokens_[*first];
+                    const TextRange range{at, at + length};
+                    if (token.special &&
+                        (which == AddedTokens::ordinary || touches(user_text, range)))
+                        continue;
+                    if (token.single_word && in_word(text, range)) continue;
+                    longest = &token;
+                }
+                if (at + length == text.size()) break;
+                const auto next = static_cast<std::uint8_t>(text[at + length]);
+                first = std::partition_point(
+                    first, last, [&](std::size_t i) { return byte_at(i, length) < next; });
+                last = std::partition_point(
+                    first, last, [&](std::size_t i) { return byte_at(i, length) == next; });
             }
+            if (longest != nullptr) return widened(*longest, text, from, at);
         }
         return std::nullopt;
     }
 
   private:
+    [[nodiscard]] std::uint8_t byte_at(std::size_t token, std::size_t at) const noexcept {
+        return static_cast<std::uint8_t>(tokens_[token].text[at]);
+    }
+
+    /// The match of a token that was found at `at`, with the white space that it swallows.
+    static Match widened(const AddedToken& token, std::string_view text, std::size_t from,
+                         std::size_t at) {
+        TextRange range{at, at + token.text.size()};
+        if (token.lstrip)
+            range.begin = from + unicode::trim_right(text.substr(from, at - from)).size();
+        if (token.rstrip)
+            range.end = text.size() - unicode::trim_left(text.substr(range.end)).size();
+        return {range, token.id};
+    }
+
     static bool touches(std::span<const TextRange> ranges, TextRange r) noexcept {
         const auto after = std::upper_bound(
             ranges.begin(), ranges.end(), r.begin,
@@ -103,9 +125,8 @@ class AddedTokenMatcher {
     }
 
     std::vector<AddedToken> tokens_;
-    std::unordered_map<std::string_view, std::size_t> index_;
-    std::array<std::vector<std::size_t>, 256>
-        lengths_;  // of the tokens that start with a byte, longest first
+    std::vector<std::size_t> sorted_;        // tokens by their text, as bytes
+    std::array<std::size_t, 257> starts_{};  // in sorted_, of the tokens that start with a byte
 };
 
 }  // namespace carat::inline CARAT_ABI

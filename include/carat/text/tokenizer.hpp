@@ -121,8 +121,8 @@ class Tokenizer {
   private:
     Tokenizer();
 
-    /// From a vocabulary that has been checked.
     static Result<Tokenizer> open_path(const std::string& folder);
+    /// From a vocabulary that has been checked.
     static Result<Tokenizer> build(const Vocabulary& v, std::string source);
 
     Result<void> merge(std::string_view text, std::vector<std::int32_t>& ids) const;

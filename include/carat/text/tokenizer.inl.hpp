@@ -196,7 +196,15 @@ CARAT_ONCE Result<void> Tokenizer::merge(std::string_view text,
                             : processor_->Encode(unicode::repaired(text), &part);
     if (!status.ok())
         return Error{Errc::bad_format, source_ + ": sentencepiece: " + status.ToString()};
-    ids.insert(ids.end(), part.begin(), part.end());
+    for (const int id : part) {
+        if (kinds_[static_cast<std::size_t>(id)] != special) {
+            ids.push_back(id);
+            continue;
+        }
+        // Text that spells a special token is text.
+        for (const char c : processor_->IdToPiece(id))
+            ids.push_back(processor_->PieceToId(byte_piece(static_cast<std::uint8_t>(c))));
+    }
     return {};
 }
 
