@@ -97,8 +97,13 @@ class Session {
     /// sequence beyond the context, a vision block longer than a chunk. Nothing is appended then.
     /// After a cancellation the tokens of finished chunks stay; and so they do where a hidden state
     /// that logits are made of is not finite (bad_format), which the soft cap would hide.
-    template <class OnLogits, Tap T>
+    template <class OnLogits, class T>
     Result<void> append(const Input& in, OnLogits&& on_logits, Progress progress, T& tap) {
+        static_assert(Tap<T>,
+                      "carat: a Tap derives from NoTap and has a member of its own for each flag "
+                      "it sets: hidden_state(entry, row, x), attention(layer, row, head, "
+                      "first_key, probabilities), route(layer, row, probabilities), the last of "
+                      "each a span of floats");
         const auto placeholder = [this](std::int32_t id) { return is_placeholder(id); };
         if (Result<void> checked = detail::check_input(in, options_, seen_, placeholder); !checked)
             return checked;

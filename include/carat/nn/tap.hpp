@@ -33,12 +33,27 @@ struct NoTap {
                std::span<const float> /*probabilities*/) {}
 };
 
-/// A type that can be passed as a tap: derived from NoTap.
+namespace detail {
+
+/// Where a flag is on, but its member still that of NoTap, which sees nothing.
 template <class T>
-concept Tap = requires {
-    { T::hidden_states } -> std::convertible_to<bool>;
-    { T::attentions } -> std::convertible_to<bool>;
-    { T::router } -> std::convertible_to<bool>;
+concept SeesNothing = (T::hidden_states &&
+                       std::same_as<decltype(&T::hidden_state), decltype(&NoTap::hidden_state)>) ||
+                      (T::attentions &&
+                       std::same_as<decltype(&T::attention), decltype(&NoTap::attention)>) ||
+                      (T::router && std::same_as<decltype(&T::route), decltype(&NoTap::route)>);
+
+}  // namespace detail
+
+/// A type that can be passed as a tap: derived from NoTap, with members of its own for the flags
+/// that it sets.
+template <class T>
+concept Tap =
+    std::derived_from<T, NoTap> && !detail::SeesNothing<T> &&
+    requires(T tap, std::size_t i, std::span<float> x, std::span<const float> probabilities) {
+    tap.hidden_state(i, i, x);
+    tap.attention(i, i, i, i, probabilities);
+    tap.route(i, i, probabilities);
 };
 
 }  // namespace carat::inline CARAT_ABI
