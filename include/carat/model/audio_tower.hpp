@@ -88,17 +88,17 @@ struct AudioTower {
         const Rows<float, hidden> x = s.x.rows(0, n);
         s.positions.set();
         Stem{}.forward(w.subsample_conv_projection, features, x, s.stem, executor);
-        show(tap, 0, x);
+        show_hidden_state(tap, 0, 0, x);
         for (std::size_t l = 0; l < layers; ++l) {
             if (!progress(l, layers)) return false;
             Layer{}.forward(w.layers[l], s.positions, x, s.layer, executor);
-            show(tap, l + 1, x);
+            show_hidden_state(tap, l + 1, 0, x);
         }
         const Rows<float, output> y = s.out.rows(0, n);
         nn::project(executor, s.output_input(x, executor), nn::Product{w.output_proj, y});
         for (std::size_t t = 0; t < n; ++t)
             simd::add(y.row(t).data(), w.output_bias.data(), output);
-        show(tap, layers + 1, y);
+        show_hidden_state(tap, layers + 1, 0, y);
         Projector{}.forward(w.embed_audio, eps, y, out, s.projector, executor);
         return progress(layers, layers);
     }
@@ -107,13 +107,6 @@ struct AudioTower {
                  Progress progress = {}) const {
         NoTap tap;
         return forward(w, features, out, s, executor, progress, tap);
-    }
-
-  private:
-    template <Tap T, class Row>
-    static void show(T& tap, std::size_t entry, Row x) {
-        if constexpr (T::hidden_states)
-            for (std::size_t t = 0; t < x.rows(); ++t) tap.hidden_state(entry, t, x.row(t).span());
     }
 };
 

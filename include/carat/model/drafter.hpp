@@ -16,6 +16,7 @@
 #include "carat/nn/decoder_layer.hpp"
 #include "carat/nn/draft_head.hpp"
 #include "carat/nn/embedding.hpp"
+#include "carat/nn/tap.hpp"
 #include "carat/tensor/arena.hpp"
 
 #include <algorithm>
@@ -170,13 +171,13 @@ struct Drafter {
         std::copy_n(state.data(), backbone, s.input.data() + backbone);
         project(executor, s.rounded_input(s.input, executor), nn::Product{w.pre_projection, s.x});
         for_each_layer([&]<AttentionType type>(std::size_t layer, std::size_t ordinal) {
-            show<T>(tap, layer, s.x);
+            show_hidden_state(tap, layer, 0, s.x);
             run_layer<type>(Weights::template of<type>(w, ordinal), layer, cache, round, s,
                             executor, tap);
         });
         simd::rms_norm(s.x.data(), w.norm.data(), hidden, static_cast<float>(D.text.rms_norm_eps),
                        s.x.data());
-        show<T>(tap, layers, s.x);
+        show_hidden_state(tap, layers, 0, s.x);
         project(executor, s.rounded_output(s.x, executor), nn::Product{w.post_projection, s.state});
         const std::span<float> z = Head{}.forward(w.head, s.x, s.head, executor);
         return Head::token(w.head, s.head, nn::largest_of(z));
@@ -190,11 +191,6 @@ struct Drafter {
     }
 
   private:
-    template <Tap T>
-    static void show(T& tap, std::size_t entry, Rows<const float, hidden> x) {
-        if constexpr (T::hidden_states) tap.hidden_state(entry, 0, x.row(0));
-    }
-
     /// Keys and values are those of the model's last layer of the type that owns some.
     template <AttentionType type, Tap T>
     void run_layer(const typename Layer<type>::Weights& w, std::size_t layer,

@@ -6,6 +6,7 @@
 #include "carat/model/layer_kinds.hpp"
 #include "carat/nn/decoder_layer.hpp"
 #include "carat/nn/embedding.hpp"
+#include "carat/nn/tap.hpp"
 #include "carat/tensor/arena.hpp"
 
 #include <algorithm>
@@ -200,7 +201,7 @@ struct TextModel {
         for (std::size_t t = 0, next = 0; t < in.is_soft.size(); ++t)
             if (in.is_soft[t] != 0)
                 std::copy_n(in.soft_tokens.row(next++).data(), hidden, x.row(t).data());
-        show<T>(tap, 0, in.row, x);
+        show_hidden_state(tap, 0, in.row, x);
         embed_per_layer(w, in, keep, s, executor);
         place(in, seen, s);
 
@@ -215,7 +216,7 @@ struct TextModel {
                 if (x.rows() == 0) return true;
                 run_layer<kind>(std::get<kind>(w.layers)[ordinal], layer, first, x, in, seen, cache,
                                 s, executor, tap);
-                if (layer + 1 < layers) show<T>(tap, layer + 1, in.row + first, x);
+                if (layer + 1 < layers) show_hidden_state(tap, layer + 1, in.row + first, x);
                 return true;
             });
         if (!finished) return {};
@@ -223,7 +224,7 @@ struct TextModel {
         for (std::size_t t = 0; t < keep; ++t)
             simd::rms_norm(x.row(t).data(), w.norm.data(), hidden,
                            static_cast<float>(C.rms_norm_eps), x.row(t).data());
-        show<T>(tap, layers, in.row + tokens - keep, x);
+        show_hidden_state(tap, layers, in.row + tokens - keep, x);
         return x;
     }
 
@@ -247,13 +248,6 @@ struct TextModel {
     }
 
   private:
-    template <Tap T>
-    static void show(T& tap, std::size_t entry, std::size_t first, Rows<float, hidden> x) {
-        if constexpr (T::hidden_states)
-            for (std::size_t t = 0; t < x.rows(); ++t)
-                tap.hidden_state(entry, first + t, x.row(t).span());
-    }
-
     /// Per-layer inputs: all tokens for the layers that own keys and values, the last `keep` for
     /// the others.
     void embed_per_layer(const Weights& w, const Input& in, std::size_t keep, const Scratch& s,

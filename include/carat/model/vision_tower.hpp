@@ -131,16 +131,16 @@ struct VisionTower {
         s.rotary.set(C.rope_theta, picture.positions);
         Embedder{}.forward(w.patch_embedder, picture.patches, picture.positions, x, s.embedder,
                            executor);
-        show(tap, 0, x);
+        show_hidden_state(tap, 0, 0, x);
         for (std::size_t l = 0; l < layers; ++l) {
             if (!progress(l, layers)) return false;
             Layer{}.forward(w.layers[l], s.rotary, x, s.layer, executor);
-            show(tap, l + 1, x);
+            show_hidden_state(tap, l + 1, 0, x);
         }
         Pooler{}.forward(x, picture.positions, pooled);
-        show(tap, layers + 1, pooled);
+        show_hidden_state(tap, layers + 1, 0, pooled);
         if constexpr (C.standardize) standardize(w.standard, pooled);
-        show(tap, layers + 2, pooled);
+        show_hidden_state(tap, layers + 2, 0, pooled);
         Projector{}.forward(w.embed_vision, static_cast<float>(C.rms_norm_eps), pooled, out,
                             s.projector, executor);
         return progress(layers, layers);
@@ -156,11 +156,6 @@ struct VisionTower {
         for (std::size_t i = 0; i < x.rows(); ++i)
             for (std::size_t j = 0; j < hidden; ++j)
                 x(i, j) = (x(i, j) - w.std_bias[j]) * w.std_scale[j];
-    }
-    template <Tap T>
-    static void show(T& tap, std::size_t entry, Rows<const float, hidden> x) {
-        if constexpr (T::hidden_states)
-            for (std::size_t i = 0; i < x.rows(); ++i) tap.hidden_state(entry, i, x.row(i));
     }
 };
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "carat/base/abi.hpp"
+#include "carat/tensor/view.hpp"
 
 #include <concepts>
 #include <cstddef>
@@ -55,5 +56,13 @@ concept Tap =
     tap.attention(i, i, i, i, probabilities);
     tap.route(i, i, probabilities);
 };
+
+/// Shows a tap that wants them the rows of a hidden state, from the call's row `first` on.
+template <Tap T, std::size_t width>
+void show_hidden_state(T& tap, std::size_t entry, std::size_t first, Rows<float, width> x) {
+    if constexpr (T::hidden_states)
+        for (std::size_t i = 0; i < x.rows(); ++i)
+            tap.hidden_state(entry, first + i, x.row(i).span());
+}
 
 }  // namespace carat::inline CARAT_ABI
