@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,6 +42,24 @@ TEST_CASE("a declaration is made from the types of a function") {
     CHECK(answer(tools, "f{a:99999999999,c:[],d:false}").starts_with(R"({"error":"argument a)"));
     CHECK(answer(tools, "f{a:1,c:[1],d:false}").starts_with(R"({"error":"argument c is an array)"));
     CHECK(answer(tools, "f{}").starts_with(R"({"error":"argument a is missing)"));
+}
+
+TEST_CASE("an integer is taken by what can hold it, and by nothing else") {
+    Tools tools;
+    tools.add("u64", "", {{"x", ""}}, [](std::uint64_t x) { return x; });
+    tools.add("i64", "", {{"x", ""}}, [](std::int64_t x) { return x; });
+    tools.add("u8", "", {{"x", ""}}, [](std::uint8_t x) { return x; });
+    CHECK(answer(tools, "u64{x:18446744073709551615}") == "18446744073709551615");
+    CHECK(answer(tools, "i64{x:9223372036854775807}") == "9223372036854775807");
+    CHECK(answer(tools, "i64{x:-9223372036854775808}") == "-9223372036854775808");
+    CHECK(answer(tools, "u8{x:255}") == "255");
+    CHECK(answer(tools, "u8{x:255.0}") == "255");
+    for (const char* call :
+         {"u64{x:-1}", "u64{x:18446744073709551616}", "i64{x:9223372036854775808}",
+          "i64{x:-9223372036854775809}", "u8{x:256}", "u8{x:-1}", "u8{x:256.0}"}) {
+        CAPTURE(call);
+        CHECK(answer(tools, call).starts_with(R"({"error":"argument x)"));
+    }
 }
 
 TEST_CASE("what goes wrong in a call is an answer, not a failure") {

@@ -43,6 +43,8 @@ requires(!std::same_as<T, bool>) struct ToolValue<T> {
     static constexpr std::string_view schema = R"("type":"integer")";
     static constexpr bool required = true;
     static std::optional<T> read(const JsonValue* v) {
+        if (const auto large = json::unsigned_integer(v); large && std::in_range<T>(*large))
+            return static_cast<T>(*large);
         std::optional<std::int64_t> n = json::integer(v);
         if (!n && v != nullptr && v->IsDouble()) {  // 3.0 is an integer to whoever writes it
             const double d = v->GetDouble();
