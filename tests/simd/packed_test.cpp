@@ -61,6 +61,10 @@ TEST_CASE("packed products of rows longer than a block go on with the sums of th
     check_packed<70, simd::detail::packed_depth + 6>(0, 70, 8);
     check_packed<5, 3 * simd::detail::packed_depth>(1, 5, 7);
 }
+TEST_CASE("more tokens than a block is packed for go through it in parts") {
+    for (const std::size_t tokens : {516u, 517u, 1037u})
+        check_packed<70, simd::detail::packed_depth + 6>(3, 70, tokens);
+}
 
 }  // namespace
 }  // namespace carat::test

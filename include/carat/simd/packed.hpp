@@ -48,6 +48,10 @@ inline constexpr std::size_t step_values = packs_pairs ? 2 : 1;
 inline constexpr std::size_t packed_rows = 64, packed_steps = 256;
 inline constexpr std::size_t packed_depth = packed_steps * step_values;
 static_assert(packed_rows % tile_rows == 0 && (!has_tiles || packed_rows == tile_rows));
+/// Tokens that a block is packed for: their values and sums lie in the second-level cache, 460 of
+/// 512 KB with it. 2520 tokens at once took 2 to 21 % longer on Zen 3. Pairs are multiplied so
+/// quickly that packing anew would tell.
+inline constexpr std::size_t token_block = packs_pairs ? SIZE_MAX : 86 * tile_tokens;
 
 /// A block of packed rows, on the stack of the thread that multiplies with it.
 struct PackedBlock {
@@ -241,9 +245,16 @@ inline void packed_matmul(std::size_t begin, std::size_t end, std::size_t in, co
             });
             return;
         }
-    multiply([&](std::size_t rows, std::size_t depth, const bf16* xk, float* yr, bool add) {
-        packed_product(block, rows, depth, xk, in, tokens, yr, y_stride, add);
-    });
+    // Parts of about one size, of whole tiles but for the last.
+    const std::size_t parts = tokens / token_block + 1;
+    const std::size_t part = (tokens / parts / tile_tokens + 1) * tile_tokens;
+    for (std::size_t t = 0; t < tokens; t += part) {
+        const std::size_t n = std::min(part, tokens - t);
+        multiply([&](std::size_t rows, std::size_t depth, const bf16* xk, float* yr, bool add) {
+            packed_product(block, rows, depth, xk + t * in, in, n, yr + t * y_stride, y_stride,
+                           add);
+        });
+    }
 }
 
 }  // namespace HWY_NAMESPACE
