@@ -3,6 +3,7 @@
 //
 //   patching examples/pocket "What is the capital of France?" "What is the capital of Japan?"
 #include "carat/gemma4.hpp"
+#include "carat/generate/generate.hpp"
 #include "carat/text/chat_encode.hpp"
 #include "carat/text/tokenizer.hpp"
 
