@@ -5,11 +5,11 @@
 #include "carat/gemma4.hpp"
 #include "carat/generate/generate.hpp"
 #include "carat/text/chat_encode.hpp"
+#include "carat/text/conversation.hpp"
 #include "carat/text/tokenizer.hpp"
 
 #include <algorithm>
 #include <carat/models/model.hpp>
-#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <map>
