@@ -23,9 +23,8 @@ static carat::Result<void> merge(std::vector<std::byte>& file, const std::string
     const auto config = carat::parse_json(json->text(), folder + "/adapter_config.json");
     if (!config) return config.error();
     const auto adapter = carat::CheckpointFiles::open(folder + "/adapter_model.safetensors");
-    if (!adapter) return adapter.error();
     const auto base = carat::CheckpointFiles::view(file, "model.safetensors");
-    if (!base) return base.error();
+    if (!adapter || !base) return adapter ? base.error() : adapter.error();
     const std::string root = "base_model.model.", end = ".lora_A.weight";
     for (const carat::StoredTensor& a : adapter->files()[0].tensors) {
         if (a.name.ends_with(".lora_B.weight")) continue;

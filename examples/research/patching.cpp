@@ -1,5 +1,4 @@
-// Where is the fact? What goes into one layer at a time is taken from another question, at the
-// tokens in which the two differ: which answer comes then?
+// Where is the fact? What goes into a layer is taken from another question: which answer comes?
 //
 //   patching examples/pocket "What is the capital of France?" "What is the capital of Japan?"
 #include "carat/gemma4.hpp"
@@ -10,11 +9,13 @@
 
 #include <algorithm>
 #include <carat/models/model.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 using Model = carat::Gemma4<carat::models::model, carat::weights::CARAT_WEIGHTS>;
@@ -42,16 +43,14 @@ static carat::Result<std::string> answer(const Model& model, const carat::Tokeni
     auto session = model.session(serial, {.context_tokens = 512});
     auto sampler = carat::Sampler::create(Model::Text::vocab, {.greedy = true});
     if (!session || !sampler) return session ? sampler.error() : session.error();
-    const auto last = std::span(*ids).last(1), start = std::span(*ids).first(ids->size() - 1);
     const auto read = session->append(
-        {.ids = start}, [](auto...) {}, {}, patch);
+        {.ids = std::span(*ids).first(ids->size() - 1)}, [](auto...) {}, {}, patch);
     if (!read) return read.error();
     std::vector<std::int32_t> said;
     const carat::GenerateOptions options{64, model.generation().eos_token_ids};
-    const auto stop = carat::generate(*session, {.ids = last}, *sampler, options,
+    const auto stop = carat::generate(*session, {.ids = std::span(*ids).last(1)}, *sampler, options,
                                       [&](std::int32_t id) { said.push_back(id); });
-    if (!stop) return stop.error();
-    return tokenizer.decode(said, {.skip_special = true});
+    return stop ? tokenizer.decode(said, {.skip_special = true}) : stop.error();
 }
 
 static carat::Result<void> trace(char** argv) {

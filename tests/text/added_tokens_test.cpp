@@ -86,6 +86,15 @@ TEST_CASE("what is found is what a loop over all tokens finds, whatever their by
     CHECK(found > 1000);
 }
 
+TEST_CASE("a token that is there twice is special where one of both says so") {
+    for (const bool first : {true, false}) {
+        const AddedTokenMatcher m({{"<a>", 1, first}, {"<a>", 1, !first}});
+        CHECK(matches(m, "<a><a>") == "1:0-3 1:3-6 ");
+        CHECK(matches(m, "<a><a>", AddedTokens::all, {{3, 6}}) == "1:0-3 ");
+        CHECK(matches(m, "<a>", AddedTokens::ordinary).empty());
+    }
+}
+
 TEST_CASE("a special token in user text is not seen, a shorter one beside it is") {
     const AddedTokenMatcher m({{"<a", 1}, {"<a>", 2}, {"\n", 4, false}});
     CHECK(matches(m, "<a>\n<a>", AddedTokens::all, {{2, 3}}) == "1:0-2 4:3-4 2:4-7 ");

@@ -163,6 +163,11 @@ TEST_CASE("merging makes no special token, be it a single character or what a me
     CHECK(encode(*t, "abc", {.user_text = user}) == bytes);
     CHECK(encode(*t, "abc", {.added_tokens = AddedTokens::none}) == bytes);
     CHECK(decode(*t, bytes) == "abc");
+
+    v.pieces[static_cast<std::size_t>(c)] = v.added[1].text = "\xE2\x96\x81";  // U+2581, a space
+    const auto spaced = Tokenizer::from_vocabulary(v, "test");
+    REQUIRE_MESSAGE(spaced, spaced.error().text);
+    CHECK(encode(*spaced, "a b", {.user_text = user}) == Ids{257, 1 + ' ', 258});
 }
 
 TEST_CASE("marking user text changes no id where it spells no special token") {

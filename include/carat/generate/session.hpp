@@ -13,6 +13,7 @@
 #include "carat/generate/session_input.hpp"
 #include "carat/generate/session_state.hpp"
 #include "carat/model/text_model.hpp"
+#include "carat/nn/tap.hpp"
 #include "carat/parallel/executor.hpp"
 #include "carat/tensor/arena.hpp"
 #include "carat/tensor/finite.hpp"

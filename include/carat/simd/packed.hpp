@@ -49,8 +49,7 @@ inline constexpr std::size_t packed_rows = 64, packed_steps = 256;
 inline constexpr std::size_t packed_depth = packed_steps * step_values;
 static_assert(packed_rows % tile_rows == 0 && (!has_tiles || packed_rows == tile_rows));
 /// Tokens that a block is packed for: their values and sums lie in the second-level cache, 460 of
-/// 512 KB with it. 2520 tokens at once took 2 to 21 % longer on Zen 3. Pairs are multiplied so
-/// quickly that packing anew would tell.
+/// 512 KB with it. 2520 tokens at once took 2 to 21 % longer on Zen 3. Pairs were not measured.
 inline constexpr std::size_t token_block = packs_pairs ? SIZE_MAX : 86 * tile_tokens;
 
 /// A block of packed rows, on the stack of the thread that multiplies with it.

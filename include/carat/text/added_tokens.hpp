@@ -44,9 +44,16 @@ class AddedTokenMatcher {
         sorted_.reserve(tokens_.size());
         for (std::size_t i = 0; i < tokens_.size(); ++i)
             if (!tokens_[i].text.empty()) sorted_.push_back(i);
+        // By text; where one is there more than once, one that says special counts.
         std::stable_sort(sorted_.begin(), sorted_.end(), [&](std::size_t a, std::size_t b) {
-            return tokens_[a].text < tokens_[b].text;
+            const int order = tokens_[a].text.compare(tokens_[b].text);
+            return order != 0 ? order < 0 : tokens_[a].special && !tokens_[b].special;
         });
+        sorted_.erase(std::unique(sorted_.begin(), sorted_.end(),
+                                  [&](std::size_t a, std::size_t b) {
+                                      return tokens_[a].text == tokens_[b].text;
+                                  }),
+                      sorted_.end());
         for (std::size_t byte = 0; byte < starts_.size(); ++byte)
             starts_[byte] = static_cast<std::size_t>(
                 std::partition_point(sorted_.begin(), sorted_.end(),
@@ -63,21 +70,15 @@ class AddedTokenMatcher {
                                             std::span<const TextRange> user_text) const {
         if (which == AddedTokens::none) return std::nullopt;
         for (std::size_t at = from; at < text.size(); ++at) {
-            // The tokens that start as the text does here, fewer with each byte; the shortest
-            // first.
+            // Tokens that start as the text does here, fewer with each byte, the shortest first.
             const auto byte = static_cast<std::uint8_t>(text[at]);
             auto first = sorted_.begin() + static_cast<std::ptrdiff_t>(starts_[byte]);
             auto last = sorted_.begin() + static_cast<std::ptrdiff_t>(starts_[byte + 1u]);
             const AddedToken* longest = nullptr;
             for (std::size_t length = 1; first != last; ++length) {
-                for (; first != last && tokens_[*first].text.size() == length; ++first) {
-                    const AddedToken& token = tokens_[*first];
-                    const TextRange range{at, at + length};
-                    if (token.special &&
-                        (which == AddedTokens::ordinary || touches(user_text, range)))
-                        continue;
-                    if (token.single_word && in_word(text, range)) continue;
-                    longest = &token;
+                if (const AddedToken& token = tokens_[*first]; token.text.size() == length) {
+                    if (seen(token, text, {at, at + length}, which, user_text)) longest = &token;
+                    ++first;
                 }
                 if (at + length == text.size()) break;
                 const auto next = static_cast<std::uint8_t>(text[at + length]);
@@ -94,6 +95,14 @@ class AddedTokenMatcher {
   private:
     [[nodiscard]] std::uint8_t byte_at(std::size_t token, std::size_t at) const noexcept {
         return static_cast<std::uint8_t>(tokens_[token].text[at]);
+    }
+
+    /// Whether a token that the text spells at `r` is one there.
+    static bool seen(const AddedToken& token, std::string_view text, TextRange r, AddedTokens which,
+                     std::span<const TextRange> user_text) noexcept {
+        if (token.special && (which == AddedTokens::ordinary || touches(user_text, r)))
+            return false;
+        return !token.single_word || !in_word(text, r);
     }
 
     /// The match of a token that was found at `at`, with the white space that it swallows.
@@ -125,7 +134,7 @@ class AddedTokenMatcher {
     }
 
     std::vector<AddedToken> tokens_;
-    std::vector<std::size_t> sorted_;        // tokens by their text, as bytes
+    std::vector<std::size_t> sorted_;        // tokens, each text once, by its bytes
     std::array<std::size_t, 257> starts_{};  // in sorted_, of the tokens that start with a byte
 };
 

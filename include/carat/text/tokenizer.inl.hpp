@@ -202,7 +202,7 @@ CARAT_ONCE Result<void> Tokenizer::merge(std::string_view text,
             continue;
         }
         // Text that spells a special token is text.
-        for (const char c : processor_->IdToPiece(id))
+        for (const char c : PieceJoiner().add_piece(processor_->IdToPiece(id)))
             ids.push_back(processor_->PieceToId(byte_piece(static_cast<std::uint8_t>(c))));
     }
     return {};
