@@ -1,6 +1,6 @@
 # carat_program(<target> <source>): a program for the model of the build, in examples/ and bench/. It is compiled for the
 # checkpoint in CARAT_MODEL, a folder or a GGUF file, which it includes as <carat/models/model.hpp>. If CARAT_DRAFT names
-# the folder of an assistant and the source speaks of an Assistant, that is there too, and CARAT_DRAFT arrives as 1.
+# the folder of an assistant and the source has an option --draft, that is there too, and CARAT_DRAFT arrives as 1.
 # CARAT_WEIGHTS arrives as the name of a weight format, carat::weights::CARAT_WEIGHTS; CARAT_FAST says whether activations
 # are rounded for the machine's dot product; CARAT_CACHE, if there, names the type of keys and values,
 # carat::CARAT_CACHE.
@@ -20,7 +20,7 @@ function(carat_program target source)
     endif()
     _carat_is_gguf(is_gguf "${model}")
     set(drafter "")
-    file(STRINGS "${source}" drafts REGEX "Assistant")
+    file(STRINGS "${source}" drafts REGEX "--draft")
     if(CARAT_DRAFT AND drafts)
         get_filename_component(draft "${CARAT_DRAFT}" ABSOLUTE BASE_DIR "${PROJECT_SOURCE_DIR}")
         set(drafter DRAFTER "${draft}/config.json")
