@@ -7,6 +7,11 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
 using namespace carat;
 using namespace carat::test;
 
@@ -121,22 +126,53 @@ TEST_CASE("a GGUF file may be named in capitals") {
         CHECK_FALSE(is_gguf_path(other));
 }
 
-TEST_CASE("a part of a split GGUF file asks for the whole, by its name or by its folder's") {
+TEST_CASE("the parts of a split GGUF file are opened by the first, which leads to the others") {
     const Folder folder("files");
-    for (std::uint32_t n = 0; n < 3; ++n) {
+    const auto write = [&](const std::string& name, std::uint16_t number, std::uint16_t count,
+                           const char* tensor) {
         GgufFile part;
-        part.add("split.no", 2, GgufFile::raw(static_cast<std::uint16_t>(n)));
-        part.add("split.count", 2, GgufFile::raw(std::uint16_t{3}));
-        const std::string name = "m-0000" + std::to_string(n + 1) + "-of-00003.gguf";
+        part.add("split.no", 2, GgufFile::raw(number));
+        part.add("split.count", 2, GgufFile::raw(count));
+        part.tensor(tensor, {1}, 0, "1234");
         write_text(folder / name, part.bytes());
-        const std::string expected = name + ": is part " + std::to_string(n + 1) +
-                                     " of 3 of a split file: merge the parts first "
-                                     "(llama-gguf-split --merge)";
-        CHECK(contains(error_of(folder / name), expected));
-        CHECK(contains(error_of(folder.path()), "m-00001-of-00003.gguf: is part 1 of 3"));
+    };
+    const std::string first = "m-00001-of-00003.gguf", second = "m-00002-of-00003.gguf",
+                      third = "m-00003-of-00003.gguf";
+    write(first, 0, 3, "a");
+    write(third, 2, 3, "c");
+    CHECK(contains(error_of(folder.path()), second + ": cannot open"));
+    write(second, 1, 3, "b");
+    for (const std::string& path : {folder.path(), folder / first}) {
+        const auto files = CheckpointFiles::open(path);
+        REQUIRE_MESSAGE(files, files.error().text);
+        CHECK(files->size() == 3);
+        for (const char* tensor : {"a", "b", "c"}) CHECK(files->find(tensor));
+        CHECK(contains(files->find("b").file->name, second));
+        CHECK(files->projector() == nullptr);
     }
-    write_text(folder / "n-00001-of-00003.gguf", "of another");
+    CHECK(contains(error_of(folder / third),
+                   third + ": is part 3 of 3 of a split file, expected its first"));
+    write(second, 2, 3, "b");
+    CHECK(contains(error_of(folder / first),
+                   second + ": is part 3 of 3 of a split file, expected part 2 of 3"));
+    write(second, 1, 4, "b");
+    CHECK(contains(error_of(folder / first), "is part 2 of 4 of a split file, expected part 2 of"));
+    write(second, 1, 3, "c");
+    CHECK(contains(error_of(folder / first), "tensor c is both in "));
+    write_text(folder / second, "GGUF");
+    CHECK(contains(error_of(folder / first), second + ": has 4 bytes, too few"));
+    write("n.gguf", 0, 3, "a");
+    CHECK(contains(error_of(folder / "n.gguf"),
+                   "n.gguf: is part 1 of 3 of a split file, whose others are found by its name"));
     CHECK(contains(error_of(folder.path()), "there are several .gguf files"));
+    write("n-00001-of-00003.GGUF", 0, 3, "a");  // its ending is the others' too
+    CHECK(contains(error_of(folder / "n-00001-of-00003.GGUF"), "n-00002-of-00003.GGUF: cannot"));
+    std::filesystem::remove(folder / "n.gguf");
+    const std::string text = read_text(folder / first);
+    const auto alone = CheckpointFiles::view(bytes(text), "in memory");
+    REQUIRE_FALSE(alone);
+    CHECK(alone.error().code == Errc::unsupported);
+    CHECK(contains(alone.error().text, "in memory: is part 1 of 3 of a split file: merge"));
 }
 
 TEST_CASE("broken towers beside a GGUF file stop only who wants them") {

@@ -9,7 +9,10 @@
 
 #include <carat/models/a4b_mini.hpp>
 #include <carat/models/pocket.hpp>
+#include <cstddef>
 #include <cstdint>
+#include <filesystem>
+#include <string>
 #include <vector>
 
 namespace carat::test {
@@ -53,6 +56,27 @@ GgufFile quantized(const std::string& folder, const TextConfig& c, std::uint32_t
     return to;
 }
 
+/// Cut as llama-gguf-split --no-tensor-first-split does: all metadata in the first part, which has
+/// no tensors. The name of the first.
+std::string write_parts(const Folder& folder, const std::string& whole, const TextConfig& c) {
+    constexpr std::uint16_t count = 3;
+    GgufFile parts[count];
+    add_config(parts[0], c);
+    const auto files = CheckpointFiles::open(whole);
+    REQUIRE(files);
+    std::size_t next = 0;
+    for (const StoredTensor& t : files->files()[0].tensors)
+        parts[1 + next++ % 2].tensor(t.spelling(), t.shape, t.dtype == DType::bf16 ? 30 : 0,
+                                     {reinterpret_cast<const char*>(t.data), t.bytes});
+    for (std::uint16_t n = 0; n < count; ++n) {
+        parts[n].add("split.no", 2, GgufFile::raw(n));
+        parts[n].add("split.count", 2, GgufFile::raw(count));
+        write_text(folder / ("m-0000" + std::to_string(n + 1) + "-of-00003.gguf"),
+                   parts[n].bytes());
+    }
+    return folder / "m-00001-of-00003.gguf";
+}
+
 }  // namespace
 
 TEST_CASE("logits from GGUF are those from safetensors, bit for bit") {
@@ -64,6 +88,19 @@ TEST_CASE("logits from GGUF are those from safetensors, bit for bit") {
     ThreadPool pool(3);
     CHECK(logits<Pocket>(folder / "pocket.gguf", {.executor = pool}) == expected);
     CHECK(logits<Pocket>(pocket, {.executor = pool}) == expected);
+}
+
+TEST_CASE("the parts of a split file are one model, by the first's name or by their folder's") {
+    const Folder whole("gguf"), folder("gguf_parts");
+    write_text(whole / "pocket.gguf", gguf_of(pocket, models::pocket.text).bytes());
+    const std::string first = write_parts(folder, whole / "pocket.gguf", models::pocket.text);
+    const auto expected = logits<Pocket>(pocket);
+    CHECK(logits<Pocket>(first) == expected);
+    CHECK(logits<Pocket>(folder.path()) == expected);
+    std::filesystem::remove(folder / "m-00003-of-00003.gguf");
+    const auto cut = Pocket::open(first);
+    REQUIRE_FALSE(cut);
+    CHECK(contains(cut.error().text, "m-00003-of-00003.gguf: cannot open"));
 }
 
 TEST_CASE("experts in one tensor or in two are the same experts") {

@@ -9,6 +9,7 @@
 #include "carat/checkpoint/stored_tensor.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -39,17 +40,18 @@ class CheckpointFiles {
     ~CheckpointFiles();
 
     /// Opens a folder with `model.safetensors`, or with `model.safetensors.index.json` and the
-    /// shards it names, with one GGUF file, or with a packed `model.carat`, which comes before the
-    /// others; or such a file itself, if `path` ends in ".safetensors" or ".gguf". Beside a GGUF
-    /// file its towers are looked for: the first file by name that has "mmproj" in it and ends in
-    /// ".gguf"; unless `towers` is false, for whoever has no use for them. The files stay mapped as
-    /// long as this object lives, and nothing but their heads is read.
+    /// shards it names, with one GGUF file (or the parts that llama-gguf-split makes of one), or
+    /// with a packed `model.carat`, which comes before the others; or such a file itself, if `path`
+    /// ends in ".safetensors" or ".gguf" (of parts the first, by whose name the others are found).
+    /// Beside a GGUF file its towers are looked for: the first file by name that has "mmproj" in it
+    /// and ends in ".gguf"; unless `towers` is false, for whoever has no use for them. The files
+    /// stay mapped as long as this object lives, and nothing but their heads is read.
     ///
     /// Bad input: a folder with none, a file of another format than its name says, and whatever
-    /// MappedFile, Safetensors, Gguf and read_packed()
-    /// refuse; an index that is not one, that names a file outside the folder or one that is not
-    /// there, or that says a tensor is in a shard where it is not; a name that two files have. All
-    /// faults of an index come at once.
+    /// MappedFile, Safetensors, Gguf and read_packed() refuse; an index that is not one, that names
+    /// a file outside the folder or one that is not there, or that says a tensor is in a shard
+    /// where it is not; a part of a split file that is not the first, or whose others are not
+    /// beside it; a name that two files have. All faults of an index come at once.
     static Result<CheckpointFiles> open(const std::string& path, bool towers = true);
 
     /// The same for the bytes of one file of any format, in the caller's memory, which must stay
@@ -59,7 +61,8 @@ class CheckpointFiles {
     /// The tensor of that name and the file it is in, or nothing. Logarithmic in all tensors.
     [[nodiscard]] Located find(std::string_view name) const noexcept;
     [[nodiscard]] std::span<const File> files() const noexcept { return files_; }
-    /// The head of the GGUF file that the text model is in; null where it is in none.
+    /// The head of the GGUF file that the text model is in, of parts the first's, which has all
+    /// metadata; null where it is in none.
     [[nodiscard]] const Gguf* gguf() const noexcept { return gguf_.get(); }
     /// The head of the GGUF file of towers beside it, which is the last of files(); null where
     /// there is none.
@@ -87,11 +90,16 @@ class CheckpointFiles {
     static Result<CheckpointFiles> open_gguf(CheckpointFiles all, const std::string& path,
                                              bool towers);
 
-    enum Formats : bool { any_format, gguf_only };
+    enum Formats : std::uint8_t { any_format, gguf_only, gguf_part };
 
-    Result<void> add(const std::string& path, Formats formats = any_format);
+    /// `head` becomes that of a GGUF file.
+    Result<void> add(const std::string& path, std::unique_ptr<const Gguf>& head,
+                     Formats formats = any_format);
     /// The format is what the bytes begin with.
-    Result<void> add(File file, std::span<const std::byte> bytes, Formats formats = any_format);
+    Result<void> add(File file, std::span<const std::byte> bytes, std::unique_ptr<const Gguf>& head,
+                     Formats formats = any_format);
+    /// Where the GGUF file `first` is the first part of a split one, the others.
+    Result<void> add_parts(const std::string& first);
     static const StoredTensor* find_in(const File& file, std::string_view name) noexcept;
     Result<void> add_index(const std::string& folder, const std::string& path);
     /// Sorts the names of all files into one list, where a name that two files have shows.

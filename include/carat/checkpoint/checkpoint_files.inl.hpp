@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <span>
@@ -44,6 +45,16 @@ inline bool is_plain_file_name(std::string_view name) {
     return true;
 }
 
+/// Which of the parts that llama-gguf-split makes of a file.
+struct GgufPart {
+    std::uint64_t number = 0, count = 1;
+    [[nodiscard]] std::string words() const { return joined({"part ", number + 1, " of ", count}); }
+};
+inline GgufPart part_of(const Gguf& head) noexcept {
+    return {Gguf::unsigned_integer(head.find("split.no")).value_or(0),
+            Gguf::unsigned_integer(head.find("split.count")).value_or(1)};
+}
+
 }  // namespace detail
 
 CARAT_ONCE CheckpointFiles::CheckpointFiles() = default;
@@ -56,20 +67,22 @@ CARAT_ONCE CheckpointFiles::~CheckpointFiles() = default;
     CheckpointFiles all;
     all.name_ = path;
     if (path.ends_with(".safetensors")) {
-        if (Result<void> added = all.add(path); !added) return std::move(added).error();
+        if (Result<void> added = all.add(path, all.gguf_); !added) return std::move(added).error();
         return all.indexed();
     }
     if (is_gguf_path(path)) return open_gguf(std::move(all), path, towers);
     const std::string folder = path.empty() || path.ends_with('/') ? path : path + '/';
     const std::string packed = folder + std::string(packed_name);
     if (file_exists(packed)) {
-        if (Result<void> added = all.add(packed); !added) return std::move(added).error();
+        if (Result<void> added = all.add(packed, all.gguf_); !added)
+            return std::move(added).error();
         return all.indexed();
     }
     const std::string single = folder + "model.safetensors";
     const std::string index = single + ".index.json";
     if (file_exists(single)) {
-        if (Result<void> added = all.add(single); !added) return std::move(added).error();
+        if (Result<void> added = all.add(single, all.gguf_); !added)
+            return std::move(added).error();
         return all.indexed();
     }
     if (!file_exists(index)) {
@@ -89,7 +102,7 @@ CARAT_ONCE CheckpointFiles::~CheckpointFiles() = default;
     CheckpointFiles all;
     all.name_ = what;
     File file{std::move(what), MappedFile(), {}};
-    if (Result<void> added = all.add(std::move(file), bytes); !added)
+    if (Result<void> added = all.add(std::move(file), bytes, all.gguf_); !added)
         return std::move(added).error();
     return all.indexed();
 }
@@ -105,47 +118,73 @@ CARAT_ONCE CheckpointFiles::Located CheckpointFiles::find(std::string_view name)
 [[gnu::cold]] CARAT_ONCE Result<CheckpointFiles> CheckpointFiles::open_gguf(CheckpointFiles all,
                                                                             const std::string& path,
                                                                             bool towers) {
-    if (Result<void> added = all.add(path, gguf_only); !added) return std::move(added).error();
+    if (Result<void> added = all.add(path, all.gguf_, gguf_part); !added)
+        return std::move(added).error();
+    if (Result<void> added = all.add_parts(path); !added) return std::move(added).error();
     const std::string beside = towers ? projector_beside(path) : std::string();
     if (!beside.empty())
-        if (Result<void> added = all.add(beside, gguf_only); !added)
+        if (Result<void> added = all.add(beside, all.projector_, gguf_only); !added)
             return std::move(added).error();
     return all.indexed();
 }
 
+[[gnu::cold]] CARAT_ONCE Result<void> CheckpointFiles::add_parts(const std::string& first) {
+    const auto [number, count] = detail::part_of(*gguf_);
+    if (count <= 1) return {};
+    const auto refuse = [&](const std::string& file, const detail::GgufPart& part,
+                            const std::string& why) {
+        return Error{Errc::mismatch,
+                     joined({file, ": is ", part.words(), " of a split file, ", why})};
+    };
+    if (number != 0)
+        return refuse(first, {number, count}, "expected its first, which leads to the others");
+    for (std::uint64_t n = 1; n < count; ++n) {
+        const std::string path = split_part(first, n, count);
+        if (path.empty())
+            return refuse(
+                first, {number, count},
+                "whose others are found by its name: expected one like m-00001-of-00003.gguf");
+        std::unique_ptr<const Gguf> head;
+        if (Result<void> added = add(path, head, gguf_part); !added)
+            return std::move(added).error();
+        const auto part = detail::part_of(*head);
+        if (part.number != n || part.count != count)
+            return refuse(path, part, "expected " + detail::GgufPart{n, count}.words());
+    }
+    return {};
+}
+
 [[gnu::cold]] CARAT_ONCE Result<void> CheckpointFiles::add(const std::string& path,
+                                                           std::unique_ptr<const Gguf>& head,
                                                            Formats formats) {
     Result<MappedFile> map = MappedFile::open(path);
     if (!map) return std::move(map).error();
     const std::span<const std::byte> bytes = map->bytes();
-    return add({path, std::move(*map), {}}, bytes, formats);
+    return add({path, std::move(*map), {}}, bytes, head, formats);
 }
 
 [[gnu::cold]] CARAT_ONCE Result<void> CheckpointFiles::add(File file,
                                                            std::span<const std::byte> bytes,
+                                                           std::unique_ptr<const Gguf>& head,
                                                            Formats formats) {
     if (detail::begins_with(bytes, "version https://git-lfs"))
         return Error{Errc::bad_format, file.name + ": is a Git LFS pointer, not the file itself"};
     const bool is_gguf = detail::begins_with(bytes, "GGUF");
-    if (formats == gguf_only && !is_gguf)
+    if (formats != any_format && !is_gguf)
         return Error{Errc::bad_format,
                      file.name + ": does not begin with \"GGUF\": not a GGUF file"};
     if (is_gguf) {
-        Result<Gguf> head = Gguf::read(bytes, file.name);
-        if (!head) return std::move(head).error();
-        const auto parts = Gguf::unsigned_integer(head->find("split.count"));
-        if (parts && *parts > 1) {
-            const auto before = Gguf::unsigned_integer(head->find("split.no"));
+        Result<Gguf> read = Gguf::read(bytes, file.name);
+        if (!read) return std::move(read).error();
+        if (const auto part = detail::part_of(*read); part.count > 1 && formats != gguf_part)
             return Error{
                 Errc::unsupported,
-                joined({file.name, ": is part ", before ? Word(*before + 1) : Word("?"), " of ",
-                        *parts,
+                joined({file.name, ": is ", part.words(),
                         " of a split file: merge the parts first (llama-gguf-split --merge)"})};
-        }
-        auto tensors = read_gguf_tensors(*head, bytes, file.name);
+        auto tensors = read_gguf_tensors(*read, bytes, file.name);
         if (!tensors) return std::move(tensors).error();
         file.tensors = *std::move(tensors);
-        (gguf_ ? projector_ : gguf_) = std::make_unique<const Gguf>(*std::move(head));
+        head = std::make_unique<const Gguf>(*std::move(read));
     } else if (is_packed(bytes) || file.name.ends_with(packed_name)) {
         Result<Packed> packed = read_packed(bytes, file.name);
         if (!packed) return std::move(packed).error();
@@ -200,7 +239,7 @@ CARAT_ONCE const StoredTensor* CheckpointFiles::find_in(const File& file,
     if (!faults.none()) return faults.error();
     files_.reserve(shards.size());
     for (const std::string_view name : shards) {
-        Result<void> added = add(folder + std::string(name));
+        Result<void> added = add(folder + std::string(name), gguf_);
         if (!added) faults.add(added.error().code, added.error().text);
     }
     if (!faults.none()) return faults.error();

@@ -251,7 +251,7 @@ inline std::int32_t tokenizer_id(const Gguf& head, std::string_view key, std::in
                            ", expected \"gemma4\""}));
         return faults.error();
     }
-    if (head->find_tensor("output.weight") != nullptr)
+    if (files.find("output.weight"))
         faults.add(Errc::unsupported,
                    "tensor output.weight is an output head of its own, but a Gemma 4's is "
                    "token_embd.weight");

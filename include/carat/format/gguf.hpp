@@ -99,11 +99,6 @@ class Gguf {
                              [](const Entry& e, std::string_view k) { return e.key < k; });
         return at != entries_.end() && at->key == key ? &at->value : nullptr;
     }
-    [[nodiscard]] const Tensor* find_tensor(std::string_view name) const noexcept {
-        for (const Tensor& t : tensors_)
-            if (t.name == name) return &t;
-        return nullptr;
-    }
 
     // ---- values as what they are wanted for; nothing where they are something else
 
@@ -376,12 +371,13 @@ class Gguf {
     std::size_t data_start_ = 0, alignment_ = 32;
 };
 
+inline constexpr std::string_view gguf_ending = ".gguf";
+
 /// Whether a name ends in ".gguf", or in ".GGUF", as other systems write it.
 [[nodiscard]] constexpr bool is_gguf_path(std::string_view path) noexcept {
-    constexpr std::string_view end = ".gguf";
-    if (path.size() < end.size()) return false;
-    path.remove_prefix(path.size() - end.size());
-    return std::equal(path.begin(), path.end(), end.begin(),
+    if (path.size() < gguf_ending.size()) return false;
+    path.remove_prefix(path.size() - gguf_ending.size());
+    return std::equal(path.begin(), path.end(), gguf_ending.begin(),
                       [](char a, char b) { return a == b || (a >= 'A' && a + ('a' - 'A') == b); });
 }
 

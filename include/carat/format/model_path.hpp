@@ -9,6 +9,8 @@
 #include "carat/base/result.hpp"
 #include "carat/format/gguf.hpp"
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,6 +53,26 @@ inline bool are_parts_of_one(std::string_view a, std::string_view b) {
 }
 
 }  // namespace detail
+
+/// Part `number`, from 0, of a file that is split into `count`, beside its first part, which is
+/// named "…-00001-of-00003.gguf"; empty where that is not its name.
+[[nodiscard]] inline std::string split_part(std::string_view first, std::uint64_t number,
+                                            std::uint64_t count) {
+    const auto end_of = [&](std::uint64_t n) {
+        const auto five = [](std::uint64_t x) {
+            const std::string digits = std::to_string(x);
+            return std::string(digits.size() < 5 ? 5 - digits.size() : 0, '0') + digits;
+        };
+        return joined({"-", five(n + 1), "-of-", five(count)});
+    };
+    if (!is_gguf_path(first)) return {};
+    const std::string_view ending = first.substr(first.size() - gguf_ending.size());
+    first.remove_suffix(ending.size());
+    const std::string end = end_of(0);
+    if (!first.ends_with(end)) return {};
+    first.remove_suffix(end.size());
+    return joined({first, end_of(number), ending});
+}
 
 /// The GGUF file of a text model in a folder, with the folder's path; empty where there is none.
 /// Of the parts of a split file the first. Bad input: several, of which none is meant more than the
