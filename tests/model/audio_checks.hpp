@@ -9,6 +9,7 @@
 #include "carat/model/audio_tower.hpp"
 #include "carat/parallel/thread_pool.hpp"
 #include "support/fixture.hpp"
+#include "support/patch_tap.hpp"
 
 #include <doctest/doctest.h>
 
@@ -115,6 +116,15 @@ struct AudioChecks {
             ThreadPool pool(n);
             CHECK(soft_tokens(clip, pool, tap) == expected);
         }
+    }
+
+    void patching() {
+        const auto clip = clips(Fixture(folder, "audio"))[0];
+        const std::vector<float> silence(clip.size());
+        Serial serial;
+        check_patching(Tower::layers + 2, [&](std::size_t which, auto& tap) {
+            return soft_tokens(which == 0 ? clip : silence, serial, tap);
+        });
     }
 
     /// Row t depends on the mel frames 0 … 4t + 3 only, so that the rows of a clip's beginning are

@@ -4,6 +4,7 @@
 
 #include "carat/generate/session.hpp"
 #include "support/generated_weights.hpp"
+#include "support/patch_tap.hpp"
 #include "support/tiny_models.hpp"
 
 #include <doctest/doctest.h>
@@ -151,6 +152,16 @@ TEST_CASE("a step reads the last owning layer of each type, as far as its mask, 
               d.step(3);
               d.state = state;
           }) == plain);
+}
+
+TEST_CASE("a hidden state that a tap puts in place of another is what the draft is made of") {
+    Drafting<Plain> d;
+    check_patching(Plain::layers + 1, [&](std::size_t which, auto& tap) {
+        Plain{}.step(d.drafter.weights, d.session.weights(), d.session.cache(), d.round,
+                     which == 0 ? 11 : 3, d.state, d.scratch, d.serial, tap);
+        const auto z = d.scratch.head.z.span();
+        return std::vector<float>(z.begin(), z.end());
+    });
 }
 
 TEST_CASE("behind few tokens a drafter sees all of them, and padding never") {

@@ -45,6 +45,10 @@ TEST_CASE("e2b-mini's vision tower does not depend on threads") { Vision("e2b-mi
 TEST_CASE("a picture whose patches make no grid is refused") { Vision("e2b-mini").bad_pictures(); }
 
 TEST_CASE("e2b-mini's audio tower agrees with the reference") { Audio("e2b-mini").reference(); }
+TEST_CASE("hidden states of e2b-mini's towers can be put into others") {
+    Vision("e2b-mini").patching();
+    Audio("e2b-mini").patching();
+}
 TEST_CASE("e2b-mini's audio tower does not depend on threads") { Audio("e2b-mini").threads(); }
 TEST_CASE("a soft token depends on the sound up to it") { Audio("e2b-mini").causal(); }
 TEST_CASE("a caller can stop the audio tower between layers") { Audio("e2b-mini").cancelled(); }

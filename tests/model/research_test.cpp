@@ -4,6 +4,7 @@
 #include "carat/generate/session.hpp"
 #include "carat/model/text_model.hpp"
 #include "support/generated_weights.hpp"
+#include "support/patch_tap.hpp"
 #include "support/tiny_models.hpp"
 
 #include <doctest/doctest.h>
@@ -239,28 +240,13 @@ TEST_CASE("a router that picks what the stock one picks gives the stock logits, 
     CHECK(logits<tiny::b, lab::Routing<1>::Modules>() != stock);
 }
 
-/// Keeps the rows of one hidden state, or puts kept ones in their place.
-struct Patch : NoTap {
-    static constexpr bool hidden_states = true;
-    std::size_t entry;
-    bool put;
-    std::vector<std::vector<float>> rows;
-
-    void hidden_state(std::size_t e, std::size_t row, std::span<float> x) {
-        if (e != entry) return;
-        if (put)
-            std::copy_n(rows.at(row).begin(), x.size(), x.begin());
-        else
-            rows.emplace_back(x.begin(), x.end());
-    }
-};
-
 TEST_CASE("a hidden state that a tap puts in place of another is what the rest is made of") {
     using Model = TextModel<tiny::b, weights::f32, Gemma4Modules<weights::f32>>;
     static_assert(Model::per_layer == 0 && Model::first_shared == Model::layers);
     const MadeUp<Model> made;
     Serial serial;
-    const auto run = [&](const std::array<std::int32_t, 7>& ids, auto& tap) {
+    constexpr std::array<std::int32_t, 7> ids[] = {{2, 5, 9, 3, 7, 1, 4}, {2, 8, 6, 3, 1, 7, 2}};
+    check_patching(Model::layers + 1, [&](std::size_t which, auto& tap) {
         auto session =
             Session<Model>::create(made.weights, serial, {.context_tokens = 7, .chunk_tokens = 4});
         REQUIRE(session);
@@ -268,21 +254,9 @@ TEST_CASE("a hidden state that a tap puts in place of another is what the rest i
         const auto keep = [&](std::size_t, std::span<const float> z) {
             all.insert(all.end(), z.begin(), z.end());
         };
-        REQUIRE(session->append({.ids = ids, .logits_to_keep = 0}, keep, {}, tap));
+        REQUIRE(session->append({.ids = ids[which], .logits_to_keep = 0}, keep, {}, tap));
         return all;
-    };
-    constexpr std::array<std::int32_t, 7> ids{2, 5, 9, 3, 7, 1, 4}, others{2, 8, 6, 3, 1, 7, 2};
-    NoTap none;
-    const auto wanted = run(ids, none);
-    REQUIRE(run(others, none) != wanted);
-    for (std::size_t entry = 0; entry <= Model::layers; ++entry) {
-        CAPTURE(entry);
-        Patch patch{{}, entry, false, {}};
-        CHECK(run(ids, patch) == wanted);
-        REQUIRE(patch.rows.size() == ids.size());
-        patch.put = true;
-        CHECK(run(others, patch) == wanted);
-    }
+    });
 }
 
 }  // namespace

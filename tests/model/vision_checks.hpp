@@ -9,6 +9,7 @@
 #include "carat/model/vision_tower.hpp"
 #include "carat/parallel/thread_pool.hpp"
 #include "support/fixture.hpp"
+#include "support/patch_tap.hpp"
 
 #include <doctest/doctest.h>
 
@@ -132,6 +133,16 @@ struct VisionChecks {
             ThreadPool pool(n);
             CHECK(soft_tokens(pictures[0], pool, tap) == expected);
         }
+    }
+
+    void patching() {
+        const Pictures pictures = read(Fixture(folder, "vision"));
+        const Pictures dark{{std::vector<float>(pictures.patches[0].size())},
+                            {pictures.positions[0]}};
+        Serial serial;
+        check_patching(Tower::layers + 3, [&](std::size_t which, auto& tap) {
+            return soft_tokens(which == 0 ? pictures[0] : dark[0], serial, tap);
+        });
     }
 
     void bad_pictures() {
