@@ -78,6 +78,19 @@ class WholeRun(unittest.TestCase):
         result["limits"] = {str(n): dict(f32=100 * n, bf16=200 * n, int8=400 * n, read=30 * n) for n in (1, 2)}
         self.assertEqual(report.text(result).count("decode at 40"), 2)
         xml.dom.minidom.parseString(roofline.svg(result))
+        with tempfile.TemporaryDirectory() as place:
+            readme, lines = os.path.join(place, "README.md"), "<!-- a: written by bench/compare --readme a -->\nold\n<!-- a: to here -->"
+            with open(readme, "w") as f:
+                f.write(f"before\n{lines}\nafter\n")
+            report.write_readme(result, "a", place)
+            with open(readme) as f:
+                words = f.read()
+            self.assertTrue(words.startswith("before\n") and words.endswith("\nafter\n"))
+            self.assertIn("decode at 40", words)
+            self.assertNotIn("old", words)
+            self.assertEqual(sorted(os.listdir(os.path.join(place, "results"))), ["a.json", "a.svg"])
+            with self.assertRaises(SystemExit):
+                report.write_readme(result, "b", place)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Tables of what compare measured, in Markdown."""
 import json
 import os
-import re
 
 import roofline
 
@@ -89,22 +88,23 @@ def text(result):
     return "\n\n".join(p.rstrip() for p in out) + "\n"
 
 
-BEGIN, END = "<!-- written by bench/compare --readme -->", "<!-- to here -->"
-
-
-def write_readme(result, root):
-    path = os.path.join(root, "README.md")
+def write_readme(result, name, folder):
+    """Into the machine's place in the folder's README.md: what is between two lines that name it."""
+    path = os.path.join(folder, "README.md")
     with open(path, encoding="utf-8") as f:
         readme = f.read()
-    if BEGIN not in readme or END not in readme:
-        raise SystemExit(f"compare: README.md has no lines {BEGIN} and {END}")
-    words = text(result) + ("\n![roofline](bench/roofline.svg)\n" if result["limits"] else "")
-    readme = re.sub(re.escape(BEGIN) + ".*" + re.escape(END), lambda _: f"{BEGIN}\n{words}\n{END}", readme, flags=re.S)
+    begin, end = f"<!-- {name}: written by bench/compare --readme {name} -->", f"<!-- {name}: to here -->"
+    if begin not in readme or end not in readme:
+        raise SystemExit(f"compare: {path} has no lines {begin} and {end}")
+    words = text(result) + (f"\n![roofline](results/{name}.svg)\n" if result["limits"] else "")
+    head, rest = readme.split(begin, 1)
     with open(path, "w", encoding="utf-8") as f:
-        f.write(readme)
-    with open(os.path.join(root, "bench", "results.json"), "w") as f:
+        f.write(f"{head}{begin}\n{words}\n{end}{rest.split(end, 1)[1]}")
+    results = os.path.join(folder, "results")
+    os.makedirs(results, exist_ok=True)
+    with open(os.path.join(results, name + ".json"), "w") as f:
         json.dump(result, f, indent=1)
         f.write("\n")
     if result["limits"]:
-        with open(os.path.join(root, "bench", "roofline.svg"), "w") as f:
+        with open(os.path.join(results, name + ".svg"), "w") as f:
             f.write(roofline.svg(result))
