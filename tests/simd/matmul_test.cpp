@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <vector>
 
 namespace carat::test {
 namespace {
@@ -37,7 +38,7 @@ void check_matmul(std::size_t rows, std::size_t columns, std::size_t k) {
 
 template <class W, class X>
 void check_sizes() {
-    for (const std::size_t columns : {1u, 2u, 3u, 4u, 5u, 8u, 11u})
+    for (const std::size_t columns : {1u, 2u, 3u, 4u, 5u, 7u, 8u, 11u, 22u})
         for (const std::size_t rows : {1u, 2u, 5u, 6u, 7u, 8u, 9u, 24u, 25u})
             check_matmul<W, X>(rows, columns, 35);
     for (const std::size_t k : {1u, 16u, 64u, 97u}) check_matmul<W, X>(19, 6, k);
@@ -57,8 +58,16 @@ TEST_CASE("a value of matmul is the dot of its row and column, bit for bit: bf16
 }
 
 TEST_CASE("more columns than a block of the cache holds are all computed") {
-    check_matmul<float, float>(7, 45, 6000);  // blocks of some twenty columns
-    check_matmul<bf16, float>(2, 9, 140000);  // a column alone is larger than a block
+    check_matmul<bf16, bf16>(7, 45, 12000);  // blocks of some twenty columns
+    check_matmul<bf16, bf16>(2, 9, 280000);  // a column alone is larger than a block
+}
+
+TEST_CASE("rows of several groups and tokens of several pieces have the sums of dot") {
+    for (const std::size_t k : {511u, 512u, 513u, 1024u, 1541u}) {
+        check_matmul<float, float>(65, 7, k);
+        check_matmul<bf16, float>(270, 15, k);
+    }
+    check_matmul<f16, float>(128, 6, 2048);
 }
 
 TEST_CASE("no rows and no columns write nothing; no inner dimension writes zeros") {
@@ -70,6 +79,9 @@ TEST_CASE("no rows and no columns write nothing; no inner dimension writes zeros
     CHECK(y[3] == 4.0f);
     simd::matmul(one, 0, 2, one, 0, 2, 0, y, 2);
     for (const float v : y) CHECK(v == 0.0f);
+    std::vector<float> many(14, 1.0f);
+    simd::matmul(one, 0, 2, one, 0, 7, 0, many.data(), 2);
+    for (const float v : many) CHECK(v == 0.0f);
 }
 
 }  // namespace

@@ -131,7 +131,7 @@ requires(PanelBlock<Format>::bias == 8) struct BlockProduct<Format, q8_activatio
     HWY_INLINE void add(Levels w, Operand x) {
         sum = hn::Add(sum, hn::SatWidenMulPairwiseAdd(PanelI16(), w, x));
         // Or g++ takes all products of a block first, and has no registers for them.
-        asm("" : "+v"(sum.raw));
+        sum = in_register(sum);
     }
     HWY_INLINE hn::Vec<PanelF32> total(const q8_activation& x) const {
         const PanelI32 d;
@@ -169,7 +169,7 @@ requires(PanelBlock<Format>::bias == 128) struct BlockProduct<Format, q8_activat
         const auto pairs = hn::SatWidenMulPairwiseAdd(d, w.magnitude, signed_x);
         sum = hn::Add(sum, hn::WidenMulPairwiseAdd(PanelI32(), pairs, hn::Set(d, 1)));
         // Or g++ takes all products of a block first, and has no registers for them.
-        asm("" : "+v"(sum.raw));
+        sum = in_register(sum);
     }
     HWY_INLINE hn::Vec<PanelF32> total(const q8_activation& x) const { return scaled(sum, x); }
 };

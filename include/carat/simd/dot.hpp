@@ -83,30 +83,36 @@ HWY_INLINE void dot_tile(const W* HWY_RESTRICT w, std::size_t w_stride, const X*
     Sum sums[rows * columns];
     const std::size_t step = P::step();
     std::size_t i = 0;
-    for (; i + step <= k; i += step) {
-        Operand xs[columns];
-        unroll<columns>([&](auto c) __attribute__((always_inline)) {
-            xs[c] = P::load(x + c * x_stride + i);
-        });
-        unroll<rows>([&](auto r) __attribute__((always_inline)) {
-            const auto wr = P::load(w + r * w_stride + i);
-            unroll<columns>([&](auto c) __attribute__((always_inline)) {
-                sums[r * columns + c].add(wr, xs[c]);
+    // The operands of the shorter side wait in registers for each of the other's.
+    const auto add = [&](auto... part) __attribute__((always_inline)) {
+        const auto row = [&](std::size_t r) __attribute__((always_inline)) {
+            return in_register(P::load(w + r * w_stride + i, part...));
+        };
+        const auto column = [&](std::size_t c) __attribute__((always_inline)) {
+            return in_register(P::load(x + c * x_stride + i, part...));
+        };
+        if constexpr (columns <= rows) {
+            Operand xs[columns];
+            unroll<columns>([&](auto c) __attribute__((always_inline)) { xs[c] = column(c); });
+            unroll<rows>([&](auto r) __attribute__((always_inline)) {
+                const auto wr = row(r);
+                unroll<columns>([&](auto c) __attribute__((always_inline)) {
+                    sums[r * columns + c].add(wr, xs[c]);
+                });
             });
-        });
-    }
-    if (i < k) {
-        Operand xs[columns];
-        unroll<columns>([&](auto c) __attribute__((always_inline)) {
-            xs[c] = P::load(x + c * x_stride + i, k - i);
-        });
-        unroll<rows>([&](auto r) __attribute__((always_inline)) {
-            const auto wr = P::load(w + r * w_stride + i, k - i);
+        } else {
+            Operand ws[rows];
+            unroll<rows>([&](auto r) __attribute__((always_inline)) { ws[r] = row(r); });
             unroll<columns>([&](auto c) __attribute__((always_inline)) {
-                sums[r * columns + c].add(wr, xs[c]);
+                const auto xc = column(c);
+                unroll<rows>([&](auto r) __attribute__((always_inline)) {
+                    sums[r * columns + c].add(ws[r], xc);
+                });
             });
-        });
-    }
+        }
+    };
+    for (; i + step <= k; i += step) add();
+    if (i < k) add(k - i);
     unroll<rows>([&](auto r) __attribute__((always_inline)) {
         unroll<columns>([&](auto c) __attribute__((always_inline)) {
             y[c * y_stride + r] = sums[r * columns + c].total();

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "carat/simd/convert.hpp"
+#include "carat/simd/load.hpp"
 #include "carat/simd/tile_product.hpp"
 #include "carat/simd/unroll.hpp"
 
@@ -86,7 +87,7 @@ template <>
 struct LaneProducts<float, float> {
     static constexpr std::size_t held = 1;
     static HWY_INLINE LaneVec load(const float* p, std::uint32_t) {
-        return hn::LoadU(LaneTag(), p);
+        return in_register(hn::LoadU(LaneTag(), p));
     }
     static HWY_INLINE LaneVec spread(const float* x) { return hn::Set(LaneTag(), *x); }
     static HWY_INLINE LaneVec add(LaneVec a, LaneVec b, LaneVec sum) {

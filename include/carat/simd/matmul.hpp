@@ -3,6 +3,7 @@
 #pragma once
 
 #include "carat/simd/dot.hpp"
+#include "carat/simd/exact_product.hpp"
 #include "carat/simd/packed.hpp"
 #include "carat/tensor/matrix.hpp"
 #include "carat/tensor/view.hpp"
@@ -83,6 +84,8 @@ inline void matmul(const W* w, std::size_t w_stride, std::size_t rows, const X* 
         return few_columns<2>(w, w_stride, rows, x + first * x_stride, x_stride, k,
                               y + first * y_stride, y_stride);
     }
+    if constexpr (std::is_same_v<X, float>)
+        return exact_product(w, w_stride, rows, x, x_stride, columns, k, y, y_stride);
     // Tokens in blocks that stay in the second-level cache while the rows stream past them.
     constexpr std::size_t cache = std::size_t{1} << 19;
     const std::size_t fit = cache / (k * sizeof(X) + 1) / matmul_columns * matmul_columns;
