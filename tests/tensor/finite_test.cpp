@@ -12,7 +12,7 @@ using carat::first_not_finite;
 TEST_CASE("the first value that is no finite number is found wherever it stands") {
     using Limits = std::numeric_limits<float>;
     CHECK(first_not_finite({}) == 0);
-    for (const std::size_t n : {1, 2, 63, 64, 65, 127, 128, 129, 200}) {
+    for (const std::size_t n : {1u, 2u, 63u, 64u, 65u, 127u, 128u, 129u, 200u}) {
         CAPTURE(n);
         std::vector<float> x(n + 1, Limits::max());
         x[0] = Limits::infinity();  // in front of what is asked for
