@@ -158,10 +158,8 @@ struct Attention {
             return tanh((a + b) / decltype(a)(cap)) * decltype(a)(cap);
         });
         simd::softmax(z.data(), keys);
-        float* out = s.mixed.row(t).data() + h * head_dim;
-        std::fill_n(out, head_dim, 0.0f);
-        simd::weighted_sum(z.data(), 0, 1, s.v.row(first).data() + h * head_dim, hidden, keys,
-                           head_dim, out, 0);
+        simd::weighted_sum(z.data(), s.v.row(first).data() + h * head_dim, hidden, keys, head_dim,
+                           s.mixed.row(t).data() + h * head_dim);
     }
 };
 
