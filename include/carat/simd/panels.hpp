@@ -9,6 +9,7 @@
 #pragma once
 
 #include "carat/simd/block_product.hpp"
+#include "carat/simd/exact_panels.hpp"
 #include "carat/simd/tile_product.hpp"
 #include "carat/simd/unroll.hpp"
 #include "carat/tensor/matrix.hpp"
@@ -118,6 +119,9 @@ inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::
     using namespace detail;
     constexpr std::size_t tile = many_registers ? 8 : 4, places = many_registers ? 4 : 2;
     const auto* first = w.data()[begin / panel_rows].data();
+    if constexpr (std::is_same_v<X, float>)
+        if (x.rows() >= exact_panels_from)
+            return exact_panels(first, blocks, end - begin, x.data(), width, x.rows(), y, y_stride);
     std::size_t done = 0, panel = 0;  // tokens of all panels; panels
     if constexpr (has_tiles && std::is_same_v<X, q8_activation>)
         if (x.rows() >= tile_side && Tiles<1>::allowed()) {
