@@ -25,7 +25,7 @@ inline constexpr std::size_t places = columns > 1 &&
                                               sizeof(typename Products<W, X>::Sum) > sizeof(F32Vec)
                                           ? 2
                                           : 4;
-/// Tile of a prompt: sums plus operands fit the registers.
+/// Tile of bf16 activations that are too few to pack: sums plus operands fit the registers.
 inline constexpr std::size_t matmul_rows = many_registers ? 4 : 2;
 inline constexpr std::size_t matmul_columns = many_registers ? 6 : 4;
 /// From so many tokens on a block of weights is packed before it is multiplied.
@@ -84,23 +84,25 @@ inline void matmul(const W* w, std::size_t w_stride, std::size_t rows, const X* 
         return few_columns<2>(w, w_stride, rows, x + first * x_stride, x_stride, k,
                               y + first * y_stride, y_stride);
     }
-    if constexpr (std::is_same_v<X, float>)
-        return exact_product(w, w_stride, rows, x, x_stride, columns, k, y, y_stride);
-    // Tokens in blocks that stay in the second-level cache while the rows stream past them.
-    constexpr std::size_t cache = std::size_t{1} << 19;
-    const std::size_t fit = cache / (k * sizeof(X) + 1) / matmul_columns * matmul_columns;
-    const std::size_t block = std::max(matmul_columns, fit);
-    for (std::size_t c = 0; c < columns; c += block) {
-        const std::size_t n = std::min(block, columns - c);
-        const X* xc = x + c * x_stride;
-        float* yc = y + c * y_stride;
-        std::size_t r = 0;
-        for (; r + matmul_rows <= rows; r += matmul_rows)
-            tile_columns<matmul_rows, matmul_columns>(w + r * w_stride, w_stride, xc, x_stride, n,
-                                                      k, yc + r, y_stride);
-        for (; r < rows; ++r)
-            tile_columns<1, matmul_columns>(w + r * w_stride, w_stride, xc, x_stride, n, k, yc + r,
-                                            y_stride);
+    if constexpr (std::is_same_v<X, float>) {
+        exact_product(w, w_stride, rows, x, x_stride, columns, k, y, y_stride);
+    } else {
+        // Tokens in blocks that stay in the second-level cache while the rows stream past them.
+        constexpr std::size_t cache = std::size_t{1} << 19;
+        const std::size_t fit = cache / (k * sizeof(X) + 1) / matmul_columns * matmul_columns;
+        const std::size_t block = std::max(matmul_columns, fit);
+        for (std::size_t c = 0; c < columns; c += block) {
+            const std::size_t n = std::min(block, columns - c);
+            const X* xc = x + c * x_stride;
+            float* yc = y + c * y_stride;
+            std::size_t r = 0;
+            for (; r + matmul_rows <= rows; r += matmul_rows)
+                tile_columns<matmul_rows, matmul_columns>(w + r * w_stride, w_stride, xc, x_stride,
+                                                          n, k, yc + r, y_stride);
+            for (; r < rows; ++r)
+                tile_columns<1, matmul_columns>(w + r * w_stride, w_stride, xc, x_stride, n, k,
+                                                yc + r, y_stride);
+        }
     }
 }
 
