@@ -7,7 +7,8 @@
 #   examples/chat.sh --model DIR --draft DIR …       the same with its assistant, which guesses answers: quicker
 #   examples/chat.sh --help                          all options
 #
-# With CARAT_WEIGHTS=f32|bf16|f16 in the environment the weights are kept in that format, not as stored.
+# With CARAT_WEIGHTS=f32|bf16|f16|q8_0|q4_0 in the environment the weights are kept in that format, not as stored. Activations
+# are rounded for the machine's dot product, as a chat does not mind, unless CARAT_ARITHMETIC is exact.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -37,7 +38,7 @@ fi
 
 "$root/cmake/setup.sh" "${groups[@]}"
 
-# One build folder for each model, assistant and weight format, since they are part of the program.
+# One build folder for each model, assistant, weight format and arithmetic, since they are part of the program.
 if [[ -f $model ]]; then
     model=$(cd "$(dirname "$model")" && pwd)/$(basename "$model")
 else
@@ -51,9 +52,10 @@ if [[ -n $draft ]]; then
     draft=$(cd "$draft" && pwd)
 fi
 weights=${CARAT_WEIGHTS:-}
+arithmetic=${CARAT_ARITHMETIC:-fast}
 build=$root/build/chat
-if [[ $model != "$root/examples/pocket" || -n $weights$draft ]]; then
-    build=$root/build/chat-$(cksum <<<"$model $weights${draft:+ $draft}" | cut -d ' ' -f 1)
+if [[ $model != "$root/examples/pocket" || -n $weights$draft || $arithmetic != fast ]]; then
+    build=$root/build/chat-$(cksum <<<"$model $weights $arithmetic $draft" | cut -d ' ' -f 1)
 fi
 
 # Quiet, unless it takes long or fails.
@@ -63,10 +65,13 @@ quietly() { "$@" >"$log" 2>&1 </dev/null || { cat "$log" >&2; exit 1; }; }
 if [[ -n ${groups[*]} ]] && ! grep -qs '^CARAT_FFMPEG_DIR:PATH=/' "$build/CMakeCache.txt"; then
     rm -f "$build/build.ninja"  # configured without
 fi
+if ! grep -qs "^CARAT_ARITHMETIC:STRING=$arithmetic\$" "$build/CMakeCache.txt"; then
+    rm -f "$build/build.ninja"  # by an older version of this file
+fi
 if [[ ! -f $build/build.ninja ]]; then
     echo "carat: building the chat program for $(basename "$model"), once; this takes a minute or two" >&2
     (cd "$root" && quietly cmake --preset chat -B "$build" "-DCARAT_MODEL=$model" "-DCARAT_WEIGHTS=$weights" \
-        "-DCARAT_DRAFT=$draft")
+        "-DCARAT_ARITHMETIC=$arithmetic" "-DCARAT_DRAFT=$draft")
 fi
 quietly cmake --build "$build" --target chat -j "$(nproc)"
 rm -f "$log"
