@@ -246,4 +246,8 @@ TEST_CASE("metadata that makes no Gemma 4 is refused, everything at once") {
     endless.add("general.architecture", "gemma4");
     endless.add("gemma4.block_count", 0xffffffffu);
     CHECK(contains(fault(endless), "gemma4.block_count is of type u32, expected"));
+    GgufFile untied = gguf_of(fixtures + "e2b-mini", models::e2b_mini.text);
+    CHECK(fault(untied) == "accepted");
+    untied.tensor("output.weight", {1}, 0, "1234");
+    CHECK(contains(fault(untied), "tensor output.weight is an output head of its own"));
 }

@@ -2,7 +2,8 @@
 /// Products of many tokens in f32: the sums of dot(), bit for bit, at the rate of the machine's
 /// multiply-adds.
 ///
-/// As in dot() a lane sums every so manieth product of two rows, so that there is nothing to pack.
+/// As in dot() a vector sums the products of two rows, a lane those at its place of each step, so
+/// that there is nothing to pack.
 /// What makes the rate is that operands lie in the first-level cache: a tile's tokens piece by
 /// piece, and the sums of a group of rows while the pieces pass.
 #pragma once
@@ -22,7 +23,7 @@ namespace detail {
 inline constexpr std::size_t exact_rows = many_registers ? 4 : 2, exact_tokens = 6;
 /// For the last tokens, where less of it is computed in vain: 2, 3, 4, 7 or 8 of them.
 inline constexpr std::size_t exact_few = 4;
-/// A piece of a tile's tokens, 12 KB. Rows are not a power of two apart, see WideTokens.
+/// A piece of a tile's tokens, 12 KB. Its rows are not a power of two apart, as in WideTokens.
 inline constexpr std::size_t exact_depth = 512;
 using ExactTokens = float[exact_tokens][exact_depth + 16];
 /// The sums of a tile, each of as many lanes as a vector has.

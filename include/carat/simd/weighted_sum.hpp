@@ -1,5 +1,5 @@
 /// \file
-/// Sums of stored rows with weights: the second product of attention.
+/// A sum of stored rows with weights: the second product of audio attention.
 #pragma once
 
 #include "carat/simd/load.hpp"
