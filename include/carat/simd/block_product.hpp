@@ -9,6 +9,7 @@
 #include "carat/simd/load.hpp"
 #include "carat/tensor/quantized.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -28,6 +29,12 @@ using PanelU8 = hn::Repartition<std::uint8_t, PanelF32>;
 using PanelI8 = hn::RebindToSigned<PanelU8>;
 inline constexpr std::size_t panel_lanes = hn::MaxLanes(PanelF32());
 inline constexpr std::size_t panel_parts = panel_rows / panel_lanes;
+/// Parts of a panel that a tile of tokens takes together, as registers allow.
+inline constexpr std::size_t parts_together = std::min<std::size_t>(2, panel_parts);
+/// Panels that a token alone takes together. It waits for memory, and several places at once keep
+/// more of it under way: the machine's prefetchers run ahead of each, and begin anew with each
+/// page.
+inline constexpr std::size_t panel_places = many_registers ? 4 : 2;
 
 /// Vectors of bytes of a part of a block: each holds a quad of the block, or, of q4_0, one of its
 /// first half in the low nibbles and one of its second in the high ones.
@@ -56,46 +63,6 @@ HWY_INLINE hn::Vec<PanelU8> biased(hn::Vec<PanelU8> step) {
         return nibbles<half == 1>(step);
 }
 
-/// `vectors` of sums: `levels`, `spread`, then `start`, `add` for every quad, and `total`: a part's
-/// sums over a block, not yet times the weights' scales. In f32, x points to the block's 32 values:
-template <class Format, class X>
-struct BlockProduct {
-    struct Levels {
-        hn::Vec<PanelF32> values[4];
-    };
-    using Operand = Levels;
-    static constexpr std::size_t vectors = 2;
-    hn::Vec<PanelF32> even, odd;
-
-    template <std::size_t half>
-    static HWY_INLINE Levels levels(hn::Vec<PanelU8> step) {
-        const PanelI32 di;
-        const PanelU32 du;
-        const auto four = hn::BitCast(du, biased<Format, half>(step));
-        const auto byte = hn::Set(du, 255u);
-        const auto bias = hn::Set(di, PanelBlock<Format>::bias);
-        const auto level = [&](auto bits) __attribute__((always_inline)) {
-            return hn::ConvertTo(PanelF32(), hn::Sub(hn::BitCast(di, bits), bias));
-        };
-        return {{level(hn::And(four, byte)), level(hn::And(hn::ShiftRight<8>(four), byte)),
-                 level(hn::And(hn::ShiftRight<16>(four), byte)), level(hn::ShiftRight<24>(four))}};
-    }
-    static HWY_INLINE Operand spread(const float& x, std::size_t quad) {
-        const float* four = &x + quad * 4;
-        const PanelF32 d;
-        return {
-            {hn::Set(d, four[0]), hn::Set(d, four[1]), hn::Set(d, four[2]), hn::Set(d, four[3])}};
-    }
-    HWY_INLINE void start(const float&) { even = odd = hn::Zero(PanelF32()); }
-    HWY_INLINE void add(const Levels& w, const Operand& x) {
-        even = hn::MulAdd(w.values[0], x.values[0], even);
-        odd = hn::MulAdd(w.values[1], x.values[1], odd);
-        even = hn::MulAdd(w.values[2], x.values[2], even);
-        odd = hn::MulAdd(w.values[3], x.values[3], odd);
-    }
-    HWY_INLINE hn::Vec<PanelF32> total(const float&) const { return hn::Add(even, odd); }
-};
-
 /// A token's four values, in all lanes.
 HWY_INLINE hn::Vec<PanelI8> spread_quad(const q8_activation& x, std::size_t quad) {
     std::int32_t four;
@@ -106,6 +73,11 @@ HWY_INLINE hn::Vec<PanelF32> scaled(hn::Vec<PanelI32> sum, const q8_activation& 
     return hn::Mul(hn::ConvertTo(PanelF32(), sum), hn::Set(PanelF32(), x.scale));
 }
 
+/// In integers, with a token's rounded values: a part's sums over a block, not yet times the
+/// weights' scales. `levels`, `spread`, then `start`, `add` for every quad, and `total`.
+template <class Format>
+struct BlockProduct;
+
 #if HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3_DL
 // In integers without a dot product instruction: pairs of products, the first factor unsigned,
 // summed with 16 bits.
@@ -113,8 +85,7 @@ HWY_INLINE hn::Vec<PanelF32> scaled(hn::Vec<PanelI32> sum, const q8_activation& 
 /// Of four bits: two levels with their bias times activations are 3810 at most, 30480 over the
 /// quads of a block, so that sums of sixteen bits hold a block and are widened once.
 template <class Format>
-requires(PanelBlock<Format>::bias == 8) struct BlockProduct<Format, q8_activation> {
-    static constexpr std::size_t vectors = 1;
+requires(PanelBlock<Format>::bias == 8) struct BlockProduct<Format> {
     static_assert(quant_block / 2 * 15 * 127 <= 32767);
     using Levels = hn::Vec<PanelU8>;
     using Operand = hn::Vec<PanelI8>;
@@ -143,8 +114,7 @@ requires(PanelBlock<Format>::bias == 8) struct BlockProduct<Format, q8_activatio
 /// Of eight bits: a level's sign goes to the activation, so that two products are 32512 at most,
 /// which sixteen bits hold once.
 template <class Format>
-requires(PanelBlock<Format>::bias == 128) struct BlockProduct<Format, q8_activation> {
-    static constexpr std::size_t vectors = 1;
+requires(PanelBlock<Format>::bias == 128) struct BlockProduct<Format> {
     static_assert(2 * 128 * 127 <= 32767);
     struct Levels {
         hn::Vec<PanelI8> level;
@@ -177,14 +147,13 @@ requires(PanelBlock<Format>::bias == 128) struct BlockProduct<Format, q8_activat
 /// In integers by dot products: of unsigned levels with a bias, which the sums start without, or of
 /// signed bytes on both sides where the machine's instruction takes them so.
 template <class Format>
-struct BlockProduct<Format, q8_activation> {
+struct BlockProduct {
     static constexpr int bias = PanelBlock<Format>::bias;
 #if (HWY_TARGET & HWY_ALL_NEON) && defined(__ARM_FEATURE_DOTPROD)
     static constexpr bool takes_signed = true;
 #else
     static constexpr bool takes_signed = false;
 #endif
-    static constexpr std::size_t vectors = 1;
     using Levels = hn::Vec<PanelU8>;
     using Operand = hn::Vec<PanelI8>;
     hn::Vec<PanelI32> sum;

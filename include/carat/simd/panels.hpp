@@ -26,14 +26,14 @@ namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 namespace detail {
 
-/// `panels` panels, their first blocks `stride` blocks apart, with `columns` tokens, `together`
-/// parts of each panel at a time. A panel's sums go to y + its number · y_panel, those of its first
-/// `rows` rows.
-template <std::size_t panels, std::size_t columns, std::size_t together, class Format, class X>
+/// In integers: `panels` panels, their first blocks `stride` blocks apart, with `columns` tokens,
+/// `together` parts of each panel at a time. A panel's sums go to y + its number · y_panel, those
+/// of its first `rows` rows.
+template <std::size_t panels, std::size_t columns, std::size_t together, class Format>
 HWY_INLINE void panel_tile(const PanelBlock<Format>* w, std::size_t stride, std::size_t blocks,
-                           const X* x, std::size_t x_stride, float* y, std::size_t y_panel,
-                           std::size_t y_stride, std::size_t rows) {
-    using Product = BlockProduct<Format, X>;
+                           const q8_activation* x, std::size_t x_stride, float* y,
+                           std::size_t y_panel, std::size_t y_stride, std::size_t rows) {
+    using Product = BlockProduct<Format>;
     const PanelF32 d;
     constexpr std::size_t vectors = panels * together;
     for (std::size_t first = 0; first < panel_parts; first += together) {
@@ -44,8 +44,9 @@ HWY_INLINE void panel_tile(const PanelBlock<Format>* w, std::size_t stride, std:
             const auto weights = [&](auto v) __attribute__((always_inline))->const auto& {
                 return w[v / together * stride + block];
             };
-            const auto activation = [&](auto c) __attribute__((always_inline))->const X& {
-                return x[c * x_stride + block * (quant_block / values_in<X>)];
+            const auto activation = [&](auto c) __attribute__((always_inline))
+                                        ->const q8_activation& {
+                return x[c * x_stride + block];
             };
             Product products[vectors * columns];
             unroll<columns>([&](auto c) __attribute__((always_inline)) {
@@ -91,19 +92,14 @@ HWY_INLINE void panel_tile(const PanelBlock<Format>* w, std::size_t stride, std:
     }
 }
 
-/// Parts of a panel that are multiplied together, as registers allow.
-template <class Format, class X>
-inline constexpr std::size_t parts_together =
-    std::clamp<std::size_t>(2 / BlockProduct<Format, X>::vectors, 1, panel_parts);
-
 /// The panels of `rows` rows with a few tokens: what is left beside whole tiles, and the tokens of
 /// a call that verifies guesses. Of no shape, so that it is compiled once a format.
-template <std::size_t columns, class Format, class X>
-HWY_NOINLINE void panel_columns(const PanelBlock<Format>* w, std::size_t blocks, const X* x,
-                                std::size_t x_stride, float* y, std::size_t y_stride,
-                                std::size_t rows) {
+template <std::size_t columns, class Format>
+HWY_NOINLINE void panel_columns(const PanelBlock<Format>* w, std::size_t blocks,
+                                const q8_activation* x, std::size_t x_stride, float* y,
+                                std::size_t y_stride, std::size_t rows) {
     for (std::size_t r = 0; r < rows; r += panel_rows, w += blocks)
-        panel_tile<1, columns, columns == 1 ? panel_parts : parts_together<Format, X>>(
+        panel_tile<1, columns, columns == 1 ? panel_parts : parts_together>(
             w, 0, blocks, x, x_stride, y + r, 0, y_stride, std::min(panel_rows, rows - r));
 }
 
@@ -111,47 +107,47 @@ HWY_NOINLINE void panel_columns(const PanelBlock<Format>* w, std::size_t blocks,
 
 /// y[c · y_stride + r - begin] = w[r] · x[c] for begin <= r < end and each row of x. `begin` is a
 /// multiple of panel_rows.
-template <class Format, std::size_t out, std::size_t in, class X>
+template <class Format, std::size_t out, std::size_t in>
 inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::size_t end,
-                   ActivationRows<const X, in> x, float* y, std::size_t y_stride) noexcept {
-    constexpr std::size_t width = in / values_in<X>, blocks = in / quant_block;
-    // As registers allow: tokens of a tile, and places that a token alone reads at once.
+                   Rows<const float, in> x, float* y, std::size_t y_stride) noexcept {
+    exact_panels(w.data()[begin / panel_rows].data(), in / quant_block, end - begin, x.data(), in,
+                 x.rows(), y, y_stride);
+}
+template <class Format, std::size_t out, std::size_t in>
+inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::size_t end,
+                   ActivationRows<const q8_activation, in> x, float* y,
+                   std::size_t y_stride) noexcept {
     using namespace detail;
-    constexpr std::size_t tile = many_registers ? 8 : 4, places = many_registers ? 4 : 2;
+    constexpr std::size_t blocks = in / quant_block, tile = many_registers ? 8 : 4;
     const auto* first = w.data()[begin / panel_rows].data();
-    if constexpr (std::is_same_v<X, float>)
-        if (x.rows() >= exact_panels_from)
-            return exact_panels(first, blocks, end - begin, x.data(), width, x.rows(), y, y_stride);
     std::size_t done = 0, panel = 0;  // tokens of all panels; panels
-    if constexpr (has_tiles && std::is_same_v<X, q8_activation>)
+    if constexpr (has_tiles)
         if (x.rows() >= tile_side && Tiles<1>::allowed()) {
             for (std::size_t r = begin; r < end; r += panel_rows)
                 panel_tile_product<Tiles<1>>(first + (r - begin) / panel_rows * blocks, blocks,
-                                             x.data(), width, x.rows(), y + (r - begin), y_stride,
+                                             x.data(), blocks, x.rows(), y + (r - begin), y_stride,
                                              std::min(panel_rows, end - r));
             done = x.rows() / tile_side * tile_side;
         }
-    // A token alone waits for memory. Several places at once keep more of it under way: the
-    // machine's prefetchers run ahead of each, and begin anew with each page.
     if (x.rows() == 1) {
-        const std::size_t each = (end - begin) / panel_rows / places;
+        const std::size_t each = (end - begin) / panel_rows / panel_places;
         for (; panel < each; ++panel)
-            panel_tile<places, 1, panel_parts>(first + panel * blocks, each * blocks, blocks,
-                                               x.data(), width, y + panel * panel_rows,
-                                               each * panel_rows, 0, panel_rows);
-        panel = each * places;
+            panel_tile<panel_places, 1, panel_parts>(first + panel * blocks, each * blocks, blocks,
+                                                     x.data(), 0, y + panel * panel_rows,
+                                                     each * panel_rows, 0, panel_rows);
+        panel = each * panel_places;
     }
     const std::size_t tiled = done + (x.rows() - done) / tile * tile;
     if (tiled > done)
         for (std::size_t r = begin; r < end; r += panel_rows, ++panel)
             for (std::size_t c = done; c < tiled; c += tile)
-                panel_tile<1, tile, parts_together<Format, X>>(
-                    first + panel * blocks, 0, blocks, x.data() + c * width, width,
+                panel_tile<1, tile, parts_together>(
+                    first + panel * blocks, 0, blocks, x.data() + c * blocks, blocks,
                     y + (r - begin) + c * y_stride, 0, y_stride, std::min(panel_rows, end - r));
     const std::size_t from = x.rows() == 1 ? panel * panel_rows : 0;  // of the rows
     const auto rest = [&](auto columns, std::size_t c) {
-        panel_columns<columns>(first + from / panel_rows * blocks, blocks, x.data() + c * width,
-                               width, y + from + c * y_stride, y_stride, end - begin - from);
+        panel_columns<columns>(first + from / panel_rows * blocks, blocks, x.data() + c * blocks,
+                               blocks, y + from + c * y_stride, y_stride, end - begin - from);
     };
     std::size_t c = tiled;
     if constexpr (tile > 4)
