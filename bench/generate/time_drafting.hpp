@@ -159,15 +159,19 @@ carat::Result<void> time_drafting(const Model& model, const DraftingOptions& a, 
         agreed = replay->stats();
         same = same && agree->ids == expected->ids;
     }
-    const auto print = [&](const char* name, double tok_s, const carat::DraftStats& s) {
+    const auto print = [&](const char* name, const std::vector<double>& tok_s,
+                           const carat::DraftStats& s) {
+        std::vector<double>
+            ratios;  // of turns that follow each other, as the machine's speed changes
+        for (std::size_t i = 0; i < plain.size(); ++i) ratios.push_back(tok_s[i] / plain[i]);
         std::printf(
             ", \"%s\": {\"tok_s\": %.2f, \"ratio\": %.3f, \"drafted\": %zu, "
             "\"accepted\": %zu, \"passes\": %zu}",
-            name, tok_s, tok_s / median(plain), s.drafted, s.accepted, s.passes);
+            name, median(tok_s), median(ratios), s.drafted, s.accepted, s.passes);
     };
     std::printf("{\"plain_tok_s\": %.2f", median(plain));
-    print("drafted", median(drafted), drafts);
-    print("agreeing", median(agreeing), agreed);
+    print("drafted", drafted, drafts);
+    print("agreeing", agreeing, agreed);
     std::printf(", \"same_tokens\": %s, \"assistant_bytes\": %zu, \"call_ms\": [",
                 same ? "true" : "false", assistant->memory_bytes());
     for (std::size_t n = 0; n <= most; ++n) std::printf(n == 0 ? "%.1f" : ", %.1f", (*ms)[n]);

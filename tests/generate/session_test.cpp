@@ -70,6 +70,33 @@ TEST_CASE("a hidden state that is not finite is an error wherever logits are mad
     CHECK(read(s, in).size() == 5);
 }
 
+/// A host's pool that is resized between calls.
+struct Resized {
+    std::size_t threads;
+    [[nodiscard]] std::size_t concurrency() const { return threads; }
+    template <class F>
+    void run(F&& f) const {
+        for (std::size_t i = 0; i < threads; ++i) f(i);
+    }
+};
+
+TEST_CASE(
+    "a session made for some threads gives the same with an executor that has more or fewer") {
+    const MadeUp<A> made;
+    Logits expected;
+    for (const std::size_t threads : {2u, 1u, 3u, 16u, 64u}) {
+        CAPTURE(threads);
+        Resized executor{2};
+        auto s =
+            Session<A>::create(made.weights, executor, {.context_tokens = 16, .chunk_tokens = 8});
+        REQUIRE(s);
+        executor.threads = threads;
+        const Logits logits = read(*s, SessionInput<A>{.ids = ids});
+        if (expected.empty()) expected = logits;
+        CHECK(logits == expected);
+    }
+}
+
 // ---- what is refused
 
 /// The sentence with which an input is refused. Nothing may have been appended then.

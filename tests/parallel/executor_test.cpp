@@ -107,5 +107,21 @@ TEST_CASE("a reference to an executor runs what the executor runs, through anoth
     CHECK(calls == 1);
 }
 
+TEST_CASE("an executor that has become larger is used as far as memory was taken for it") {
+    Backwards executor{2};
+    const ExecutorRef two = ExecutorRef(executor).at_most(2);
+    CHECK(ExecutorRef(executor).at_most(8).concurrency() == 2);
+    executor.calls = 5;
+    CHECK(two.concurrency() == 2);
+    CHECK(two.at_most(3).concurrency() == 2);
+    std::vector<std::size_t> order;
+    two.run([&](std::size_t i) { order.push_back(i); });
+    CHECK(order == std::vector<std::size_t>{1, 0});
+    check_cover(two, 100, 3);
+    executor.calls = 1;
+    CHECK(two.concurrency() == 1);
+    check_cover(two, 100, 3);
+}
+
 }  // namespace
 }  // namespace carat

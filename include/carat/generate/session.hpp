@@ -75,19 +75,20 @@ class Session {
             return Error{Errc::out_of_range, joined({"context_tokens is ", options.context_tokens,
                                                      ", expected at most ", most_context_tokens})};
         options = clamped(options);
-        Session s(weights, executor, options);
+        const std::size_t workers = executor.concurrency();
+        Session s(weights, executor.at_most(workers), options);
         s.rows_read_ = rows_read;
         if (placeholders != nullptr) {
             s.placeholders_ = *placeholders;
             s.multimodal_ = true;
         }
-        const std::size_t size = bytes(options, executor.concurrency());
+        const std::size_t size = bytes(options, workers);
         s.arena_ = Arena(size);
         if (!s.arena_)
             return Error{Errc::out_of_memory,
                          joined({"a session of ", options.context_tokens, " tokens takes ", size,
                                  " bytes, which the system refused"})};
-        s.memory_ = Memory::take(s.arena_, options, executor.concurrency());
+        s.memory_ = Memory::take(s.arena_, options, workers);
         std::fill_n(s.memory_.mask.data(), options.context_tokens, std::uint8_t{1});
         return s;
     }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -14,7 +15,8 @@
 namespace carat::inline CARAT_ABI {
 
 /// Something that can run a function several times at once.
-///   concurrency()  how many calls can run at the same time, at least 1
+///   concurrency()  how many calls can run at the same time, at least 1; may change between calls
+///                  of carat, not while one runs. A session uses no more than when it was made.
 ///   run(f)         calls f(i) exactly once for each i below concurrency() and returns when all
 ///   have returned;
 ///                  what the calls wrote is then visible to the caller
@@ -43,15 +45,27 @@ class ExecutorRef {
     noexcept
         : executor_(const_cast<void*>(static_cast<const void*>(std::addressof(executor)))),
           concurrency_([](void* e) -> std::size_t { return static_cast<E*>(e)->concurrency(); }),
-          run_([](void* e, Call call, void* f) {
-              static_cast<E*>(e)->run([call, f](std::size_t i) { call(f, i); });
+          run_([](void* e, std::size_t most, Call call, void* f) {
+              static_cast<E*>(e)->run([most, call, f](std::size_t i) {
+                  if (i < most) call(f, i);
+              });
           }) {}
 
-    [[nodiscard]] std::size_t concurrency() const { return concurrency_(executor_); }
+    /// The same executor, of which no more than `most` calls run at a time: memory was taken for so
+    /// many.
+    [[nodiscard]] ExecutorRef at_most(std::size_t most) const noexcept {
+        ExecutorRef limited = *this;
+        limited.most_ = std::min(most_, most);
+        return limited;
+    }
+
+    [[nodiscard]] std::size_t concurrency() const {
+        return std::min(most_, concurrency_(executor_));
+    }
     template <class F>
     void run(F&& f) const {
         run_(
-            executor_,
+            executor_, most_,
             [](void* g, std::size_t i) { (*static_cast<std::remove_reference_t<F>*>(g))(i); },
             const_cast<void*>(static_cast<const void*>(std::addressof(f))));
     }
@@ -60,8 +74,9 @@ class ExecutorRef {
     using Call = void (*)(void*, std::size_t);
 
     void* executor_;
+    std::size_t most_ = std::numeric_limits<std::size_t>::max();
     std::size_t (*concurrency_)(void*);
-    void (*run_)(void*, Call, void*);
+    void (*run_)(void*, std::size_t, Call, void*);
 };
 
 namespace detail {
