@@ -3,8 +3,9 @@
 /// file.
 ///
 /// The layers' own weights are found by their members' names, so that this works for any TextModel
-/// of any config; a module of a researcher's brings its own names as `static void bind(Bind&, const
-/// std::string& prefix, Weights&)`. Source: spec/checkpoint.md section 2.
+/// of any config; a module of a researcher's brings its own names as `template <class Bind> static
+/// constexpr void bind(Bind&, const typename Bind::Name& prefix, Weights&)`. Source:
+/// spec/checkpoint.md section 2.
 #pragma once
 
 #include "carat/checkpoint/bind.hpp"
@@ -24,6 +25,10 @@ template <class Module, class Bind, class Weights>
     if constexpr (requires { Module::bind(bind, prefix, w); }) {
         Module::bind(bind, prefix, w);
     } else {
+        static_assert(
+            !requires { &Module::bind; } && !requires { &Module::template bind<Bind>; },
+            "carat: a module's bind is template <class Bind> static constexpr void "
+            "bind(Bind&, const typename Bind::Name& prefix, Weights&)");
         // Attention; kinds that share keys and values have no k and v, k_eq_v kinds no v.
         if constexpr (requires { w.q_proj; }) {
             bind(prefix + "self_attn.q_proj.weight", w.q_proj);
