@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
+#include <limits>
 #include <vector>
 
 using namespace carat;
@@ -87,6 +89,24 @@ TEST_CASE("a clipped linear layer clamps its input and its output") {
     check<weights::bf16>([](float v) { return v; });
     check<weights::f32>([](float v) { return v; });
     check<weights::Fast<weights::bf16>>([](float v) { return to_f32(to_bf16(v)); });
+}
+
+TEST_CASE("a clamp bounds infinities and leaves a NaN one, at every place of a row") {
+    constexpr float inf = std::numeric_limits<float>::infinity();
+    std::vector<float> x(19), y(19);
+    for (std::size_t at = 0; at < x.size(); ++at) {
+        std::fill(x.begin(), x.end(), 0.5f);
+        const auto clamped = [&](float v, nn::Clamp clamp) {
+            x[at] = v;
+            simd::map(x.data(), x.size(), y.data(), clamp);
+            return y[at];
+        };
+        CHECK(clamped(inf, {-1.0f, 2.0f}) == 2.0f);
+        CHECK(clamped(-inf, {-1.0f, 2.0f}) == -1.0f);
+        CHECK(std::isnan(clamped(std::numeric_limits<float>::quiet_NaN(), {-1.0f, 2.0f})));
+        CHECK(std::isnan(clamped(std::numeric_limits<float>::quiet_NaN(), {})));
+    }
+    CHECK(std::isnan(nn::Clamp{}(std::numeric_limits<float>::quiet_NaN())));
 }
 
 TEST_CASE("bounds that a checkpoint does not have do not bound") {

@@ -3,11 +3,16 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdio>
 #include <numeric>
 #include <set>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 namespace carat {
@@ -106,6 +111,27 @@ TEST_CASE("two pools work side by side, one from inside a run of the other") {
     });
     CHECK(calls == std::vector<int>(4, 1));
 }
+
+// What the limit takes away, a sanitizer has taken already.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && defined(__cpp_exceptions)
+TEST_CASE("a pool is as large as the system lets it be") {
+    std::fflush(nullptr);
+    const pid_t child = fork();  // for the limit stays
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        const rlimit little{std::size_t{1} << 28, std::size_t{1} << 28};  // stacks of 8 MB
+        if (setrlimit(RLIMIT_AS, &little) != 0) _exit(2);
+        ThreadPool pool(1000);
+        std::atomic<std::size_t> calls{0};
+        pool.run([&](std::size_t) { ++calls; });
+        _exit(pool.concurrency() < 1000 && calls == pool.concurrency() ? 0 : 1);
+    }
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+}
+#endif
 
 }  // namespace
 }  // namespace carat

@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -109,6 +110,23 @@ void check_all() {
                 if (begin <= end) check_values<Format, X>(lanes, begin, end);
 }
 
+TEST_CASE("a scale that is no number makes its key's operands none") {
+    constexpr float inf = std::numeric_limits<float>::infinity();
+    for (const float scale : {inf, -inf, std::numeric_limits<float>::quiet_NaN()}) {
+        CAPTURE(scale);
+        QuantBlock<q8_0> block{to_f16(scale), {}};
+        block.q.fill(3);
+        simd::KeyBlocks<q8_0> keys{};
+        keys.set(5, block);
+        std::vector<float> out(32 * simd::panel_width);
+        simd::expand_keys(&keys, 32, out.data());
+        for (std::size_t i = 0; i < 32; ++i) {
+            const float x = out[simd::panel_index<float>(32, 5, i)];
+            CHECK((std::isnan(scale) ? std::isnan(x) : x == scale));
+            CHECK(out[simd::panel_index<float>(32, 4, i)] == 0.0f);
+        }
+    }
+}
 TEST_CASE("quantised keys and values become operands that a plain loop says they are: f32") {
     check_all<q8_0, float>();
     check_all<q4_0, float>();

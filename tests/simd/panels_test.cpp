@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -138,6 +139,33 @@ TEST_CASE("an activation block keeps its largest value, its sum, and nothing of 
     CHECK(blocks[0].sum == sum);
     CHECK(blocks[1].scale == 0.0f);
     CHECK(blocks[1].sum == 0);
+}
+TEST_CASE(
+    "an activation that is no number is none in the product; one too small to scale is zero") {
+    constexpr float inf = std::numeric_limits<float>::infinity();
+    const auto product = [&]<class Format>(float odd, Format*) {
+        const Packed<Format, 16, 64> w(std::vector<float>(16 * 64, 1.0f));
+        std::vector<float> values = random_values(64, 5), y(16);
+        std::fill(values.begin(), values.begin() + 32, odd == 1e-38f ? 0.0f : 0.5f);
+        values[5] = odd;
+        q8_activation x[2];
+        simd::convert(values.data(), values.size(), x);
+        CHECK(x[0].sum == 0);
+        for (const int q : x[0].q) CHECK(q == 0);
+        std::fill(values.begin(), values.begin() + 32, 0.0f);
+        q8_activation rest[2];
+        simd::convert(values.data(), values.size(), rest);
+        float without[16];
+        simd::matmul(w.view, 0, 16, ActivationRows<const q8_activation, 64>(rest, 1), without, 16);
+        simd::matmul(w.view, 0, 16, ActivationRows<const q8_activation, 64>(x, 1), y.data(), 16);
+        for (std::size_t r = 0; r < 16; ++r)
+            CHECK((odd == 1e-38f ? y[r] == without[r] : !std::isfinite(y[r])));
+    };
+    for (const float odd : {std::numeric_limits<float>::quiet_NaN(), inf, -inf, 1e-38f}) {
+        CAPTURE(odd);
+        product(odd, static_cast<q8_0*>(nullptr));
+        product(odd, static_cast<q4_0*>(nullptr));
+    }
 }
 TEST_CASE("a row of a quantised table is its levels times its scales") {
     const Packed<q4_0, 20, 64> w(random_values(20 * 64, 4));

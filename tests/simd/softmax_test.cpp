@@ -93,6 +93,19 @@ TEST_CASE("a NaN does not pass for a distribution") {
     }
 }
 
+TEST_CASE("a NaN among elements that are masked away is not masked away") {
+    for (const std::size_t n : {1u, 8u, 9u, 16u, 17u, 32u, 33u})
+        for (const std::size_t at : {std::size_t{0}, n / 2, n - 1}) {
+            CAPTURE(n);
+            CAPTURE(at);
+            std::vector<float> x(n, lowest);
+            x[at] = std::numeric_limits<float>::quiet_NaN();
+            CHECK(std::isnan(simd::max_of(x.data(), n)));
+            simd::softmax(x.data(), n);
+            CHECK(std::isnan(x[at]));
+        }
+}
+
 TEST_CASE("the largest element of a row is found at every place") {
     for (const std::size_t n : {1u, 9u, 16u, 35u})
         for (std::size_t at = 0; at < n; ++at) {

@@ -13,10 +13,14 @@
 #define CARAT_ABI v0_1_avx512_fp16
 #elif defined(__AVX512BF16__)
 #define CARAT_ABI v0_1_avx512_bf16
+#elif defined(__AVX512VNNI__) && defined(__AVX512VBMI2__)
+#define CARAT_ABI v0_1_avx512_vbmi2
 #elif defined(__AVX512VNNI__)
 #define CARAT_ABI v0_1_avx512_vnni
 #elif defined(__AVX512F__)
 #define CARAT_ABI v0_1_avx512
+#elif defined(__AVX2__) && defined(__AVXVNNI__)
+#define CARAT_ABI v0_1_avx2_vnni
 #elif defined(__AVX2__)
 #define CARAT_ABI v0_1_avx2
 #elif defined(__AVX__)

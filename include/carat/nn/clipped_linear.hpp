@@ -28,11 +28,15 @@ struct Clamp {
         if (high) c.high = high[0];
         return c;
     }
-    template <class V>
-    V operator()(V x) const {
-        using std::max;
-        using std::min;  // a batch brings its own
-        return min(max(x, V(low)), V(high));
+    /// A NaN stays one.
+    float operator()(float x) const {
+        x = x < low ? low : x;
+        return x > high ? high : x;
+    }
+    simd::Batch operator()(simd::Batch x) const {
+        const simd::Batch lowest(low), highest(high);
+        x = xsimd::select(x < lowest, lowest, x);
+        return xsimd::select(x > highest, highest, x);
     }
 };
 

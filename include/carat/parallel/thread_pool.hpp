@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <thread>
 #include <type_traits>
@@ -18,14 +19,22 @@
 
 namespace carat::inline CARAT_ABI {
 
-/// An Executor of `threads` threads, the caller's included. One run at a time: run() may be called
-/// from any thread, but not from two at once and not from inside a run.
+/// An Executor of `threads` threads, the caller's included, or of as many as the system grants:
+/// concurrency() tells. One run at a time: run() may be called from any thread, but not from two at
+/// once and not from inside a run.
 class ThreadPool {
   public:
     explicit ThreadPool(std::size_t threads) {
-        const std::size_t others = threads > 1 ? threads - 1 : 0;
-        workers_.reserve(others);
-        for (std::size_t i = 0; i < others; ++i) workers_.emplace_back([this, i] { work(i + 1); });
+        const auto add = [this](std::size_t i) { workers_.emplace_back([this, i] { work(i); }); };
+#if defined(__cpp_exceptions)
+        try {
+            for (std::size_t i = 1; i < threads; ++i) add(i);
+        } catch (const std::exception&) {
+            // No more threads, or no memory for them: those that are there work as well.
+        }
+#else
+        for (std::size_t i = 1; i < threads; ++i) add(i);
+#endif
     }
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;

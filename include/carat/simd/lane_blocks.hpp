@@ -95,8 +95,8 @@ inline constexpr std::size_t part_step = lane_step* panel_pair<X>;
 
 HWY_INLINE LaneVec scales(const f16* from) {
     const hn::Rebind<hwy::float16_t, LaneTag> narrow;
-    return hn::PromoteTo(LaneTag(),
-                         hn::LoadU(narrow, reinterpret_cast<const hwy::float16_t*>(from)));
+    const hn::RebindToUnsigned<decltype(narrow)> bits;
+    return widened(hn::PromoteTo(LaneTag(), hn::BitCast(narrow, hn::LoadU(bits, &from->bits))));
 }
 
 }  // namespace detail

@@ -16,9 +16,10 @@
 #include "carat/tensor/quantized.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
@@ -157,7 +158,9 @@ inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::
     if (x.rows() - c == 1) return rest(std::integral_constant<std::size_t, 1>{}, c);
 }
 
-/// n values into blocks of 32: scale = max |x| / 127, levels to nearest. n is a multiple of 32.
+/// n values into blocks of 32: scale = max |x| / 127, levels to nearest. n is a multiple of 32. An
+/// infinity or a NaN goes into the scale, beside levels of zero, so that a product has it too; a
+/// block of values so small that 127 / max is no number becomes zero.
 inline void convert(const float* x, std::size_t n, q8_activation* out) noexcept {
     const F32Tag d;
     const hn::RebindToSigned<F32Tag> di;
@@ -165,14 +168,14 @@ inline void convert(const float* x, std::size_t n, q8_activation* out) noexcept 
     const std::size_t lanes = hn::Lanes(d);
     for (std::size_t block = 0; block < n / quant_block; ++block) {
         const float* v = x + block * quant_block;
-        auto top = hn::Zero(d);
+        auto top = hn::Zero(di);  // as integers, in whose order a NaN is above all numbers
         for (std::size_t i = 0; i < quant_block; i += lanes)
-            top = hn::Max(top, hn::Abs(hn::LoadN(d, v + i, quant_block - i)));
-        const float largest = hn::ReduceMax(d, top);
-        const float inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
+            top = hn::Max(top, hn::BitCast(di, hn::Abs(hn::LoadN(d, v + i, quant_block - i))));
+        const auto largest = std::bit_cast<float>(hn::ReduceMax(di, top));
+        const float inverse = 127.0f / largest;
         q8_activation& o = out[block];
-        o.scale = largest / 127.0f;
-        o.sum = 0;
+        o = {{}, largest / 127.0f, 0};
+        if (!(inverse > 0.0f && inverse <= std::numeric_limits<float>::max())) continue;
         for (std::size_t i = 0; i < quant_block; i += lanes) {
             const std::size_t m = std::min(lanes, quant_block - i);
             const auto level = hn::NearestInt(hn::Mul(hn::LoadN(d, v + i, m), hn::Set(d, inverse)));

@@ -11,14 +11,17 @@
 namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
-/// The largest element; -infinity for an empty row.
+/// The largest element; -infinity for an empty row, NaN where one is.
 inline float max_of(const float* x, std::size_t n) noexcept {
     constexpr float lowest = -std::numeric_limits<float>::infinity();
     Batch largest(lowest);
+    auto numbers = largest == largest;  // machines' maximum may lose a NaN
     for_each_batch(n, [&](std::size_t i, std::size_t m) {
-        largest = xsimd::max(largest, load(x + i, m, lowest));
+        const Batch v = load(x + i, m, lowest);
+        numbers = numbers & (v == v);
+        largest = xsimd::max(largest, v);
     });
-    return max_of(largest);
+    return xsimd::all(numbers) ? max_of(largest) : std::numeric_limits<float>::quiet_NaN();
 }
 
 /// x[i] = exp(x[i] - top); returns their sum. Elements of -infinity get 0.

@@ -141,9 +141,12 @@ void lane_tile_product(const bf16* x, std::size_t x_stride, std::size_t rows, co
                     for (std::size_t i = from / 2; i < (to + 1) / 2; ++i) {
                         const std::uint32_t used =
                             (2 * i < from ? 0u : 0xffffu) | (2 * i + 1 < to ? 0xffff0000u : 0u);
-                        for (std::size_t lane = 0; lane < tile_side; ++lane)
-                            w_copy[right][i - k / 2][lane] =
-                                pairs[(p + right) * side + i * tile_side + lane] & used;
+                        for (std::size_t lane = 0; lane < tile_side; ++lane) {
+                            std::uint32_t& pair = w_copy[right][i - k / 2][lane];
+                            const std::size_t at = (p + right) * side + i * tile_side + lane;
+                            __builtin_memcpy(&pair, w + 2 * at, sizeof pair);
+                            pair &= used;
+                        }
                     }
                 tile_add<lefts, rights>(tiles,
                                         {w_copy[0][0], tile_side, tile_depth / 2 * tile_side},
