@@ -69,11 +69,14 @@ class Terminal {
         for (int i = 0; CARAT_LIBEDIT && i < 60000 && !is_edited(); ++i) usleep(1000);
         return out;
     }
-    /// What a line is answered with, the prompt that follows left out.
+    /// What a line is answered with, as a person sees it in the end: without the prompt that
+    /// follows and the progress that a slow machine shows and erases.
     std::string ask(const std::string& line) {
         type(line + "\r");
         until("\n");  // the line as it was typed
-        return until_prompt();
+        const std::string answer = until_prompt();
+        const std::size_t erased = answer.rfind("\x1b[K");
+        return erased == std::string::npos ? answer : answer.substr(erased + 3);
     }
     /// The status that the program ends with, -1 where it does not.
     int end() {
