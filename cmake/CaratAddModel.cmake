@@ -504,7 +504,8 @@ function(_carat_gguf_config out file)
     set(program "${CMAKE_BINARY_DIR}/carat_gguf_config${CMAKE_EXECUTABLE_SUFFIX}")
     set(headers "${CARAT_INCLUDE_DIR}/carat")
     file(GLOB sources
-        "${headers}/*.hpp" "${headers}/config/*.hpp" "${headers}/tensor/*.hpp" "${headers}/checkpoint/*.hpp")
+        "${headers}/*.hpp" "${headers}/base/*.hpp" "${headers}/config/*.hpp" "${headers}/format/*.hpp"
+        "${headers}/tensor/*.hpp" "${headers}/checkpoint/*.hpp")
     foreach(source IN LISTS sources program_source)
         if("${source}" IS_NEWER_THAN "${program}")
             file(REMOVE "${program}")

@@ -32,7 +32,8 @@ function(carat_embed target)
         endif()
     endif()
     if(NOT EXISTS "${weights}" OR IS_DIRECTORY "${weights}")
-        message(FATAL_ERROR "carat_embed: there is no file ${weights}; a model in several files cannot be embedded")
+        message(FATAL_ERROR "carat_embed: there is no file ${weights}. MODEL is a folder with model.carat or model.safetensors, "
+            "or such a file, or a GGUF file; a model in several files cannot be embedded")
     endif()
     if(EXISTS "${model}/tokenizer.gguf")
         message(FATAL_ERROR "carat_embed: the tokenizer of ${model} is a GGUF file, expected tokenizer.json; "

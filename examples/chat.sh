@@ -22,7 +22,10 @@ for argument in "$@"; do
     case $argument in --draft=*) draft=${argument#--draft=} ;; esac
     [[ $previous == --draft ]] && draft=$argument
     # A file of moving pictures needs more packages than a folder of frames or a GIF.
-    [[ $previous == --video && -f $argument && ${argument,,} != *.gif ]] && groups=(--with video)
+    video=
+    case $argument in --video=*) video=${argument#--video=} ;; esac
+    [[ $previous == --video ]] && video=$argument
+    [[ -f $video && ${video,,} != *.gif ]] && groups=(--with video)
     previous=$argument
 done
 arguments=("$@")

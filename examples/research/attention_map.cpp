@@ -47,6 +47,9 @@ static carat::Result<void> draw(char** argv) {
     HeadMap map;
     map.layer = std::strtoul(argv[2], nullptr, 10);
     map.head = std::strtoul(argv[3], nullptr, 10);
+    constexpr auto& text = Model::config.text;
+    if (map.layer >= text.num_hidden_layers || map.head >= text.num_attention_heads)
+        return carat::Error{carat::Errc::out_of_range, "expected a layer and a head of the model"};
     map.tokens = ids->size();
     map.pixels.resize(map.tokens * map.tokens);
     const auto no_logits = [](std::size_t, std::span<const float>) {};

@@ -39,7 +39,7 @@
 
 namespace carat::inline CARAT_ABI {
 
-/// A conversation. Several may share one model and one tokenizer, which must outlive them; each has
+/// A conversation. Several may share one model and one executor, which must outlive them; each has
 /// a cache of its own. A prompt is computed from the first token on that differs from what the
 /// cache holds, whatever was said, edited or undone. Move only; not while an answer is being given.
 template <class M>
@@ -103,6 +103,8 @@ class Chat {
     }
     [[nodiscard]] Conversation& conversation() noexcept { return talk_; }
     [[nodiscard]] const Conversation& conversation() const noexcept { return talk_; }
+    /// Changes take effect with the next answer, but for those of `session`, which is there
+    /// already.
     [[nodiscard]] ChatSettings& settings() noexcept { return settings_; }
     [[nodiscard]] const Tokenizer& tokenizer() const noexcept { return *tokenizer_; }
     [[nodiscard]] const Session& session() const noexcept { return memory_.session(); }

@@ -4,7 +4,8 @@
 ///     auto drafter = carat::Gemma4Drafter<carat::presets::e2b_assistant, Model>::open(
 ///         "gemma-4-E2B-it-assistant");
 ///     auto drafts = drafter->speculation(*session);
-///     carat::generate(*session, {.ids = prompt}, *sampler, {}, print, {}, {}, &*drafts);
+///     carat::generate(*session, {.ids = prompt}, *sampler,
+///                     {.stop_ids = model->generation().eos_token_ids}, print, {}, {}, &*drafts);
 #pragma once
 
 #include "carat/base/joined.hpp"
