@@ -1,6 +1,6 @@
-// says: carat: Modules::Attention must be an nn::AttentionModule: Weights, Call, Cache,
-// Scratch::take(space, tokens, workers, slots), and forward(weights, call, x, out, cache, scratch,
-// executor, tap) const
+// says: carat: Modules::Attention must be an nn::AttentionModule: Weights, Call with first, row,
+// layer, key_mask, visible and rotary, Cache::take(space, slots), Scratch::take(space, tokens,
+// workers, slots), and forward(weights, call, x, out, cache, scratch, executor, tap) const
 #include "carat/config/presets.hpp"
 #include "carat/model/text_model.hpp"
 

@@ -1,5 +1,5 @@
-// says: carat: Modules::Router must be an nn::RouterModule: Weights, Scratch::take(space, tokens),
-// and forward(weights, x, routes, scratch, executor) const
+// says: carat: Modules::Router must be an nn::RouterModule: Weights, Scratch::take(space, tokens)
+// with probabilities, and forward(weights, x, routes, scratch, executor) const
 #include "carat/config/presets.hpp"
 #include "carat/model/text_model.hpp"
 

@@ -90,7 +90,8 @@ struct DecoderLayer {
     static constexpr bool has_experts = K.experts > 0, has_per_layer = K.per_layer_input > 0;
 
     static_assert(AttentionModule<Attention, K>,
-                  "carat: Modules::Attention must be an nn::AttentionModule: Weights, Call, Cache, "
+                  "carat: Modules::Attention must be an nn::AttentionModule: Weights, Call with "
+                  "first, row, layer, key_mask, visible and rotary, Cache::take(space, slots), "
                   "Scratch::take(space, tokens, workers, slots), and forward(weights, call, x, "
                   "out, cache, scratch, executor, tap) const");
     static_assert(MlpModule<Mlp, K>,
@@ -98,7 +99,8 @@ struct DecoderLayer {
                   "tokens, workers), and forward(weights, x, out, scratch, executor) const");
     static_assert(!has_experts || RouterModule<Router, K>,
                   "carat: Modules::Router must be an nn::RouterModule: Weights, Scratch::take("
-                  "space, tokens), and forward(weights, x, routes, scratch, executor) const");
+                  "space, tokens) with probabilities, and forward(weights, x, routes, scratch, "
+                  "executor) const");
     static_assert(!has_experts || ExpertsModule<Experts, K>,
                   "carat: Modules::Experts must be an nn::ExpertsModule: Weights, Scratch::take("
                   "space, tokens, workers), and forward(weights, x, routes, out, scratch, "

@@ -22,15 +22,17 @@ concept Module = requires(Arena& space, Sizes... sizes) {
     { M::Scratch::take(space, sizes...) } -> std::same_as<typename M::Scratch>;
 };
 
-/// take(space, tokens, workers, slots); Call, what a call's tokens mean to it; Cache, the keys and
-/// values.
+/// take(space, tokens, workers, slots); Call, what a call's tokens mean to it, which the model
+/// fills in; Cache, the keys and values, planned by take(space, slots).
 template <class M, LayerKind K>
 concept AttentionModule = Module<M, std::size_t, std::size_t, std::size_t> &&
     requires(const M m, const typename M::Weights& w, const typename M::Call& call,
              Rows<const float, K.hidden_size> x, Rows<float, K.hidden_size> out,
              const typename M::Cache& cache, const typename M::Scratch& s, ExecutorRef executor,
-             NoTap& tap) {
+             NoTap& tap, Arena& space, std::size_t slots) {
     m.forward(w, call, x, out, cache, s, executor, tap);
+    { M::Cache::take(space, slots) } -> std::same_as<typename M::Cache>;
+    call.first, call.row, call.layer, call.key_mask, call.visible, call.rotary;
 };
 
 /// take(space, tokens, workers).
@@ -48,6 +50,7 @@ concept RouterModule = Module<M, std::size_t> &&
              View<Route<K.top_k>, dynamic> routes, const typename M::Scratch& s,
              ExecutorRef executor) {
     m.forward(w, x, routes, s, executor);
+    s.probabilities.row(routes.size());
 };
 
 /// take(space, tokens, workers).
