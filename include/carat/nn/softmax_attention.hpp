@@ -8,7 +8,8 @@
 ///
 /// Tiles lie at multiples of their length whatever the call, and are merged in order, so that a
 /// token's result is the same bits in any chunk, on any number of threads, alone or among others.
-/// Tiles that the mask excludes are not touched.
+/// Tiles that the mask excludes are not touched; within a tile a value that is no number can reach
+/// tokens that do not see it, as 0 · ∞.
 #pragma once
 
 #include "carat/nn/kv_cache.hpp"

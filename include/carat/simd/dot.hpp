@@ -5,7 +5,8 @@
 /// Exact or fast is decided by the activation's type: f32 activations are multiplied in f32; bf16
 /// activations with bf16 weights use the machine's bf16 dot product. Every product of a tile has
 /// sums of its own, in the order of k, so that its value does not depend on the tile it is computed
-/// in: a token's result is the same alone and in a batch.
+/// in: by tiles a token's result is the same alone and in a batch. Packed products of rounded
+/// activations (packed.hpp) have another order.
 #pragma once
 
 #include "carat/simd/load.hpp"

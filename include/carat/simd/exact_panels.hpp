@@ -84,7 +84,7 @@ HWY_INLINE void exact_panel_tile(const PanelBlock<Format>* w, const PanelLevels&
                     ws[v] = in_register(hn::Load(d, levels[k] + (part + v) * panel_lanes));
                 });
                 unroll<tokens>([&](auto c) __attribute__((always_inline)) {
-                    const auto value = (hn::Set(d, x[c][k]));
+                    const auto value = in_register(hn::Set(d, x[c][k]));
                     unroll<parts_together>([&](auto v) __attribute__((always_inline)) {
                         auto& sum = all[c * parts_together + v];
                         sum = hn::MulAdd(ws[v], value, sum);

@@ -237,7 +237,7 @@ inline void convert_panels(const bf16* from, std::size_t n, float* to) noexcept 
             constexpr std::size_t at = part * detail::lane_step;
             const auto two = hn::LoadU(bits, reinterpret_cast<const std::uint32_t*>(from + i) + at);
             hn::StoreU(hn::BitCast(d, hn::ShiftLeft<16>(two)), d, to + i + at);
-            hn::StoreU(hn::BitCast(d, hn::And(two, hn::Set(bits, 0xffff0000u))), d,
+            hn::StoreU(hn::BitCast(d, hn::And(two, hn::Set(bits, detail::second_of_pair))), d,
                        to + i + panel_width + at);
         });
 }
