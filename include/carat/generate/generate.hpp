@@ -43,7 +43,8 @@ constexpr const char* name_of(StopReason reason) {
 
 struct GenerateOptions {
     std::size_t max_tokens = 256;
-    /// <eos> alone; a chat model also ends its turn, see Gemma4::generation().eos_token_ids.
+    /// Token 1, the end of a text, alone; a chat model also ends its turn, see
+    /// Gemma4::generation().eos_token_ids.
     std::vector<std::int32_t> stop_ids{1};
 };
 
