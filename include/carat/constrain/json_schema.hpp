@@ -51,9 +51,17 @@ class SchemaReader : private SchemaValues {
         if (const auto known = rules_.find(&schema); known != rules_.end()) return known->second;
         if (g_.states.size() > Grammar::max_states)
             return Error{Errc::unsupported, name() + ": it is too large"};
+        if (depth_ == json::max_depth)  // references may lead on further than a stack is deep
+            return Error{Errc::unsupported, joined({name(),
+                                                    ": schemas within schemas, references "
+                                                    "followed, lead more than ",
+                                                    json::max_depth, " deep"})};
         const std::uint32_t r = g_.add_rule();
         rules_.emplace(&schema, r);
-        if (auto done = fill(r, schema, where); !done) return done.error();
+        ++depth_;
+        const auto done = fill(r, schema, where);
+        --depth_;
+        if (!done) return done.error();
         return r;
     }
     /// Members between braces, for the arguments of a call: from one state to another.
@@ -370,6 +378,7 @@ class SchemaReader : private SchemaValues {
     }
 
     std::map<const JsonValue*, std::uint32_t> rules_;
+    std::size_t depth_ = 0;
     std::optional<std::uint32_t> any_;
 };
 
