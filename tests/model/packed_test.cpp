@@ -232,4 +232,24 @@ TEST_CASE("packing what is packed, or into another checkpoint's folder, is refus
     CHECK(refusal<E2b>(folder / "p") == "accepted");
 }
 
+TEST_CASE("a folder in the place of a file is refused before any file has changed") {
+    const Folder folder("packed");
+    REQUIRE(pack_checkpoint<E2b>(fixtures + "e2b-mini", folder / "p"));
+    write_text(folder / "p/config.json", "as it was");
+    for (const char* name : {"model.carat", "tokenizer.json"}) {
+        CAPTURE(name);
+        const std::string taken = folder / "p/" + name;
+        std::filesystem::rename(taken, folder / "aside");
+        std::filesystem::create_directory(taken);
+        const std::size_t files = folder.files();
+        const auto again = pack_checkpoint<E2b>(fixtures + "e2b-mini", folder / "p");
+        REQUIRE_FALSE(again);
+        CHECK(again.error().text == taken + ": cannot replace: Is a directory");
+        CHECK(read_text(folder / "p/config.json") == "as it was");
+        CHECK(folder.files() == files);
+        std::filesystem::remove(taken);
+        std::filesystem::rename(folder / "aside", taken);
+    }
+}
+
 }  // namespace carat::test

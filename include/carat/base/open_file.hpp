@@ -74,4 +74,15 @@ inline Result<OpenFile> open_file(const std::string& path) {
     return errno != ENOENT && errno != ENOTDIR;
 }
 
+/// Whether there is a folder by that name, as far as the system tells.
+[[nodiscard]] inline bool is_folder(const std::string& path) {
+#if defined(__unix__) || defined(__APPLE__)
+    struct stat about {};
+    return ::stat(path.c_str(), &about) == 0 && S_ISDIR(about.st_mode);
+#else
+    static_cast<void>(path);
+    return false;
+#endif
+}
+
 }  // namespace carat::inline CARAT_ABI

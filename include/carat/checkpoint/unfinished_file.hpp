@@ -2,6 +2,7 @@
 /// UnfinishedFile: a file that appears under its name when it is complete, and otherwise never.
 #pragma once
 
+#include "carat/base/open_file.hpp"
 #include "carat/base/result.hpp"
 #include "carat/checkpoint/mapped_file.hpp"
 
@@ -22,6 +23,11 @@ namespace carat::inline CARAT_ABI {
 class UnfinishedFile {
   public:
     explicit UnfinishedFile(const std::string& path) : path_(path) {
+        if (is_folder(path)) {  // told now, not when its neighbours have their names already
+            errno = EISDIR;
+            fail("replace");
+            return;
+        }
         for (int n = 0; n < 100 && file_ == nullptr; ++n) {
             partial_ = path + ".partial" + (n > 0 ? std::to_string(n) : std::string());
             file_ = std::fopen(partial_.c_str(), "wbx");  // x: never a file of somebody else's
