@@ -1,9 +1,7 @@
 # carat_program(<target> <source>): a program for the model of the build, in examples/ and bench/. It is compiled for the
 # checkpoint in CARAT_MODEL, a folder or a GGUF file, which it includes as <carat/models/model.hpp>. If CARAT_DRAFT names
 # the folder of an assistant and the source has an option --draft, that is there too, and CARAT_DRAFT arrives as 1.
-# CARAT_WEIGHTS arrives as the name of a weight format, carat::weights::CARAT_WEIGHTS; CARAT_FAST says whether activations
-# are rounded for the machine's dot product; CARAT_CACHE, if there, names the type of keys and values,
-# carat::CARAT_CACHE.
+# CARAT_WEIGHTS, CARAT_ARITHMETIC and CARAT_CACHE arrive as one policy, the macro CARAT_POLICY.
 find_path(CARAT_CLI11_DIR CLI/CLI.hpp DOC "Folder that holds CLI/CLI.hpp")
 mark_as_advanced(CARAT_CLI11_DIR)
 
@@ -30,11 +28,14 @@ function(carat_program target source)
     else()
         carat_add_model(${target} CONFIG "${model}/config.json" ${drafter})
     endif()
-    target_compile_definitions(${target} PRIVATE "CARAT_DRAFT=$<BOOL:${drafter}>"
-        "CARAT_WEIGHTS=${weights}" "CARAT_FAST=$<BOOL:$<STREQUAL:${CARAT_ARITHMETIC},fast>>")
-    if(CARAT_CACHE)
-        target_compile_definitions(${target} PRIVATE "CARAT_CACHE=${CARAT_CACHE}")
+    set(policy "carat::weights::${weights}")
+    if(CARAT_ARITHMETIC STREQUAL "fast")
+        set(policy "carat::weights::Fast<${policy}>")
     endif()
+    if(CARAT_CACHE)
+        set(policy "carat::weights::WithCache<${policy}, carat::${CARAT_CACHE}>")
+    endif()
+    target_compile_definitions(${target} PRIVATE "CARAT_DRAFT=$<BOOL:${drafter}>" "CARAT_POLICY=${policy}")
     if(CARAT_BUILD_TESTS)  # all programs are built, not one: what each of them parses is parsed once
         if(NOT TARGET carat_program_precompiled)
             set(empty "${PROJECT_BINARY_DIR}/program_precompiled.cpp")

@@ -14,19 +14,9 @@
 #include <string>
 #include <thread>
 
-// CARAT_WEIGHTS, CARAT_ARITHMETIC and CARAT_CACHE are settings of the build; the defaults are the
-// checkpoint's own type, exact, and the arithmetic's own type.
-#if CARAT_FAST
-using Weights = carat::weights::Fast<carat::weights::CARAT_WEIGHTS>;
-#else
-using Weights = carat::weights::CARAT_WEIGHTS;
-#endif
-#ifdef CARAT_CACHE
-using Policy = carat::weights::WithCache<Weights, carat::CARAT_CACHE>;
-#else
-using Policy = Weights;
-#endif
-using Model = carat::Gemma4<carat::models::model, Policy>;
+// CARAT_POLICY: the build's CARAT_WEIGHTS, CARAT_ARITHMETIC and CARAT_CACHE; unless they say
+// otherwise, the checkpoint's own type, exact, and keys and values in the arithmetic's own type.
+using Model = carat::Gemma4<carat::models::model, CARAT_POLICY>;
 
 // CARAT_DRAFT, a setting of the build, names the folder of an assistant.
 #if CARAT_DRAFT

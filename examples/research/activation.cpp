@@ -26,9 +26,8 @@ struct LabModules : carat::Gemma4Modules<Policy> {
     using Mlp = carat::nn::GatedMlp<K, Policy, ReluSquared>;
 };
 
-using Weights = carat::weights::CARAT_WEIGHTS;
-using Stock = carat::Gemma4<carat::models::model, Weights>;
-using Lab = carat::Gemma4<carat::models::model, Weights, LabModules>;
+using Stock = carat::Gemma4<carat::models::model, CARAT_POLICY>;
+using Lab = carat::Gemma4<carat::models::model, CARAT_POLICY, LabModules>;
 
 template <class Model>
 static carat::Result<std::vector<float>> logits(const std::string& folder) {

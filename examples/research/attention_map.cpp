@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-using Model = carat::Gemma4<carat::models::model, carat::weights::CARAT_WEIGHTS>;
+using Model = carat::Gemma4<carat::models::model, CARAT_POLICY>;
 
 /// Keeps the probabilities of one head of one layer: a row a query, a column a key.
 struct HeadMap : carat::NoTap {

@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-using Model = carat::Gemma4<carat::models::model, carat::weights::CARAT_WEIGHTS>;
+using Model = carat::Gemma4<carat::models::model, CARAT_POLICY>;
 
 /// Adds up the final norm of all tokens.
 struct MeanPool : carat::NoTap {

@@ -14,21 +14,23 @@
 #include <utility>
 #include <vector>
 
-using Model = carat::Gemma4<carat::models::model, carat::weights::CARAT_WEIGHTS>;
-
 /// Adds the adapter in `folder` to the weights in `file`, rounded as they are stored there.
 static carat::Result<void> merge(std::vector<std::byte>& file, const std::string& folder) {
-    const auto json = carat::MappedFile::open(folder + "/adapter_config.json");
-    if (!json) return json.error();
-    const auto config = carat::parse_json(json->text(), folder + "/adapter_config.json");
+    using namespace carat;
+    using namespace carat::json;
+    const auto json = MappedFile::open(folder + "/adapter_config.json");
+    const auto config = json ? parse_json(json->text(), folder) : json.error();
     if (!config) return config.error();
-    const auto adapter = carat::CheckpointFiles::open(folder + "/adapter_model.safetensors");
-    const auto base = carat::CheckpointFiles::view(file, "model.safetensors");
+    const auto alpha = number(find(*config, "lora_alpha"));
+    if (!alpha || truthy(find(*config, "alpha_pattern")) || truthy(find(*config, "use_rslora")))
+        return Error{Errc::unsupported, folder + ": its scale must be lora_alpha / r for all"};
+    const auto adapter = CheckpointFiles::open(folder + "/adapter_model.safetensors");
+    const auto base = CheckpointFiles::view(file, "model.safetensors");
     if (!adapter || !base) return adapter ? base.error() : adapter.error();
     const std::string root = "base_model.model.", end = ".lora_A.weight";
-    for (const carat::StoredTensor& a : adapter->files()[0].tensors) {
+    for (const StoredTensor& a : adapter->files()[0].tensors) {
         if (a.name.ends_with(".lora_B.weight")) continue;
-        const carat::Error wrong{carat::Errc::mismatch, folder + ": not for this model: " + a.name};
+        const Error wrong{Errc::mismatch, folder + ": not for this model: " + a.name};
         if (!a.name.starts_with(root) || !a.name.ends_with(end)) return wrong;
         const std::string layer = a.name.substr(0, a.name.size() - end.size());
         const auto *b = adapter->find(layer + ".lora_B.weight").tensor,
@@ -38,17 +40,15 @@ static carat::Result<void> merge(std::vector<std::byte>& file, const std::string
         if (a.shape[1] != in || b->shape != std::vector{out, rank}) return wrong;
         std::vector<float> down(rank * in), up(out * rank), sum(out * in);
         for (const auto& [t, values] : {std::pair(&a, &down), {b, &up}, {w, &sum}}) {
-            if (!carat::is_float_stored(t->dtype)) return wrong;
-            carat::read_stored(t->dtype, t->data, values->size(), values->data());
+            if (!is_float_stored(t->dtype)) return wrong;
+            read_stored(t->dtype, t->data, values->size(), values->data());
         }
-        const auto alpha = carat::json::number(carat::json::find(*config, "lora_alpha"));
-        const auto scale = static_cast<float>(alpha.value_or(1)) / static_cast<float>(rank);
+        const auto scale = static_cast<float>(*alpha) / static_cast<float>(rank);
         for (std::size_t i = 0; i < sum.size(); ++i)
             for (std::size_t k = 0; k < rank; ++k)
                 sum[i] += scale * up[i / in * rank + k] * down[k * in + i % in];
         const auto* from = reinterpret_cast<const std::byte*>(sum.data());
-        std::byte* to = file.data() + (w->data - file.data());
-        carat::convert_elements(to, w->dtype, from, carat::DType::f32, sum.size());
+        convert_elements(&file[w->data - file.data()], w->dtype, from, DType::f32, sum.size());
     }
     return {};
 }
@@ -57,15 +57,15 @@ static carat::Result<void> print_next(const std::string& folder, const char* ada
     const auto map = carat::MappedFile::open(folder + "/model.safetensors");
     if (!map) return map.error();
     std::vector<std::byte> file(map->bytes().begin(), map->bytes().end());
-    if (adapter != nullptr)
-        if (const auto merged = merge(file, adapter); !merged) return merged.error();
+    const auto merged = adapter ? merge(file, adapter) : carat::Result<void>();
+    if (!merged) return merged.error();
+    using Model = carat::Gemma4<carat::models::model, CARAT_POLICY>;
     const auto model = Model::view(file, "model.safetensors");
     if (!model) return model.error();
     carat::Serial serial;
     auto session = model->session(serial, {.context_tokens = 64});
     if (!session) return session.error();
-    const std::int32_t ids[] = {2, 105, 107, 9};
-    const auto logits = session->append(ids);
+    const auto logits = session->append(std::vector<std::int32_t>{2, 105, 107, 9});
     if (!logits) return logits.error();
     const auto best = std::max_element(logits->begin(), logits->end());
     std::printf("token %td follows, with a logit of %.5f\n", best - logits->begin(), double{*best});

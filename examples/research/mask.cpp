@@ -37,9 +37,8 @@ struct LabModules : carat::Gemma4Modules<Policy> {
                                          carat::nn::Attention<K, Policy>>;
 };
 
-using Weights = carat::weights::CARAT_WEIGHTS;
-using Stock = carat::Gemma4<carat::models::model, Weights>;
-using Lab = carat::Gemma4<carat::models::model, Weights, LabModules>;
+using Stock = carat::Gemma4<carat::models::model, CARAT_POLICY>;
+using Lab = carat::Gemma4<carat::models::model, CARAT_POLICY, LabModules>;
 
 template <class Model>
 static carat::Result<double> perplexity(const std::string& folder, const std::string& file) {

@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-using Model = carat::Gemma4<carat::models::model, carat::weights::CARAT_WEIGHTS>;
+using Model = carat::Gemma4<carat::models::model, CARAT_POLICY>;
 
 /// Puts the states that it has in place of those it finds, and keeps what is there then.
 struct Patch : carat::NoTap {

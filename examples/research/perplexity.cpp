@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-using Model = carat::Gemma4<carat::models::model, carat::weights::CARAT_WEIGHTS>;
+using Model = carat::Gemma4<carat::models::model, CARAT_POLICY>;
 
 static carat::Result<double> perplexity(const std::string& folder, const std::string& text) {
     const auto model = Model::open(folder);

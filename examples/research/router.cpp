@@ -39,9 +39,8 @@ struct LabModules : carat::Gemma4Modules<Policy> {
     using Router = WarmRouter<K>;
 };
 
-using Weights = carat::weights::CARAT_WEIGHTS;
-using Stock = carat::Gemma4<carat::models::model, Weights>;
-using Lab = carat::Gemma4<carat::models::model, Weights, LabModules>;
+using Stock = carat::Gemma4<carat::models::model, CARAT_POLICY>;
+using Lab = carat::Gemma4<carat::models::model, CARAT_POLICY, LabModules>;
 static_assert(Stock::config.text.enable_moe_block, "this example is about models with experts");
 
 template <class Model>

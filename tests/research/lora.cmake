@@ -1,5 +1,5 @@
-# Runs lora without an adapter, with one of zeros, which must change nothing, and with one that does; one of another shape
-# is refused.
+# Runs lora without an adapter, with one of zeros, which must change nothing, and with one that does; another shape, or a scale
+# that is not lora_alpha / r everywhere, is refused.
 function(next out)
     execute_process(COMMAND "${PROGRAM}" "${MODEL}" ${ARGN} OUTPUT_VARIABLE line COMMAND_ERROR_IS_FATAL ANY)
     if(NOT line MATCHES "^token [0-9]+ follows, with a logit of -?[0-9.]+\n$")
@@ -21,8 +21,13 @@ if(NOT zeros STREQUAL none OR some STREQUAL none)
     message(FATAL_ERROR "without an adapter: ${none}with zeros: ${zeros}with one: ${some}")
 endif()
 
-make(other 0.05 rows)
-execute_process(COMMAND "${PROGRAM}" "${MODEL}" "${FOLDER}/other" RESULT_VARIABLE result ERROR_VARIABLE error)
-if(result EQUAL 0 OR NOT error MATCHES "not for this model: .*q_proj.lora_A.weight")
-    message(FATAL_ERROR "an adapter of another shape: ${result}, ${error}")
-endif()
+function(refused how text)
+    make("${how}" 0.05 "${how}")
+    execute_process(COMMAND "${PROGRAM}" "${MODEL}" "${FOLDER}/${how}" RESULT_VARIABLE result ERROR_VARIABLE error)
+    if(result EQUAL 0 OR NOT error MATCHES "${text}")
+        message(FATAL_ERROR "an adapter with ${how}: ${result}, ${error}")
+    endif()
+endfunction()
+refused(rows "not for this model: .*q_proj.lora_A.weight")
+refused(pattern "its scale must be lora_alpha / r for all")
+refused(rslora "its scale must be lora_alpha / r for all")

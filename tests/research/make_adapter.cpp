@@ -1,5 +1,6 @@
-// make_adapter FOLDER STRENGTH [rows]: an adapter for two layers of pocket as PEFT saves it, B
-// multiplied with STRENGTH; with `rows`, its B has one row too many.
+// make_adapter FOLDER STRENGTH [rows|rslora|pattern]: an adapter for two layers of pocket as PEFT
+// saves it, B multiplied with STRENGTH; with `rows`, its B has one row too many; with `rslora` its
+// scale is by the root of the rank, with `pattern` another one for one layer.
 #include "carat/checkpoint/safetensors_writer.hpp"
 #include "support/random.hpp"
 
@@ -14,10 +15,13 @@
 int main(int argc, char** argv) {
     if (argc < 3) return 2;
     const std::string folder = argv[1];
+    const std::string how = argc > 3 ? argv[3] : "";
     const auto strength = static_cast<float>(std::atof(argv[2]));
     constexpr std::size_t rank = 4, hidden = 256;
     std::ofstream(folder + "/adapter_config.json")
-        << R"({"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]})";
+        << R"({"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"], )"
+        << R"("use_rslora": )" << (how == "rslora" ? "true" : "false") << R"(, "alpha_pattern": )"
+        << (how == "pattern" ? R"({"layers.0.self_attn.q_proj": 16})" : "{}") << "}";
     carat::SafetensorsWriter writer;
     carat::test::Random random(1);
     const auto add = [&](const std::string& name, std::size_t rows, std::size_t columns,
@@ -34,7 +38,7 @@ int main(int argc, char** argv) {
         const std::string module = "base_model.model.model.language_model.layers." +
                                    std::string(layer.name) + ".self_attn.q_proj";
         if (!add(module + ".lora_A.weight", rank, hidden, 1.0f)) return 1;
-        if (!add(module + ".lora_B.weight", layer.out + (argc > 3 ? 1 : 0), rank, strength))
+        if (!add(module + ".lora_B.weight", layer.out + (how == "rows" ? 1 : 0), rank, strength))
             return 1;
     }
     const auto written = writer.write(folder + "/adapter_model.safetensors");
