@@ -292,7 +292,7 @@ class Gemma4 {
     /// Bytes of the per-layer table that are in memory at once.
     static constexpr std::size_t mapped_rows = [] {
         if constexpr (Text::per_layer > 0) {
-            static_assert(Text::PerLayerEmbedding::rows_at_once <= MappedTable::rows_kept);
+            static_assert(Text::PerLayerEmbedding::table_rows_at_once <= MappedTable::rows_kept);
             return MappedTable::bytes_kept(Text::layers * Text::per_layer * sizeof(carat::bf16));
         } else {
             return std::size_t{0};

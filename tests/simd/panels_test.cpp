@@ -53,9 +53,12 @@ void check_products() {
         std::vector<X> x(columns * in / values_in<X>);
         simd::convert(floats.data(), floats.size(), x.data());
         const ActivationRows<const X, in> rows(x.data(), columns);
-        std::vector<float> y(columns * out, NAN);
-        simd::matmul(w.view, 0, out, rows, y.data(), out);
-        for (std::size_t c = 0; c < columns; ++c)
+        constexpr std::size_t stride = out + 3;  // what is between the rows of y stays
+        constexpr float untouched = -77.5f;
+        std::vector<float> y(columns * stride, untouched);
+        simd::matmul(w.view, 0, out, rows, y.data(), stride);
+        for (std::size_t c = 0; c < columns; ++c) {
+            for (std::size_t r = out; r < stride; ++r) REQUIRE(y[c * stride + r] == untouched);
             for (std::size_t r = 0; r < out; ++r) {
                 double sum = 0.0, size = 0.0;
                 for (std::size_t i = 0; i < in; ++i) {
@@ -64,14 +67,17 @@ void check_products() {
                     sum += term;
                     size += std::abs(term);
                 }
-                REQUIRE(std::abs(static_cast<double>(y[c * out + r]) - sum) <= 1e-6 * size + 1e-6);
+                REQUIRE(std::abs(static_cast<double>(y[c * stride + r]) - sum) <=
+                        1e-6 * size + 1e-6);
             }
+        }
         // A value depends neither on the other rows nor on the other tokens.
         const std::size_t begin = panel_rows, end = out - 1, last = columns - 1;
-        std::vector<float> part(end - begin, NAN);
+        std::vector<float> part(end - begin + 1, untouched);
         simd::matmul(w.view, begin, end, ActivationRows<const X, in>(rows.rows(last, 1)),
-                     part.data(), part.size());
-        for (std::size_t r = begin; r < end; ++r) REQUIRE(part[r - begin] == y[last * out + r]);
+                     part.data(), end - begin);
+        for (std::size_t r = begin; r < end; ++r) REQUIRE(part[r - begin] == y[last * stride + r]);
+        REQUIRE(part.back() == untouched);
     }
 }
 

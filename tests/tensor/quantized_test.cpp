@@ -1,9 +1,11 @@
 #include "carat/tensor/quantized.hpp"
 
 #include "carat/tensor/matrix.hpp"
+#include "support/random.hpp"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -41,6 +43,21 @@ TEST_CASE("q4_0: the value of largest magnitude is level -8, low nibbles are the
         CHECK(b.level(i) >= -8);
         CHECK(b.level(i) <= 7);
         CHECK(std::abs(static_cast<float>(b.level(i)) * 2.5f - x[i]) <= 1.26f);
+    }
+}
+TEST_CASE("q4_0: a level is a rounded product and a rounded sum, whatever the machine can fuse") {
+    Random random(7);
+    for (std::size_t block = 0; block < 20000; ++block) {
+        std::array<float, quant_block> x;
+        for (float& v : x) v = to_f32(from_f32<bf16>(random.number()));
+        x[0] = to_f32(from_f32<bf16>(-2.0f - random.number()));  // of largest magnitude
+        const auto b = QuantBlock<q4_0>::quantize(x.data());
+        const float scale = *std::min_element(x.begin(), x.end()) / -8.0f;
+        for (std::size_t i = 0; i < quant_block; ++i) {
+            volatile float product = x[i] * (1.0f / scale);
+            volatile float sum = product + 8.5f;
+            REQUIRE(b.level(i) == std::min(static_cast<int>(sum), 15) - 8);
+        }
     }
 }
 TEST_CASE("a block of zeros has scale zero and comes back as zeros") {

@@ -52,7 +52,8 @@ struct PerLayerEmbedding {
         }
     };
 
-    static constexpr std::size_t rows_at_once = 8;  ///< of the table, before rows_done is told
+    static constexpr std::size_t table_rows_at_once =
+        8;  ///< of the table, before rows_done is told
 
     /// The part of a token: ple [width] += its scaled row of the table, slice `layer`.
     static void add_token_part(const Weights& w, std::int32_t id, std::size_t layer, float* ple) {
@@ -85,8 +86,8 @@ struct PerLayerEmbedding {
                 simd::scale(ple, 0.70710678118654752f, width);
             }
         };
-        for (std::size_t t = 0; t < x.rows(); t += rows_at_once) {
-            const std::size_t rows = std::min(rows_at_once, x.rows() - t);
+        for (std::size_t t = 0; t < x.rows(); t += table_rows_at_once) {
+            const std::size_t rows = std::min(table_rows_at_once, x.rows() - t);
             for_rows(executor, rows, [&](std::size_t r) { combine(t + r); });
             rows_done(rows);
         }
