@@ -1,5 +1,6 @@
 // The same model out of safetensors and out of GGUF: the same logits.
 #include "carat/gemma4.hpp"
+#include "carat/pack.hpp"
 #include "carat/parallel/thread_pool.hpp"
 #include "support/files.hpp"
 #include "support/gguf_file.hpp"
@@ -97,6 +98,8 @@ TEST_CASE("the parts of a split file are one model, by the first's name or by th
     const auto expected = logits<Pocket>(pocket);
     CHECK(logits<Pocket>(first) == expected);
     CHECK(logits<Pocket>(folder.path()) == expected);
+    REQUIRE(pack_checkpoint<Pocket>(first, whole / "packed"));
+    CHECK(logits<Pocket>(whole / "packed") == expected);
     std::filesystem::remove(folder / "m-00003-of-00003.gguf");
     const auto cut = Pocket::open(first);
     REQUIRE_FALSE(cut);
