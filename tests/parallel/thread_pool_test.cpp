@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <numeric>
 #include <set>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <thread>
@@ -121,6 +122,9 @@ TEST_CASE("a pool is as large as the system lets it be") {
     if (child == 0) {
         const rlimit little{std::size_t{1} << 28, std::size_t{1} << 28};  // stacks of 8 MB
         if (setrlimit(RLIMIT_AS, &little) != 0) _exit(2);
+        if (mmap(nullptr, 2 * little.rlim_max, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+            MAP_FAILED)
+            _exit(3);
         ThreadPool pool(1000);
         std::atomic<std::size_t> calls{0};
         pool.run([&](std::size_t) { ++calls; });
@@ -128,8 +132,11 @@ TEST_CASE("a pool is as large as the system lets it be") {
     }
     int status = -1;
     REQUIRE(waitpid(child, &status, 0) == child);
-    CHECK(WIFEXITED(status));
-    CHECK(WEXITSTATUS(status) == 0);
+    REQUIRE(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 3)
+        MESSAGE("not tried: an emulator that keeps no limit");
+    else
+        CHECK(WEXITSTATUS(status) == 0);
 }
 #endif
 
