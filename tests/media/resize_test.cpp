@@ -5,7 +5,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -56,4 +58,20 @@ TEST_CASE("one colour stays that colour at every size") {
                 for (std::size_t i = 0; i < out.rgb.size(); ++i)
                     REQUIRE(out.rgb[i] == in.rgb[i % 3]);
             }
+}
+
+TEST_CASE("a picture a few pixels wide and very high is the reference's to a few grey levels") {
+    Image in(3, 400'000);  // made 48 wide first it would have more than 2^24 pixels
+    for (std::size_t i = 0; i < in.rgb.size(); ++i)
+        in.rgb[i] = static_cast<std::uint8_t>(i / 1000 * 37 % 251);
+    for (const Resampling how : {Resampling::pil, Resampling::torchvision}) {
+        const Image wide = detail::resize_rows(in, 48, how);
+        const Image reference = detail::resize_columns(wide, 1000, how),
+                    out = resize(in, 48, 1000, how);
+        REQUIRE(out.rgb.size() == reference.rgb.size());
+        int largest = 0;
+        for (std::size_t i = 0; i < out.rgb.size(); ++i)
+            largest = std::max(largest, std::abs(out.rgb[i] - reference.rgb[i]));
+        CHECK(largest <= 2);
+    }
 }

@@ -41,7 +41,7 @@ class ResizeAxis {
           size_(out),
           scale_(static_cast<double>(in) / static_cast<double>(out)),
           widened_(std::max(scale_, 1.0)),
-          taps_(static_cast<std::size_t>(std::ceil(2.0 * widened_)) * 2 + 1),
+          taps_(std::min(static_cast<std::size_t>(std::ceil(2.0 * widened_)) * 2 + 1, in)),
           exact_(taps_) {
         if (resampling != Resampling::torchvision) return;
         double largest = 0;
@@ -127,35 +127,47 @@ class ResizeAxis {
     std::vector<std::int32_t> weights_;  ///< [outputs of the window, taps]
 };
 
+/// `image` with rows of another length.
+inline Image resize_rows(const Image& image, std::size_t width, Resampling resampling) {
+    ResizeAxis axis(image.width, width, resampling);
+    Image out(width, image.height);
+    for (std::size_t begin = 0, end = 0; begin < width; begin = end) {
+        end = axis.open(begin);
+        for (std::size_t y = 0; y < image.height; ++y)
+            for (std::size_t x = begin; x < end; ++x)
+                for (std::size_t c = 0; c < 3; ++c)
+                    out.at(x, y)[c] = axis.at(x, image.at(0, y) + c, 3);
+    }
+    return out;
+}
+/// `image` with columns of another length.
+inline Image resize_columns(const Image& image, std::size_t height, Resampling resampling) {
+    ResizeAxis axis(image.height, height, resampling);
+    Image out(image.width, height);
+    std::vector<std::int32_t> sums;
+    for (std::size_t begin = 0, end = 0; begin < height; begin = end) {
+        end = axis.open(begin);
+        for (std::size_t y = begin; y < end; ++y)
+            axis.row(y, image.rgb.data(), 3 * image.width, sums, out.at(0, y));
+    }
+    return out;
+}
+
 }  // namespace detail
 
 /// `image` with another size, at least 1 by 1: rows first, rounded to bytes, then columns. An axis
-/// that keeps its length is not touched.
+/// that keeps its length is not touched. Between the two it has no more pixels than before, after,
+/// or 2^24: where rows first would make more, as of a picture a few pixels wide and a million high,
+/// columns come first. That is another grey level than the reference's here and there, instead of
+/// gigabytes and minutes.
 [[nodiscard]] inline Image resize(Image image, std::size_t width, std::size_t height,
                                   Resampling resampling = Resampling::torchvision) {
-    if (width != image.width) {
-        detail::ResizeAxis axis(image.width, width, resampling);
-        Image wide(width, image.height);
-        for (std::size_t begin = 0, end = 0; begin < width; begin = end) {
-            end = axis.open(begin);
-            for (std::size_t y = 0; y < image.height; ++y)
-                for (std::size_t x = begin; x < end; ++x)
-                    for (std::size_t c = 0; c < 3; ++c)
-                        wide.at(x, y)[c] = axis.at(x, image.at(0, y) + c, 3);
-        }
-        image = std::move(wide);
-    }
-    if (height != image.height) {
-        detail::ResizeAxis axis(image.height, height, resampling);
-        Image high(width, height);
-        std::vector<std::int32_t> sums;
-        for (std::size_t begin = 0, end = 0; begin < height; begin = end) {
-            end = axis.open(begin);
-            for (std::size_t y = begin; y < end; ++y)
-                axis.row(y, image.rgb.data(), 3 * width, sums, high.at(0, y));
-        }
-        image = std::move(high);
-    }
+    constexpr std::size_t most_between = std::size_t{1} << 24;
+    const bool columns_first =
+        width > image.width && height < image.height && image.height > most_between / width;
+    if (columns_first) image = detail::resize_columns(image, height, resampling);
+    if (width != image.width) image = detail::resize_rows(image, width, resampling);
+    if (height != image.height) image = detail::resize_columns(image, height, resampling);
     return image;
 }
 
