@@ -8,6 +8,7 @@
 #include "carat/media/sound_file.hpp"
 #include "carat/media/video.hpp"
 #include "encoders.hpp"
+#include "pictures.hpp"
 #include "support/faults.hpp"
 #include "support/files.hpp"
 
@@ -267,6 +268,32 @@ TEST_CASE("a picture a pixel wide is resized in little more memory than it has")
     CHECK(with_spare(100 << 20, [&] {
               const Image high = resize(std::move(line), 48, 1 << 13);  // its rows alone: 1.2 GB
               return high.height == 1 << 13 && high.rgb[99] == 200;
+          }) == 0);
+}
+
+TEST_CASE("a PNG of many rows takes its pixels' memory, not that of a pointer to each") {
+    const std::vector<std::uint8_t> grey(1'000'000, 100);
+    const Buffer png = encode_png(1, grey.size(), PNG_FORMAT_GRAY, grey.data());
+    REQUIRE(!png.empty());
+    CHECK(with_spare(10 << 20, [&] {
+              const auto image = decode_image(png, "x");
+              return image && std::ranges::all_of(image->rgb, [](auto v) { return v == 100; });
+          }) == 0);
+}
+
+TEST_CASE("a PNG is held to the limit before libpng takes memory for its rows") {
+    const std::vector<std::uint16_t> pixel(4);
+    Buffer png = encode_png(1, 1, PNG_FORMAT_LINEAR_RGB_ALPHA, pixel.data());
+    const auto put = [&](std::size_t at, std::uint32_t v) {
+        for (std::size_t i = 0; i < 4; ++i)
+            png[at + i] = static_cast<std::uint8_t>(v >> (24 - 8 * i));
+    };
+    put(16, 0x7fffffff);  // the width: rows of 16 GB
+    put(29, crc32(std::span(png).subspan(12, 17)));
+    CHECK(with_spare(100 << 20, [&] {
+              const auto image = decode_image(png, "x");
+              return !image && image.error().text ==
+                                   "x: 2147483647 by 1 pixels, expected at most 134217728 in all";
           }) == 0);
 }
 #endif

@@ -13,7 +13,6 @@
 #include <png.h>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace carat::inline CARAT_ABI {
 namespace detail {
@@ -27,7 +26,7 @@ struct PngReader {
     png_infop info = nullptr;
     char fault[200] = "";  ///< no string: its memory could be refused inside of C
     Image image;
-    std::vector<png_bytep> rows;
+    int passes = 1;
     int orientation = 1;
 
     PngReader() = default;
@@ -49,7 +48,7 @@ struct PngReader {
         return info != nullptr;
     }
 
-    /// The header, and how its pixels become RGB. False after a fault.
+    /// False after a fault.
     bool read_header() {
         if (setjmp(png_jmpbuf(png)) != 0) return false;
         png_set_read_fn(png, this, [](png_structp p, png_bytep to, std::size_t n) {
@@ -63,20 +62,23 @@ struct PngReader {
         png_read_info(png, info);
         image.width = png_get_image_width(png, info);
         image.height = png_get_image_height(png, info);
+        return true;
+    }
+    /// After check_size, for libpng takes memory for rows.
+    bool read_pixels() {
+        if (setjmp(png_jmpbuf(png)) != 0) return false;
         // Colours as they are stored: no gamma, and what is transparent loses its alpha, not its
         // colour. Of 16 bits the upper 8.
         png_set_strip_16(png);
         png_set_expand(png);
         png_set_strip_alpha(png);
         png_set_gray_to_rgb(png);
-        png_set_interlace_handling(png);
+        passes = png_set_interlace_handling(png);
         png_read_update_info(png, info);
         if (png_get_rowbytes(png, info) != 3 * image.width) png_error(png, "has unknown colours");
-        return true;
-    }
-    bool read_pixels() {
-        if (setjmp(png_jmpbuf(png)) != 0) return false;
-        png_read_image(png, rows.data());
+        for (int pass = 0; pass < passes; ++pass)
+            for (std::size_t y = 0; y < image.height; ++y)
+                png_read_row(png, image.at(0, y), nullptr);
         png_read_end(png, info);
         png_bytep exif = nullptr;
         png_uint_32 size = 0;
@@ -95,7 +97,6 @@ inline Result<Image> decode_png(Bytes bytes, const std::string& what, const Imag
     if (const Result<void> fits = check_size(image.width, image.height, 1, limits, what); !fits)
         return fits.error();
     image.rgb.resize(3 * image.pixels());
-    for (std::size_t y = 0; y < image.height; ++y) reader.rows.push_back(image.at(0, y));
     if (!reader.read_pixels()) return Error{Errc::bad_format, what + ": PNG " + reader.fault};
     return upright(std::move(image), reader.orientation);
 }
