@@ -3,10 +3,15 @@
 #include "carat/media/decode_image.hpp"
 #include "carat/media/gif.hpp"
 #include "carat/media/media_file.hpp"
+#include "carat/media/mel.hpp"
+#include "carat/media/mel_config.hpp"
+#include "carat/media/patches.hpp"
 #include "carat/media/picture_config.hpp"
+#include "carat/media/resampler.hpp"
 #include "carat/media/resize.hpp"
 #include "carat/media/sound_file.hpp"
 #include "carat/media/video.hpp"
+#include "carat/media/waveform.hpp"
 #include "encoders.hpp"
 #include "pictures.hpp"
 #include "support/faults.hpp"
@@ -217,6 +222,41 @@ TEST_CASE("whichever allocation fails, reading a medium is an error and no excep
     const std::string clip = CARAT_SOURCE_DIR "/tests/media/clips/circle.mp4";
     const auto see = [](const Image&) { return Result<void>(); };
     CHECK(fail_until_good([&] { return see_video_file(clip, 0, how, {}, {}, see); }) > 0);
+}
+
+TEST_CASE("whichever allocation fails, what is made of a medium is an error and no exception") {
+    const auto given = [](auto made) {  // is there before memory is refused
+        const std::size_t left = std::exchange(allocations_left, never);
+        auto value = made();
+        allocations_left = left;
+        return value;
+    };
+    CHECK(fail_until_good([&] { return make_patches(given([] { return Image(100, 70); }), {}); }) >
+          0);
+    const std::vector<float> sound(20'000, 0.1f);
+    const std::span<const float> x(sound);
+    CHECK(fail_until_good([&] { return mel_features(x); }) > 0);
+    CHECK(fail_until_good([&] {
+              MelExtractor stream = given([] { return MelExtractor(); });
+              return stream.push(x, [](std::span<const float>) {});
+          }) > 0);
+    CHECK(fail_until_good([&] { return make_waveform(x, 8000); }) > 0);
+    CHECK(fail_until_good([&] {
+              return resampled(given([&] { return Waveform{sound, 8000}; }), 16000);
+          }) > 0);
+    const Pictures pictures;
+    CHECK(fail_until_good([&] { return read_media_file(pictures.paths[0]); }) > 0);
+    CHECK(fail_until_good([&] { return read_media_start(pictures.paths[0]); }) > 0);
+    const std::string text =
+        R"({"feature_extractor": {"feature_size": 3, "per_bin_mean": [1, 2, 3]}})";
+    CHECK(fail_until_good([&] { return read_mel_config(text, "x"); }) > 0);
+    const std::string wrong = R"({"image_processor": {"patch_size": 1000}})";
+    for (std::size_t n = 0; n < 10; ++n) {
+        allocations_left = n;
+        const auto config = read_vision_processor_config(wrong, "a file of settings");
+        allocations_left = never;
+        CHECK_FALSE(config);
+    }
 }
 #endif
 

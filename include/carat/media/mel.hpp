@@ -94,26 +94,30 @@ class MelExtractor {
 
     /// Appends samples and calls on_row(row [feature_size]) for each row they complete. What comes
     /// after max_samples is not heard. Bad input: a sample that is not finite (invalid_argument);
-    /// nothing is appended then.
+    /// nothing is appended then. Where memory is refused (out_of_memory), also to on_row, the
+    /// stream is to be cleared.
     template <class OnRow>
     Result<void> push(std::span<const float> samples, OnRow&& on_row) {
-        if (const std::size_t i = first_not_finite(samples); i < samples.size())
-            return Error{Errc::invalid_argument,
-                         "sample " + std::to_string(heard_ + i) + " is not a finite number"};
-        const std::size_t n = std::min(samples.size(), config_.max_samples - heard_);
-        heard_ += n;
-        const auto scale = static_cast<float>(config_.input_scale_factor);
-        for (std::size_t i = 0; i < n; ++i) {
-            pending_.push_back(samples[i] * scale);
-            if (pending_.size() - begin_ == config_.frame_length + 1) {
-                compute(pending_.data() + begin_);
-                on_row(std::span<const float>(row_));
-                begin_ += config_.hop_length;
+        return memory_errors([&]() -> Result<void> {
+            if (const std::size_t i = first_not_finite(samples); i < samples.size())
+                return Error{Errc::invalid_argument,
+                             "sample " + std::to_string(heard_ + i) + " is not a finite number"};
+            const std::size_t n = std::min(samples.size(), config_.max_samples - heard_);
+            heard_ += n;
+            const auto scale = static_cast<float>(config_.input_scale_factor);
+            for (std::size_t i = 0; i < n; ++i) {
+                pending_.push_back(samples[i] * scale);
+                if (pending_.size() - begin_ == config_.frame_length + 1) {
+                    compute(pending_.data() + begin_);
+                    on_row(std::span<const float>(row_));
+                    begin_ += config_.hop_length;
+                }
             }
-        }
-        pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(begin_));
-        begin_ = 0;
-        return {};
+            pending_.erase(pending_.begin(),
+                           pending_.begin() + static_cast<std::ptrdiff_t>(begin_));
+            begin_ = 0;
+            return {};
+        });
     }
     /// Forgets the stream: what comes next is the beginning of another.
     void clear() {
@@ -173,7 +177,7 @@ struct MelBatch {
 };
 
 /// Features of whole clips at the config's rate. Bad input: a clip without samples, samples that
-/// are not finite; the error names the clip.
+/// are not finite; the error names the clip. More than the system has memory for (out_of_memory).
 Result<MelBatch> mel_features(std::span<const std::span<const float>> clips,
                               const MelConfig& config = {});
 Result<MelBatch> mel_features(std::span<const float> clip, const MelConfig& config = {});

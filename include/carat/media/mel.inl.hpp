@@ -17,30 +17,32 @@ namespace carat::inline CARAT_ABI {
 
 CARAT_ONCE Result<MelBatch> mel_features(std::span<const std::span<const float>> clips,
                                          const MelConfig& config) {
-    MelBatch batch;
-    batch.clips = clips.size();
-    batch.bins = config.feature_size;
-    for (const auto& clip : clips)
-        batch.frames = std::max(batch.frames, config.padded_frames(clip.size()));
-    batch.features.assign(batch.clips * batch.frames * batch.bins, 0.0f);
-    batch.mask.assign(batch.clips * batch.frames, 0);
-    MelExtractor extractor(config);
-    for (std::size_t c = 0; c < clips.size(); ++c) {
-        const auto fault = [&](const std::string& what) {
-            return Error{Errc::invalid_argument, "clip " + std::to_string(c) + ": " + what};
-        };
-        if (clips[c].empty()) return fault("there are no samples");
-        extractor.clear();
-        std::size_t row = c * batch.frames;
-        const Result<void> heard = extractor.push(clips[c], [&](std::span<const float> y) {
-            std::copy(y.begin(), y.end(),
-                      batch.features.begin() + static_cast<std::ptrdiff_t>(row * batch.bins));
-            batch.mask[row++] = 1;
-        });
-        if (!heard) return fault(heard.error().text);
-        batch.valid.push_back(row - c * batch.frames);
-    }
-    return batch;
+    return memory_errors([&]() -> Result<MelBatch> {
+        MelBatch batch;
+        batch.clips = clips.size();
+        batch.bins = config.feature_size;
+        for (const auto& clip : clips)
+            batch.frames = std::max(batch.frames, config.padded_frames(clip.size()));
+        batch.features.assign(batch.clips * batch.frames * batch.bins, 0.0f);
+        batch.mask.assign(batch.clips * batch.frames, 0);
+        MelExtractor extractor(config);
+        for (std::size_t c = 0; c < clips.size(); ++c) {
+            const auto fault = [&](Errc code, const std::string& what) {
+                return Error{code, "clip " + std::to_string(c) + ": " + what};
+            };
+            if (clips[c].empty()) return fault(Errc::invalid_argument, "there are no samples");
+            extractor.clear();
+            std::size_t row = c * batch.frames;
+            const Result<void> heard = extractor.push(clips[c], [&](std::span<const float> y) {
+                std::copy(y.begin(), y.end(),
+                          batch.features.begin() + static_cast<std::ptrdiff_t>(row * batch.bins));
+                batch.mask[row++] = 1;
+            });
+            if (!heard) return fault(heard.error().code, heard.error().text);
+            batch.valid.push_back(row - c * batch.frames);
+        }
+        return batch;
+    });
 }
 
 CARAT_ONCE Result<MelBatch> mel_features(std::span<const float> clip, const MelConfig& config) {

@@ -52,87 +52,90 @@ inline std::string fault(const MelConfig& c) {
 }  // namespace detail
 
 CARAT_ONCE Result<MelConfig> read_mel_config(std::string_view json_text, std::string_view what) {
-    const Result<Json> tree = parse_json(json_text, what);
-    if (!tree) return tree.error();
-    const JsonValue* in = json::find(*tree, "feature_extractor");
-    std::string wrong;
-    const auto get = [&](const char* key) {
-        const JsonValue* v = json::find(in, key);
-        return v != nullptr && v->IsNull() ? nullptr : v;
-    };
-    const auto expected = [&](const char* key, const char* type) {
-        if (wrong.empty())
-            wrong = std::string(key) + " is " + json::type_name(get(key)) + ", expected " + type;
-    };
-    MelConfig c;
-    const auto size = [&](const char* key, std::size_t& to) {
-        if (get(key) == nullptr) return;
-        if (const auto v = json::unsigned_integer(get(key)))
-            to = static_cast<std::size_t>(*v);
-        else
-            expected(key, "a whole number, not negative");
-    };
-    const auto real = [&](const char* key, double& to) {
-        if (get(key) == nullptr) return;
-        if (const auto v = json::number(get(key)))
-            to = *v;
-        else
-            expected(key, "a number");
-    };
-    const auto flag = [&](const char* key, bool& to) {
-        if (get(key) == nullptr) return;
-        if (const auto v = json::boolean(get(key)))
-            to = *v;
-        else
-            expected(key, "true or false");
-    };
-    const auto list = [&](const char* key, std::vector<double>& to) {
-        if (get(key) != nullptr && !get(key)->IsArray()) expected(key, "an array of numbers");
-        for (const JsonValue& v : json::elements(get(key))) {
-            if (const auto number = json::number(v))
-                to.push_back(*number);
+    return memory_errors([&]() -> Result<MelConfig> {
+        const Result<Json> tree = parse_json(json_text, what);
+        if (!tree) return tree.error();
+        const JsonValue* in = json::find(*tree, "feature_extractor");
+        std::string wrong;
+        const auto get = [&](const char* key) {
+            const JsonValue* v = json::find(in, key);
+            return v != nullptr && v->IsNull() ? nullptr : v;
+        };
+        const auto expected = [&](const char* key, const char* type) {
+            if (wrong.empty())
+                wrong =
+                    std::string(key) + " is " + json::type_name(get(key)) + ", expected " + type;
+        };
+        MelConfig c;
+        const auto size = [&](const char* key, std::size_t& to) {
+            if (get(key) == nullptr) return;
+            if (const auto v = json::unsigned_integer(get(key)))
+                to = static_cast<std::size_t>(*v);
             else
-                expected(key, "an array of numbers");
-        }
-    };
-    size("sampling_rate", c.sampling_rate);
-    size("feature_size", c.feature_size);
-    const auto milliseconds = [&](const char* key, std::size_t& to) {
-        if (get(key) == nullptr) return;
-        double ms = 0;
-        real(key, ms);
-        // Ties go to the even number of samples.
-        const double n = std::nearbyint(static_cast<double>(c.sampling_rate) * ms / 1000.0);
-        if (n >= 1 && n <= 65536)
-            to = static_cast<std::size_t>(n);
-        else if (wrong.empty())
-            wrong = std::string(key) + " is out of range, expected 1 to 65536 samples";
-    };
-    milliseconds("frame_length_ms", c.frame_length);
-    milliseconds("hop_length_ms", c.hop_length);
-    size("frame_length", c.frame_length);
-    size("hop_length", c.hop_length);
-    bool overdrive = false;
-    flag("fft_overdrive", overdrive);
-    std::size_t power = 1;
-    while (power < c.frame_length && power < 65536) power *= 2;
-    c.fft_length = overdrive ? 2 * power : power;
-    size("fft_length", c.fft_length);
-    real("min_frequency", c.min_frequency);
-    real("max_frequency", c.max_frequency);
-    real("preemphasis", c.preemphasis);
-    flag("preemphasis_htk_flavor", c.preemphasis_htk_flavor);
-    real("input_scale_factor", c.input_scale_factor);
-    real("mel_floor", c.mel_floor);
-    list("per_bin_mean", c.per_bin_mean);
-    list("per_bin_stddev", c.per_bin_stddev);
-    double dither = 0;
-    real("dither", dither);
-    if (wrong.empty() && dither != 0) wrong = "dither must be 0: features are never random";
-    if (wrong.empty()) wrong = detail::fault(c);
-    if (!wrong.empty())
-        return Error{Errc::bad_format, std::string(what) + ": feature_extractor." + wrong};
-    return c;
+                expected(key, "a whole number, not negative");
+        };
+        const auto real = [&](const char* key, double& to) {
+            if (get(key) == nullptr) return;
+            if (const auto v = json::number(get(key)))
+                to = *v;
+            else
+                expected(key, "a number");
+        };
+        const auto flag = [&](const char* key, bool& to) {
+            if (get(key) == nullptr) return;
+            if (const auto v = json::boolean(get(key)))
+                to = *v;
+            else
+                expected(key, "true or false");
+        };
+        const auto list = [&](const char* key, std::vector<double>& to) {
+            if (get(key) != nullptr && !get(key)->IsArray()) expected(key, "an array of numbers");
+            for (const JsonValue& v : json::elements(get(key))) {
+                if (const auto number = json::number(v))
+                    to.push_back(*number);
+                else
+                    expected(key, "an array of numbers");
+            }
+        };
+        size("sampling_rate", c.sampling_rate);
+        size("feature_size", c.feature_size);
+        const auto milliseconds = [&](const char* key, std::size_t& to) {
+            if (get(key) == nullptr) return;
+            double ms = 0;
+            real(key, ms);
+            // Ties go to the even number of samples.
+            const double n = std::nearbyint(static_cast<double>(c.sampling_rate) * ms / 1000.0);
+            if (n >= 1 && n <= 65536)
+                to = static_cast<std::size_t>(n);
+            else if (wrong.empty())
+                wrong = std::string(key) + " is out of range, expected 1 to 65536 samples";
+        };
+        milliseconds("frame_length_ms", c.frame_length);
+        milliseconds("hop_length_ms", c.hop_length);
+        size("frame_length", c.frame_length);
+        size("hop_length", c.hop_length);
+        bool overdrive = false;
+        flag("fft_overdrive", overdrive);
+        std::size_t power = 1;
+        while (power < c.frame_length && power < 65536) power *= 2;
+        c.fft_length = overdrive ? 2 * power : power;
+        size("fft_length", c.fft_length);
+        real("min_frequency", c.min_frequency);
+        real("max_frequency", c.max_frequency);
+        real("preemphasis", c.preemphasis);
+        flag("preemphasis_htk_flavor", c.preemphasis_htk_flavor);
+        real("input_scale_factor", c.input_scale_factor);
+        real("mel_floor", c.mel_floor);
+        list("per_bin_mean", c.per_bin_mean);
+        list("per_bin_stddev", c.per_bin_stddev);
+        double dither = 0;
+        real("dither", dither);
+        if (wrong.empty() && dither != 0) wrong = "dither must be 0: features are never random";
+        if (wrong.empty()) wrong = detail::fault(c);
+        if (!wrong.empty())
+            return Error{Errc::bad_format, std::string(what) + ": feature_extractor." + wrong};
+        return c;
+    });
 }
 
 }  // namespace carat::inline CARAT_ABI

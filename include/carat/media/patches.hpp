@@ -21,7 +21,8 @@ struct Patches {
     std::vector<std::int32_t> positions;  ///< [count, 2]: x, y
 };
 
-/// The image resized to its budget and cut. Bad input: as picture_size().
+/// The image resized to its budget and cut. Bad input: as picture_size();
+/// more than the system has memory for (out_of_memory).
 [[nodiscard]] Result<Patches> make_patches(Image image, const PictureConfig& c);
 
 }  // namespace carat::inline CARAT_ABI

@@ -97,15 +97,18 @@ class Resampler {
     std::unique_ptr<soxr, Delete> soxr_;
 };
 
-/// The waveform at another rate. Bad input: as Resampler::create.
+/// The waveform at another rate. Bad input: as Resampler::create; more than the system has memory
+/// for.
 inline Result<Waveform> resampled(Waveform w, std::size_t sample_rate_hz) {
-    if (w.sample_rate_hz == sample_rate_hz) return w;
-    auto resampler = Resampler::create(w.sample_rate_hz, sample_rate_hz);
-    if (!resampler) return resampler.error();
-    Waveform out{{}, sample_rate_hz};
-    resampler->push(w.samples, out.samples);
-    resampler->finish(out.samples);
-    return out;
+    return memory_errors([&]() -> Result<Waveform> {
+        if (w.sample_rate_hz == sample_rate_hz) return std::move(w);
+        auto resampler = Resampler::create(w.sample_rate_hz, sample_rate_hz);
+        if (!resampler) return resampler.error();
+        Waveform out{{}, sample_rate_hz};
+        resampler->push(w.samples, out.samples);
+        resampler->finish(out.samples);
+        return out;
+    });
 }
 
 }  // namespace carat::inline CARAT_ABI

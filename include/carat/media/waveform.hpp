@@ -59,21 +59,23 @@ void mix_down(std::span<const T> interleaved, std::size_t channels, std::vector<
 template <class T>
 Result<Waveform> make_waveform(std::span<const T> interleaved, std::size_t sample_rate_hz,
                                std::size_t channels = 1) {
-    const auto fault = [](const std::string& text) {
-        return Error{Errc::invalid_argument, "waveform: " + text};
-    };
-    if (sample_rate_hz == 0) return fault("the sample rate is 0");
-    if (channels == 0 || interleaved.size() % channels != 0)
-        return fault(joined(
-            {interleaved.size(), " samples are no whole frames of ", channels, " channels"}));
-    if (interleaved.empty()) return fault("there are no samples");
-    if constexpr (std::is_same_v<T, float>)
-        if (const std::size_t i = first_not_finite(interleaved); i < interleaved.size())
-            return fault(joined({"sample ", i, " is not a finite number"}));
-    Waveform w{{}, sample_rate_hz};
-    w.samples.reserve(interleaved.size() / channels);
-    mix_down(interleaved, channels, w.samples);
-    return w;
+    return memory_errors([&]() -> Result<Waveform> {
+        const auto fault = [](const std::string& text) {
+            return Error{Errc::invalid_argument, "waveform: " + text};
+        };
+        if (sample_rate_hz == 0) return fault("the sample rate is 0");
+        if (channels == 0 || interleaved.size() % channels != 0)
+            return fault(joined(
+                {interleaved.size(), " samples are no whole frames of ", channels, " channels"}));
+        if (interleaved.empty()) return fault("there are no samples");
+        if constexpr (std::is_same_v<T, float>)
+            if (const std::size_t i = first_not_finite(interleaved); i < interleaved.size())
+                return fault(joined({"sample ", i, " is not a finite number"}));
+        Waveform w{{}, sample_rate_hz};
+        w.samples.reserve(interleaved.size() / channels);
+        mix_down(interleaved, channels, w.samples);
+        return w;
+    });
 }
 
 }  // namespace carat::inline CARAT_ABI
