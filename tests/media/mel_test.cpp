@@ -293,6 +293,15 @@ TEST_CASE("a processor_config.json says how") {
                     "x: feature_extractor.per_bin_stddev[1] must be greater than 0"),
           std::pair(R"({"input_scale_factor": 1e300})",
                     "x: feature_extractor.input_scale_factor is out of range"),
+          std::pair(R"({"fft_length": 65498})",  // twice a prime
+                    "x: feature_extractor.fft_length is 65498, expected a product of twos, threes "
+                    "and fives"),
+          std::pair(R"({"hop_length": 1, "feature_size": 4096})",
+                    "x: feature_extractor.hop_length is 1, which makes 479840 rows of 480000 "
+                    "samples, with fft_length 512 and feature_size 4096 expected at most 16384"),
+          std::pair(R"({"hop_length": 1, "fft_length": 65536})",
+                    "x: feature_extractor.hop_length is 1, which makes 479840 rows of 480000 "
+                    "samples, with fft_length 65536 and feature_size 128 expected at most 1024"),
           std::pair(R"({"frame_length_ms": -20})",
                     "x: feature_extractor.frame_length_ms is out of range"),
           std::pair(R"({"sampling_rate": 18446744073709551615, "hop_length_ms": 20000})",
@@ -303,6 +312,14 @@ TEST_CASE("a processor_config.json says how") {
         REQUIRE_FALSE(c);
         CHECK(c.error().text.starts_with(sentence));
     }
+}
+
+TEST_CASE("features that no memory could hold are counted before it is asked for") {
+    MelConfig c;
+    c.feature_size = std::size_t{1} << (std::numeric_limits<std::size_t>::digits - 2);
+    CHECK(mel_features(std::vector<float>(1000, 0.1f), c)
+              .error()
+              .text.starts_with("1 clips of up to 6 rows of "));
 }
 
 TEST_CASE("a band too narrow for its triangles has features all the same") {

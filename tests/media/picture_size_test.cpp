@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
 #include <string>
 
 using namespace carat;
@@ -57,6 +58,20 @@ TEST_CASE("other patches and kernels follow the same formula") {
             {.patch_size = r.patch, .pooling_kernel_size = r.kernel, .max_soft_tokens = r.tokens});
         REQUIRE(size);
         CHECK(*size == PictureSize{r.out_width, r.out_height});
+    }
+}
+
+TEST_CASE("a budget that no memory holds, or whose product overflows, is refused") {
+    constexpr std::size_t huge = std::numeric_limits<std::size_t>::max() / 2 + 1;
+    for (const PictureConfig& c :
+         {PictureConfig{.patch_size = 256, .pooling_kernel_size = 64},
+          PictureConfig{.patch_size = huge}, PictureConfig{.pooling_kernel_size = huge},
+          PictureConfig{.max_soft_tokens = huge}, PictureConfig{.patch_size = 0},
+          PictureConfig{.pooling_kernel_size = 0}, PictureConfig{.max_soft_tokens = 0}}) {
+        const auto size = picture_size(640, 480, c);
+        REQUIRE_FALSE(size);
+        CHECK(size.error().code == Errc::invalid_argument);
+        CHECK(size.error().text.find("expected 1 to 16777216") != std::string::npos);
     }
 }
 

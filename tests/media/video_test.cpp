@@ -231,4 +231,14 @@ TEST_CASE("settings come from processor_config.json") {
           "p.json: video_processor.rescale_factor must be 1 / 255");
     CHECK(wrong(R"({"video_processor": {"resample": 2}})") ==
           "p.json: video_processor.resample must be 3, bicubic");
+    // Each within its bounds, but not together.
+    CHECK(wrong(R"({"image_processor": {"patch_size": 256, "pooling_kernel_size": 64}})") ==
+          "p.json: image_processor.max_soft_tokens is 280 with patch_size 256 and "
+          "pooling_kernel_size 64: pictures of max_soft_tokens · (patch_size · "
+          "pooling_kernel_size)² pixels, expected 1 to 16777216");
+    CHECK(wrong(R"({"video_processor": {"num_frames": 1000}})") ==
+          "p.json: video_processor.num_frames is 1000, each of up to 161280 pixels, expected at "
+          "most 134217728 in all");
+    CHECK(read(R"({"video_processor": {"num_frames": 800}})"));
+    CHECK(read(R"({"image_processor": {"patch_size": 40, "max_soft_tokens": 1120}})"));
 }

@@ -2,6 +2,7 @@
 /// What mel.hpp declares.
 #pragma once
 
+#include "carat/base/joined.hpp"
 #include "carat/base/result.hpp"
 #include "carat/media/fft.hpp"
 #include "carat/media/mel.hpp"
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <span>
 #include <string>
 
@@ -23,6 +25,12 @@ CARAT_ONCE Result<MelBatch> mel_features(std::span<const std::span<const float>>
         batch.bins = config.feature_size;
         for (const auto& clip : clips)
             batch.frames = std::max(batch.frames, config.padded_frames(clip.size()));
+        const std::size_t most = std::numeric_limits<std::size_t>::max() / sizeof(float);
+        if (batch.frames > 0 && batch.bins > 0 && batch.clips > most / batch.frames / batch.bins)
+            return Error{
+                Errc::out_of_range,
+                joined({batch.clips, " clips of up to ", batch.frames, " rows of ", batch.bins,
+                        " features, expected at most ", most, " features in all"})};
         batch.features.assign(batch.clips * batch.frames * batch.bins, 0.0f);
         batch.mask.assign(batch.clips * batch.frames, 0);
         MelExtractor extractor(config);

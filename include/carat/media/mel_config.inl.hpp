@@ -6,6 +6,7 @@
 #include "carat/format/json.hpp"
 #include "carat/media/mel_config.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <string>
@@ -31,6 +32,20 @@ inline std::string fault(const MelConfig& c) {
         return "hop_length is " + text(c.hop_length) + ", expected 1 to frame_length";
     if (c.fft_length > 65536 || c.fft_length % 2 != 0)
         return "fft_length is " + text(c.fft_length) + ", expected an even number up to 65536";
+    std::size_t rest = c.fft_length;
+    for (const std::size_t prime : {2u, 3u, 5u})
+        while (rest % prime == 0) rest /= prime;
+    if (rest != 1)  // a transform of prime length takes its square
+        return "fft_length is " + text(c.fft_length) +
+               ", expected a product of twos, threes and fives";
+    // Whatever is made of the longest clip: 2^26 features are 256 MB.
+    constexpr std::size_t most = std::size_t{1} << 26;
+    const std::size_t rows = c.frames(c.max_samples), wide = std::max(c.feature_size, c.fft_length);
+    if (rows > most / wide)
+        return "hop_length is " + text(c.hop_length) + ", which makes " + text(rows) + " rows of " +
+               text(c.max_samples) + " samples, with fft_length " + text(c.fft_length) +
+               " and feature_size " + text(c.feature_size) + " expected at most " +
+               text(most / wide);
     if (!(c.min_frequency >= 0 && c.min_frequency < c.max_frequency))
         return "min_frequency must be at least 0 and less than max_frequency";
     if (!(c.mel_floor > 0)) return "mel_floor must be greater than 0";

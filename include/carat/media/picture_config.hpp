@@ -3,11 +3,13 @@
 /// and `video_processor` of processor_config.json. Source: spec/vision.md section 1.
 #pragma once
 
+#include "carat/base/joined.hpp"
 #include "carat/base/result.hpp"
 #include "carat/media/resize.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace carat::inline CARAT_ABI {
@@ -37,6 +39,28 @@ struct PictureConfig {
     /// Values of a patch.
     [[nodiscard]] std::size_t patch_values() const { return 3 * patch_size * patch_size; }
 };
+
+namespace detail {
+
+/// Nothing, or why pictures of this budget are refused: 200 MB of values are 25 times what the
+/// published models take. Until it has said nothing, the products of a config may overflow.
+inline std::string budget_fault(const PictureConfig& c) {
+    constexpr std::size_t most = std::size_t{1} << 24;
+    std::size_t pixels = 1;
+    for (const std::size_t n : {c.max_soft_tokens, c.patch_size, c.patch_size,
+                                c.pooling_kernel_size, c.pooling_kernel_size}) {
+        if (n == 0 || pixels > most / n)
+            return joined({"max_soft_tokens is ", c.max_soft_tokens, " with patch_size ",
+                           c.patch_size, " and pooling_kernel_size ", c.pooling_kernel_size,
+                           ": pictures of max_soft_tokens · (patch_size · pooling_kernel_size)² "
+                           "pixels, expected 1 to ",
+                           most});
+        pixels *= n;
+    }
+    return {};
+}
+
+}  // namespace detail
 
 struct VideoConfig {
     PictureConfig frame{.max_soft_tokens = 70, .rescale = Rescale::divide};

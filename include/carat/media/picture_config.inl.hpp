@@ -2,8 +2,10 @@
 /// What picture_config.hpp declares.
 #pragma once
 
+#include "carat/base/joined.hpp"
 #include "carat/base/result.hpp"
 #include "carat/format/json.hpp"
+#include "carat/media/image_limits.hpp"
 #include "carat/media/picture_config.hpp"
 #include "carat/media/resize.hpp"
 
@@ -26,8 +28,8 @@ CARAT_ONCE Result<VisionProcessorConfig> read_vision_processor_config(std::strin
                 const JsonValue* v = json::find(in, key);
                 return v != nullptr && v->IsNull() ? nullptr : v;
             };
-            const auto refuse = [&wrong, name](const char* key, const std::string& why) {
-                if (wrong.empty()) wrong = std::string(name) + "." + key + " " + why;
+            const auto refuse = [&wrong, name](std::string_view key, std::string_view why = {}) {
+                if (wrong.empty()) wrong = joined({name, ".", key, why.empty() ? "" : " ", why});
             };
             const auto size = [=](const char* key, std::size_t& to, std::size_t most) {
                 const JsonValue* v = get(key);
@@ -62,6 +64,7 @@ CARAT_ONCE Result<VisionProcessorConfig> read_vision_processor_config(std::strin
             if (!is_soft_token_budget(c.max_soft_tokens))
                 s.fault("max_soft_tokens", "is " + std::to_string(c.max_soft_tokens) +
                                                ", expected 70, 140, 280, 560 or 1120");
+            if (const std::string all = detail::budget_fault(c); !all.empty()) s.fault(all);
             s.boolean("do_resize", c.do_resize);
             std::size_t bicubic = 3;
             s.number("resample", bicubic, 3);
@@ -85,6 +88,13 @@ CARAT_ONCE Result<VisionProcessorConfig> read_vision_processor_config(std::strin
         const auto video = section("video_processor");
         picture(video, c.video.frame);
         video.number("num_frames", c.video.num_frames, 100000);
+        // As many pixels for all frames together as a decoder is held to.
+        const std::size_t pixels =
+            c.video.frame.max_soft_tokens * c.video.frame.side() * c.video.frame.side();
+        if (const std::size_t most = ImageLimits{}.max_pixels;
+            wrong.empty() && c.video.num_frames > most / pixels)
+            video.fault("num_frames", joined({"is ", c.video.num_frames, ", each of up to ", pixels,
+                                              " pixels, expected at most ", most, " in all"}));
         video.boolean("do_sample_frames", c.video.do_sample_frames);
         if (!wrong.empty()) return Error{Errc::bad_format, std::string(what) + ": " + wrong};
         return c;

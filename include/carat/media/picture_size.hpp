@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstddef>
 #include <string>
+#include <utility>
 
 namespace carat::inline CARAT_ABI {
 
@@ -22,10 +23,13 @@ struct PictureSize {
     }
 };
 
-/// Bad input: a size of 0, a size that the budget has no room for (out_of_range), or, without
-/// do_resize, one that is not whole tokens (mismatch).
+/// Bad input: a config of more than 2^24 pixels (invalid_argument), a size of 0, a size that the
+/// budget has no room for (out_of_range), or, without do_resize, one that is not whole tokens
+/// (mismatch).
 [[nodiscard]] inline Result<PictureSize> picture_size(std::size_t width, std::size_t height,
                                                       const PictureConfig& c) {
+    if (std::string wrong = detail::budget_fault(c); !wrong.empty())
+        return Error{Errc::invalid_argument, std::move(wrong)};
     const auto text = [](std::size_t w, std::size_t h) {
         return joined({w, " by ", h, " pixels"});
     };
