@@ -201,6 +201,12 @@ TEST_CASE("bad files are one line") {
     one_line(decode_audio(Written(SF_FORMAT_WAV | SF_FORMAT_PCM_16, 50, 1, x).bytes, "x"));
     one_line(decode_audio(Written(SF_FORMAT_WAV | SF_FORMAT_PCM_16, 16000, 1, x).bytes, "x",
                           {.max_seconds = 0.05}));
+    // Few bytes of a slow rate would become many samples.
+    CHECK(decode_audio(Written(SF_FORMAT_WAV | SF_FORMAT_PCM_16, 100, 1, x).bytes, "x")
+              .error()
+              .text == "x: a sample rate of 100 Hz, expected 1000 to 1000000");
+    CHECK(decode_audio(Written(SF_FORMAT_WAV | SF_FORMAT_PCM_16, 1000, 1, x).bytes, "x")
+              ->samples.size() == 16000);
     // A header that promises 4 GB, at 2 billion Hz.
     auto absurd = Written(SF_FORMAT_WAV | SF_FORMAT_PCM_16, 16000, 1, x).bytes;
     std::fill_n(absurd.begin() + 24, 4, std::byte{0x7f});

@@ -26,12 +26,13 @@ namespace carat::inline CARAT_ABI {
 /// Not to be used by two threads at once.
 class Resampler {
   public:
-    /// Bad input: rates outside 100 to 1 000 000 Hz.
+    /// Bad input: rates outside 1000 to 1 000 000 Hz: of a lower one, a short file would become
+    /// gigabytes.
     static Result<Resampler> create(std::size_t from_hz, std::size_t to_hz) {
         for (const std::size_t hz : {from_hz, to_hz})
-            if (hz < 100 || hz > 1000000)
+            if (hz < 1000 || hz > 1000000)
                 return Error{Errc::unsupported,
-                             joined({"a sample rate of ", hz, " Hz, expected 100 to 1000000"})};
+                             joined({"a sample rate of ", hz, " Hz, expected 1000 to 1000000"})};
         Resampler r(from_hz, to_hz);
         if (from_hz != to_hz) {
             soxr_error_t error = nullptr;
