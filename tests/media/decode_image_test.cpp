@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <random>
@@ -161,6 +162,12 @@ TEST_CASE("more pixels than allowed are refused by their header") {
     const auto frames = test::encode_gif(4, 4, std::vector<Buffer>(9, Buffer(16)), 4, 5);
     CHECK(decode_animated_gif(frames, "x", {.max_pixels = 9 * 16}));
     CHECK_FALSE(decode_animated_gif(frames, "x", {.max_pixels = 8 * 16}));
+    CHECK(decode_animated_gif(frames, "x", {.max_frames = 9}));
+    const auto many = decode_animated_gif(frames, "x", {.max_frames = 8});
+    REQUIRE_FALSE(many);
+    CHECK(many.error().text == "x: 9 frames, expected at most 8");
+    const auto tiny = test::encode_gif(1, 1, std::vector<Buffer>((1 << 16) + 1, Buffer(1)), 4, 5);
+    CHECK(decode_animated_gif(tiny, "x").error().text == "x: 65537 frames, expected at most 65536");
 }
 
 TEST_CASE("what is no picture is one clear line") {
@@ -172,6 +179,24 @@ TEST_CASE("what is no picture is one clear line") {
     none[18] = 0;
     CHECK(fault(none) == "x: the picture is 0 by 19 pixels");
     CHECK(fault({0xff, 0xd8, 0xff, 0xe0}) == "x: JPEG ends too early");
+    const auto first = [](Buffer bytes, std::size_t n) {
+        bytes.resize(n);
+        return bytes;
+    };
+    const Buffer webp = test::encode_webp(small());
+    CHECK(fault(first(webp, 14)) == "x: WebP head ends too early");
+    CHECK(fault(first(webp, webp.size() / 2)) == "x: WebP of 23 by 19 pixels ends too early");
+    // The third frame reaches beyond the screen.
+    Buffer gif = test::encode_gif(4, 4, std::vector<Buffer>(3, Buffer(16)), 4, 5);
+    const Buffer head = {',', 0, 0, 0, 0, 4, 0, 4, 0};
+    const auto last = std::find_end(gif.begin(), gif.end(), head.begin(), head.end());
+    REQUIRE(last != gif.end());
+    last[1] = 2;
+    CHECK(decode_animated_gif(gif, "x").error().text ==
+          "x: GIF, frame 3: 4 by 4 pixels at 2, 0, expected within the screen of 4 by 4");
+    CHECK(decode_animated_gif(first(gif, gif.size() - 8), "x")
+              .error()
+              .text.starts_with("x: GIF, frame 3: "));
     const auto missing = read_image(CARAT_SOURCE_DIR "/nothing.png");
     REQUIRE_FALSE(missing);
     CHECK(missing.error().code == Errc::io);

@@ -29,7 +29,7 @@ Result<Image> decode_gif(Bytes bytes, const std::string& what, const ImageLimits
 
 }  // namespace detail
 
-/// All frames, on white.
+/// All frames, on white. Bad input: as decode_image, for all frames together.
 [[nodiscard]] Result<Animation> decode_animated_gif(std::span<const std::uint8_t> bytes,
                                                     const std::string& what,
                                                     const ImageLimits& limits = {});

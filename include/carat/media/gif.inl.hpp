@@ -2,6 +2,8 @@
 /// What gif.hpp declares.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
 #include "carat/media/gif.hpp"
 #include "carat/media/image.hpp"
 #include "carat/media/image_limits.hpp"
@@ -13,6 +15,7 @@
 #include <gif_lib.h>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -59,14 +62,19 @@ class GifReader {
                                                                  : Result<void>();
             if (!done) return done.error();
         }
-        if (out_.frames.empty()) return Error{Errc::bad_format, what_ + ": GIF without a picture"};
+        if (out_.frames.empty()) return fault("is missing, expected at least one");
         return std::move(out_);
     }
 
   private:
-    Error fault(int code) const {
+    /// `text` says what is wrong with the frame that comes now.
+    [[nodiscard]] Error fault(std::string_view text) const {
+        return {Errc::bad_format,
+                joined({what_, ": GIF, frame ", out_.frames.size() + 1, ": ", text})};
+    }
+    [[nodiscard]] Error fault(int code) const {
         const char* text = GifErrorString(code);
-        return {Errc::bad_format, what_ + ": GIF " + (text != nullptr ? text : "ends too early")};
+        return fault(text != nullptr ? text : "ends too early");
     }
 
     Result<void> extension() {
@@ -89,9 +97,10 @@ class GifReader {
         const auto left = static_cast<std::size_t>(d.Left), top = static_cast<std::size_t>(d.Top);
         const auto w = static_cast<std::size_t>(d.Width), h = static_cast<std::size_t>(d.Height);
         if (w == 0 || h == 0 || left + w > width_ || top + h > height_)
-            return Error{Errc::bad_format, what_ + ": GIF with a frame outside its screen"};
+            return fault(joined({w, " by ", h, " pixels at ", left, ", ", top,
+                                 ", expected within the screen of ", width_, " by ", height_}));
         const ColorMapObject* colours = d.ColorMap != nullptr ? d.ColorMap : gif_->SColorMap;
-        if (colours == nullptr) return Error{Errc::bad_format, what_ + ": GIF without colours"};
+        if (colours == nullptr) return fault("no table of colours, of its own or of all frames");
         if (auto fits = check_size(width_, height_, out_.frames.size() + 1, limits_, what_); !fits)
             return fits.error();
         if (out_.frames.empty()) start(*colours);

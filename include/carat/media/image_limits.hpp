@@ -16,6 +16,9 @@ struct ImageLimits {
     /// A picture's header that promises more pixels than this is refused before memory is taken
     /// for them; for an animation, all frames together.
     std::size_t max_pixels = std::size_t{1} << 27;
+    /// So are more frames of an animation, or of a video that is kept whole: each takes memory
+    /// beside its pixels.
+    std::size_t max_frames = std::size_t{1} << 16;
 };
 
 namespace detail {
@@ -34,6 +37,9 @@ inline Result<void> check_size(std::size_t width, std::size_t height, std::size_
                      joined({what, ": ", width, " by ", height, " pixels",
                              frames > 1 ? joined({" in ", frames, " frames"}) : std::string(),
                              ", expected at most ", limits.max_pixels, " in all"})};
+    if (frames > limits.max_frames)
+        return Error{Errc::out_of_range,
+                     joined({what, ": ", frames, " frames, expected at most ", limits.max_frames})};
     return {};
 }
 
