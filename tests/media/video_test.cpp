@@ -121,6 +121,17 @@ TEST_CASE("video files give the frames they were made of" * doctest::skip(!reads
                                     [&](std::size_t, std::size_t) { return ++calls < 3; });
     REQUIRE_FALSE(stopped);
     CHECK(stopped.error().code == Errc::cancelled);
+    for (const std::string name : {"circle.mp4", "circle_vp8.webm"}) {  // while they are counted
+        calls = 0;
+        const auto counting =
+            read_video(clips + name, 0, {}, {}, [&](std::size_t, std::size_t all) {
+                ++calls;
+                return all > 1;
+            });
+        REQUIRE_FALSE(counting);
+        CHECK(counting.error().text == clips + name + ": cancelled");
+        CHECK(calls == 1);
+    }
 }
 
 TEST_CASE("video files hide nothing and cost nothing that was not asked for" *

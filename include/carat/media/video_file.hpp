@@ -117,12 +117,14 @@ inline Result<AvStream> open_pictures(const std::string& path, const ImageLimits
 }
 
 /// How many pictures the file has: its packets, since headers lie; where a packet may hold none
-/// that is seen, what decoding gives.
-inline Result<std::size_t> count_frames(const std::string& path, const ImageLimits& limits) {
+/// that is seen, what decoding gives. Until they are counted, nothing is done of 1.
+inline Result<std::size_t> count_frames(const std::string& path, const ImageLimits& limits,
+                                        Progress progress) {
     auto stream = open_pictures(path, limits);
     if (!stream) return std::move(stream).error();
     const bool may_hide = stream->about().codecpar->codec_id == AV_CODEC_ID_VP8;
     for (std::size_t n = 0;;) {
+        if (!progress(0, 1)) return Error{Errc::cancelled, path + ": cancelled"};
         if (may_hide) {
             const auto frame = stream->next_frame();
             if (!frame) return frame.error();
@@ -194,7 +196,7 @@ template <class See>
                                                 const ImageLimits& limits, Progress progress,
                                                 See&& see) {
     return memory_errors([&]() -> Result<FrameTimes> {
-        const Result<std::size_t> total = detail::count_frames(path, limits);
+        const Result<std::size_t> total = detail::count_frames(path, limits, progress);
         if (!total) return total.error();
         auto stream = detail::open_pictures(path, limits);
         if (!stream) return std::move(stream).error();
