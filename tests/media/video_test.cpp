@@ -7,10 +7,13 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <clocale>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <string>
@@ -48,6 +51,17 @@ TEST_CASE("frames and times of the fixtures' clips") {
 TEST_CASE("a clip that is shorter than the budget is used whole") {
     CHECK(sampled_frames(3, {}) == std::vector<std::size_t>{0, 1, 2});
     CHECK(sampled_frames(40, {.do_sample_frames = false}).size() == 40);
+    // Beyond 2^24 a float has no odd numbers; 16777219 would become 16777220, past the end.
+    const std::size_t many = 16'777'220;
+    const auto whole = sampled_frames(many, {.do_sample_frames = false});
+    REQUIRE(whole.size() == many);
+    CHECK(whole[16'777'217] == 16'777'217);
+    CHECK(whole.back() == many - 1);
+    for (const std::size_t total : {many, 4 * many - 1}) {
+        const auto some = sampled_frames(total, {});
+        CHECK(some.size() == 32);
+        CHECK(some.back() < total);
+    }
     const FrameTimes late{{3725}, 1};
     CHECK(late.timestamp(0) == "62:05");
     const FrameTimes tenth{{619}, 10};
@@ -163,6 +177,19 @@ TEST_CASE("video files hide nothing and cost nothing that was not asked for" *
                                   [&](std::size_t, std::size_t) { return ++calls > 0; });
     CHECK(large.error().code == Errc::out_of_range);
     CHECK(calls == 0);
+    // Of VP9 FFmpeg decodes a frame to know what it is; this one says that it is 8000 by 8000.
+    auto vp9 = read_media_file(clips + "circle_vp9.webm");
+    REQUIRE(vp9);
+    const std::uint8_t sync[] = {0x49, 0x83, 0x42};
+    const auto at = std::search(vp9->begin(), vp9->end(), std::begin(sync), std::end(sync));
+    REQUIRE(vp9->end() - at > 8);
+    for (std::size_t bit = 0; bit < 32; ++bit) {  // width - 1 and height - 1, from bit 28 on
+        std::uint8_t& byte = at[static_cast<std::ptrdiff_t>((28 + bit) / 8)];
+        const unsigned mask = 0x80u >> (28 + bit) % 8, one = 7999u >> (15 - bit % 16) & 1u;
+        byte = static_cast<std::uint8_t>(one != 0 ? byte | mask : byte & ~mask);
+    }
+    const std::string small = text(*vp9, {.max_pixels = 30'000});
+    CHECK(small.starts_with(path + ": is broken"));  // not found to be 8000 by 8000 by decoding it
     // A list of other files is no video, whatever they are.
     const std::string list = "ffconcat version 1.0\nfile '" + clips + "circle.mp4'\n";
     CHECK(text({reinterpret_cast<const std::uint8_t*>(list.data()), list.size()}).find(path) == 0);

@@ -38,6 +38,7 @@ struct FrameTimes {
     const bool all = !c.do_sample_frames || total <= c.num_frames;
     const double step = all ? 1.0 : static_cast<double>(total) / static_cast<double>(c.num_frames);
     const std::size_t count = all ? total : c.num_frames;
+    out.reserve(count);
     for (std::size_t i = 0; i < count; ++i)
         out.push_back(
             all ? i : static_cast<std::size_t>(static_cast<float>(static_cast<double>(i) * step)));
