@@ -4,6 +4,7 @@
 #include "carat/format/json.hpp"
 #include "carat/media/audio_file.hpp"
 #include "carat/media/patches.hpp"
+#include "support/files.hpp"
 
 #include <doctest/doctest.h>
 
@@ -227,6 +228,18 @@ TEST_CASE("a video's sound track is sound" * doctest::skip(!reads_video_files)) 
         return sum;
     };
     CHECK(energy(*track) == doctest::Approx(energy(*sound)).epsilon(0.1));
+}
+
+TEST_CASE("a frame's name may be no line") {
+    const test::Folder folder("media");
+    const auto text = [&] { return read_video(folder.path(), 0, {}).error().text; };
+    const std::string samples = CARAT_SOURCE_DIR "/examples/pocket/samples/";
+    const std::string frame = folder / "a\n\x1b[2J.png", shown = folder / "a\\x0a\\x1b[2J.png";
+    test::write_text(frame, "no picture");
+    CHECK(text() == shown + ": no picture, expected PNG, JPEG, GIF, WebP or BMP");
+    test::write_text(folder / "0.png", test::read_text(samples + "cat.png"));
+    test::write_text(frame, test::read_text(samples + "circle/00.png"));
+    CHECK(text() == shown + ": the frame is 160 by 160 pixels, the first is 256 by 256");
 }
 
 TEST_CASE("what is no video is one clear line") {

@@ -19,7 +19,7 @@ namespace carat::inline CARAT_ABI {
 struct AudioFileOptions {
     std::size_t sample_rate_hz = 16000;  ///< of the result
     /// A longer file is refused, whatever its header says: six hours at 16 kHz are 1.4 GB, which a
-    /// file of silence may become that has less than a megabyte.
+    /// megabyte of silence may become.
     double max_seconds = 6.0 * 3600.0;
 };
 

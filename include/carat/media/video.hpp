@@ -4,6 +4,7 @@
 #pragma once
 
 #include "carat/base/joined.hpp"
+#include "carat/base/printable.hpp"
 #include "carat/base/progress.hpp"
 #include "carat/base/result.hpp"
 #include "carat/media/decode_image.hpp"
@@ -55,16 +56,19 @@ template <class See>
                     return Error{Errc::cancelled, path + ": cancelled"};
                 const std::string name = path + "/" + (*names)[out.indices[i]];
                 Result<Image> frame = read_image(name, limits);
-                if (!frame) return std::move(frame).error();
+                // Whoever packed the folder has named its files.
+                if (!frame)
+                    return Error{frame.error().code,
+                                 printable(frame.error().text, std::string::npos)};
                 if (i == 0) {
                     width = frame->width;
                     height = frame->height;
                 }
                 if (frame->width != width || frame->height != height)
-                    return Error{
-                        Errc::mismatch,
-                        joined({name, ": the frame is ", frame->width, " by ", frame->height,
-                                " pixels, the first is ", width, " by ", height})};
+                    return Error{Errc::mismatch,
+                                 joined({printable(name, std::string::npos), ": the frame is ",
+                                         frame->width, " by ", frame->height,
+                                         " pixels, the first is ", width, " by ", height})};
                 if (auto seen = see(std::move(*frame)); !seen) return std::move(seen).error();
             }
             return out;
