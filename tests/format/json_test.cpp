@@ -4,6 +4,10 @@
 
 #include <string>
 
+#if defined(__unix__)
+#include <sys/mman.h>
+#endif
+
 using namespace carat;
 
 namespace {
@@ -114,4 +118,19 @@ TEST_CASE("nesting is limited, however deep the text goes") {
     std::string objects;
     for (int i = 0; i < 100000; ++i) objects += "{\"a\":";
     CHECK(error_of(objects).find("deeper than 256") != std::string::npos);
+    CHECK(parse_json("[[]]", "x", 2));
+    CHECK(parse_json("[[[]]]", "x", 2).error().text ==
+          "x: line 1, column 3: JSON nested deeper than 2 levels, which carat does not read");
 }
+
+#if defined(__unix__)
+TEST_CASE("a text whose strings could be longer than the tree's lengths count is refused unread") {
+    constexpr std::size_t bytes = std::size_t{5} << 30;
+    void* const memory =
+        ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return;  // no address space for it: nobody has such a text
+    CHECK(error_of({static_cast<const char*>(memory), bytes}).find("longer than") !=
+          std::string::npos);
+    ::munmap(memory, bytes);
+}
+#endif

@@ -25,6 +25,11 @@ TEST_CASE("what the writer writes, the parser reads") {
     JsonWriter again;
     again.value(*tree);
     CHECK(again.text() == w.text());
+    Json endless(rapidjson::kArrayType);
+    for (const double v : {-std::numeric_limits<double>::infinity(), 0.5})
+        endless.PushBack(v, endless.GetAllocator());
+    JsonWriter tree_of_them;
+    CHECK(tree_of_them.value(endless).text() == "[null,0.5]");
     PrettyJsonWriter pretty;
     pretty.begin_object().key("a").value(1.0).end_object();
     CHECK(pretty.text() == "{\n  \"a\": 1.0\n}");

@@ -10,6 +10,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -145,18 +146,36 @@ class [[nodiscard]] Result<void> {
     bool failed_ = false;
 };
 
+#if defined(__cpp_exceptions)
+namespace detail {
+
+/// The error, and of what it is where there is memory for that.
+[[nodiscard]] [[gnu::noinline, gnu::cold]] inline Error memory_error(const char* why,
+                                                                     std::string_view what) {
+    Error error{Errc::out_of_memory, why};  // short enough not to need any
+    try {
+        if (!what.empty()) error.text = std::string(what) + ": " + why;
+    } catch (const std::bad_alloc&) {
+    } catch (const std::length_error&) {
+    }
+    return error;
+}
+
+}  // namespace detail
+#endif
+
 /// f() with the standard library's complaints about memory as errors, for the doors that strangers'
-/// files come through. Without exceptions an allocation that fails ends the program, as everywhere
-/// in the standard library.
+/// files come through. `what` says in them what there was no memory for. Without exceptions an
+/// allocation that fails ends the program, as everywhere in the standard library.
 template <class F>
-auto memory_errors(F&& f) -> decltype(f()) {
+auto memory_errors(F&& f, [[maybe_unused]] std::string_view what = {}) -> decltype(f()) {
 #if defined(__cpp_exceptions)
     try {
         return f();
     } catch (const std::bad_alloc&) {
-        return Error{Errc::out_of_memory, "out of memory"};  // short enough not to need any
+        return detail::memory_error("out of memory", what);
     } catch (const std::length_error&) {
-        return Error{Errc::out_of_memory, "too long"};
+        return detail::memory_error("too long", what);
     }
 #else
     return f();

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "carat/base/result.hpp"
+#include "carat/format/json_memory.hpp"
 
 #include <rapidjson/document.h>
 
@@ -20,9 +21,11 @@ namespace carat::inline CARAT_ABI {
 
 /// A JSON value. Integers (up to 64 bits, signed or not) and floats are different things, members
 /// keep their order.
-using JsonValue = rapidjson::Value;
+using JsonValue =
+    rapidjson::GenericValue<rapidjson::UTF8<>, rapidjson::MemoryPoolAllocator<json::Memory>>;
 /// A JSON value that owns its memory. Move only.
-using Json = rapidjson::Document;
+using Json = rapidjson::GenericDocument<rapidjson::UTF8<>,
+                                        rapidjson::MemoryPoolAllocator<json::Memory>, json::Memory>;
 
 namespace json {
 
@@ -147,9 +150,10 @@ inline constexpr std::size_t max_depth = 256;
 /// The tree of a JSON text. `what` names the text in errors, usually the file it came from.
 /// Strict JSON in UTF-8 (a byte order mark is skipped), full precision of floats; an integer beyond
 /// 64 bits becomes a float. Bad input (broken JSON or UTF-8, text after the value, nesting deeper
-/// than json::max_depth) is an error that names line and column. Takes no stack that grows with the
-/// input.
-[[nodiscard]] Result<Json> parse_json(std::string_view text, std::string_view what);
+/// than `max_depth`) is an error that names line and column; so is memory that the system refuses,
+/// without a place. Takes no stack that grows with the input.
+[[nodiscard]] Result<Json> parse_json(std::string_view text, std::string_view what,
+                                      std::size_t max_depth = json::max_depth);
 
 }  // namespace carat::inline CARAT_ABI
 

@@ -19,9 +19,9 @@ namespace detail {
 
 /// Hands the reader's events on to the tree, and stops at what nests too deep.
 struct DepthLimiter final : Events {
-    explicit DepthLimiter(Json& to) : tree(to) {}
+    DepthLimiter(Json& to, std::size_t levels) : tree(to), most(levels) {}
     Json& tree;
-    std::size_t depth = 0;
+    std::size_t most, depth = 0;
 
     bool Null() override { return tree.Null(); }
     bool Bool(bool v) override { return tree.Bool(v); }
@@ -34,9 +34,9 @@ struct DepthLimiter final : Events {
     bool Key(const char* s, rapidjson::SizeType n, bool copy) override {
         return tree.Key(s, n, copy);
     }
-    bool StartObject() override { return ++depth <= max_depth && tree.StartObject(); }
+    bool StartObject() override { return ++depth <= most && tree.StartObject(); }
     bool EndObject(rapidjson::SizeType n) override { return --depth, tree.EndObject(n); }
-    bool StartArray() override { return ++depth <= max_depth && tree.StartArray(); }
+    bool StartArray() override { return ++depth <= most && tree.StartArray(); }
     bool EndArray(rapidjson::SizeType n) override { return --depth, tree.EndArray(n); }
 };
 
@@ -53,30 +53,31 @@ inline std::string line_and_column(std::string_view text, std::size_t offset) {
     return joined({"line ", line, ", column ", before.size() - start + 1});
 }
 
+inline Result<Json> parse(std::string_view text, std::string_view what, std::size_t most) {
+    Json tree;
+    DepthLimiter limiter(tree, most);
+    Ending end{};
+    auto read_all = [&](Json&) {
+        end = read(text, limiter);
+        return end.error == nullptr;
+    };
+    tree.Populate(read_all);
+    if (end.error == nullptr) return tree;
+    const bool deep = limiter.depth > most;
+    return Error{Errc::bad_format, joined({what, ": ", line_and_column(text, end.offset),
+                                           deep ? joined({": JSON nested deeper than ", most,
+                                                          " levels, which carat does not read"})
+                                                : std::string(": not JSON: ") + end.error})};
+}
+
 }  // namespace detail
 
 }  // namespace json
 
-CARAT_ONCE Result<Json> parse_json(std::string_view text, std::string_view what) {
-    text = without_mark(text);
-    Json tree;
-    json::detail::DepthLimiter limiter(tree);
-    json::Ending end{};
-    auto read = [&](Json&) {
-        end = json::read(text, limiter);
-        return end.error == nullptr;
-    };
-    tree.Populate(read);
-
-    if (end.error != nullptr) {
-        const bool deep = limiter.depth > json::max_depth;
-        return Error{Errc::bad_format,
-                     joined({what, ": ", json::detail::line_and_column(text, end.offset),
-                             deep ? ": JSON nested deeper than " + std::to_string(json::max_depth) +
-                                        " levels, which carat does not read"
-                                  : std::string(": not JSON: ") + end.error})};
-    }
-    return tree;
+CARAT_ONCE Result<Json> parse_json(std::string_view text, std::string_view what,
+                                   std::size_t max_depth) {
+    return memory_errors([&] { return json::detail::parse(without_mark(text), what, max_depth); },
+                         what);
 }
 
 }  // namespace carat::inline CARAT_ABI

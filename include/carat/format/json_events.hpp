@@ -3,6 +3,7 @@
 #pragma once
 
 #include "carat/base/abi.hpp"
+#include "carat/format/json_memory.hpp"
 
 #include <rapidjson/error/en.h>
 #include <rapidjson/memorystream.h>
@@ -12,6 +13,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string_view>
 #include <system_error>
 
@@ -87,14 +89,18 @@ struct Ending {
     std::size_t offset;  ///< of the error, or of what is not read
 };
 
-/// Strict JSON in UTF-8; numbers as near as their type allows. Takes no stack that grows with the
-/// input.
+/// Strict JSON in UTF-8 of less than 4 GiB; numbers as near as their type allows. Takes no stack
+/// that grows with the input.
 [[nodiscard]] inline Ending read(std::string_view text, Events& events) {
     constexpr unsigned flags = rapidjson::kParseIterativeFlag |
                                rapidjson::kParseNumbersAsStringsFlag |
                                rapidjson::kParseValidateEncodingFlag;
+    // RapidJSON counts the bytes of a string in 32 bits, and takes them off its stack by that
+    // count.
+    if (text.size() > std::numeric_limits<rapidjson::SizeType>::max())
+        return {"longer than 4 GiB", 0};
     rapidjson::MemoryStream stream(text.data(), text.size());
-    rapidjson::Reader reader;
+    rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, Memory> reader;
     reader.Parse<flags>(stream, events);
     if (events.too_large())
         return {rapidjson::GetParseError_En(rapidjson::kParseErrorNumberTooBig),

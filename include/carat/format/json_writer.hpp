@@ -3,6 +3,7 @@
 #pragma once
 
 #include "carat/format/json.hpp"
+#include "carat/format/json_memory.hpp"
 
 #include <rapidjson/prettywriter.h>
 #include <rapidjson/stringbuffer.h>
@@ -14,6 +15,19 @@
 #include <string_view>
 
 namespace carat::inline CARAT_ABI {
+
+namespace json::detail {
+
+using TextBuffer = rapidjson::GenericStringBuffer<rapidjson::UTF8<>, Memory>;
+
+/// RapidJSON's `Writer` breaks off at a number that JSON does not have; here null stands for it.
+template <class Writer>
+struct FiniteWriter : Writer {
+    using Writer::Writer;
+    bool Double(double v) { return std::isfinite(v) ? Writer::Double(v) : Writer::Null(); }
+};
+
+}  // namespace json::detail
 
 /// Builds one JSON text. Calls come in the order of the text: begin_object, key, value, …,
 /// end_object; the caller keeps them balanced. Strings are taken for UTF-8 and written as they are,
@@ -49,10 +63,8 @@ class BasicJsonWriter {
         return writer_.Uint64(std::uint64_t{v}), *this;
     }
     /// JSON has neither infinity nor NaN: null stands for them.
-    BasicJsonWriter& value(double v) {
-        return std::isfinite(v) ? writer_.Double(v) : writer_.Null(), *this;
-    }
-    /// A whole tree, as parse_json gave it.
+    BasicJsonWriter& value(double v) { return writer_.Double(v), *this; }
+    /// A whole tree.
     BasicJsonWriter& value(const JsonValue& v) { return v.Accept(writer_), *this; }
 
     /// What was written so far; valid until the next call.
@@ -63,13 +75,16 @@ class BasicJsonWriter {
         return static_cast<rapidjson::SizeType>(s.size());
     }
 
-    rapidjson::StringBuffer buffer_;
-    Writer writer_;
+    json::detail::TextBuffer buffer_;
+    json::detail::FiniteWriter<Writer> writer_;
 };
 
 /// On one line.
-using JsonWriter = BasicJsonWriter<rapidjson::Writer<rapidjson::StringBuffer>>;
+using JsonWriter = BasicJsonWriter<rapidjson::Writer<json::detail::TextBuffer, rapidjson::UTF8<>,
+                                                     rapidjson::UTF8<>, json::Memory>>;
 /// Indented, for people.
-using PrettyJsonWriter = BasicJsonWriter<rapidjson::PrettyWriter<rapidjson::StringBuffer>>;
+using PrettyJsonWriter =
+    BasicJsonWriter<rapidjson::PrettyWriter<json::detail::TextBuffer, rapidjson::UTF8<>,
+                                            rapidjson::UTF8<>, json::Memory>>;
 
 }  // namespace carat::inline CARAT_ABI
