@@ -73,8 +73,8 @@ TEST_CASE("nesting is limited") {
     const auto nested = [](std::size_t n) {
         return "{a:" + std::string(n, '[') + std::string(n, ']') + "}";
     };
-    CHECK(arguments_of(nested(json::max_depth - 1)) != "malformed");
-    CHECK(arguments_of(nested(json::max_depth)) == "malformed");
+    CHECK(arguments_of(nested(max_call_depth - 1)) != "malformed");
+    CHECK(arguments_of(nested(max_call_depth)) == "malformed");
     CHECK(arguments_of(nested(1000000)) == "malformed");
 }
 

@@ -4,10 +4,13 @@
 #include "carat/text/chat_encode.hpp"
 #include "carat/text/chat_text.hpp"
 #include "carat/text/chat_variant.hpp"
+#include "carat/text/unicode.hpp"
 #include "fixture.hpp"
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <cstddef>
 #include <string>
 
 using namespace carat;
@@ -128,4 +131,84 @@ TEST_CASE("every prompt of pocket is reproduced, tools, thinking and media inclu
         }
     }
     CHECK(prompts >= 20);
+}
+
+TEST_CASE("what a conversation accepts can be written and read again") {
+    const auto json = [](const Conversation& c) {
+        JsonWriter w;
+        return std::string(w.value(c.json()).text());
+    };
+    const auto saved = [&](const Conversation& c) {  // a level more, as in a saved chat
+        const auto file = parse_json("[" + json(c) + "]", "x");
+        REQUIRE_MESSAGE(file, file.error().text);
+        JsonWriter w;
+        const auto again = Conversation::from_json(w.value((*file)[0]).text(), "x");
+        REQUIRE_MESSAGE(again, again.error().text);
+        CHECK(json(*again) == json(c));
+    };
+    const auto nested = [](std::size_t n) { return std::string(n, '[') + std::string(n, ']'); };
+
+    Conversation c;
+    c.system("\xFF").user(
+        {text_part("a\xC3"), image_part("b\xED\xA0\x80.png"), video_part("v", HUGE_VAL)});
+    c.edit("\x80 edited").assistant("d\xF0\x9F");
+    Json value(rapidjson::kObjectType);
+    value.AddMember("k\xFE", std::nan(""), value.GetAllocator());
+    value.AddMember("l", "\xC0\xAF", value.GetAllocator());
+    REQUIRE(c.tool_result("f\xFF", value));
+    REQUIRE(c.tool_result("f", "\xFFg"));
+    Json tools(rapidjson::kArrayType);
+    tools.PushBack("\xFF", tools.GetAllocator());
+    c.set_tools(tools);
+    const std::string bad = "\xEF\xBF\xBD";
+    CHECK(json(c).find("\"" + bad + "g\"") != std::string::npos);
+    CHECK(json(c).find("{\"k" + bad + "\":null,\"l\":\"" + bad + bad + "\"}") != std::string::npos);
+    CHECK(json(c).find("\"b" + bad + bad + bad + ".png\"") != std::string::npos);
+    CHECK(unicode::is_valid(json(c)));
+    saved(c);
+
+    const auto call = parse_call("call:f{a:" + nested(max_call_depth - 1) + "}");
+    REQUIRE(call);
+    Conversation deep;
+    Reply reply;
+    reply.tool_calls.push_back({"f", {}});
+    reply.tool_calls.back().arguments.CopyFrom(call->arguments,
+                                               reply.tool_calls.back().arguments.GetAllocator());
+    deep.assistant(reply);
+    CHECK(json(deep).find(nested(max_call_depth - 1)) != std::string::npos);
+    REQUIRE(deep.tool_result("f", *parse_json(nested(json::max_depth - 6), "x")));
+    const auto refused = deep.tool_result("\n", *parse_json(nested(json::max_depth - 5), "x"));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().text == "a result of \\x0a is nested deeper than 250 levels");
+    REQUIRE(deep.set_tools(nested(json::max_depth - 2)));
+    CHECK_FALSE(deep.set_tools(nested(json::max_depth - 1)));
+    saved(deep);
+    const auto with = [&](std::size_t n) { return R"({"messages":[)" + nested(n) + "]}"; };
+    const auto deepest = Conversation::from_json(with(json::max_depth - 3), "x");
+    REQUIRE_MESSAGE(deepest, deepest.error().text);
+    saved(*deepest);
+    CHECK_FALSE(Conversation::from_json(with(json::max_depth - 2), "x"));
+
+    Json tower(rapidjson::kArrayType);  // deeper than any stack
+    for (int i = 0; i < 1'000'000; ++i) {
+        JsonValue inside(rapidjson::kArrayType);
+        inside.Swap(tower);
+        tower.PushBack(inside, tower.GetAllocator());
+    }
+    CHECK_FALSE(deep.tool_result("f", tower));
+    deep.set_tools(tower);
+    CHECK(deep.tools() == nullptr);
+    reply.tool_calls.back().arguments.Swap(tower);
+    deep.assistant(reply);
+    saved(deep);
+}
+
+TEST_CASE("of a messages file the messages and the tools are kept, each once") {
+    auto c = Conversation::from_json(
+        R"({"tools":[1],"messages":5,"tools":[2],"x":1,"messages":[]})", "m");
+    REQUIRE(c);
+    JsonWriter w;
+    CHECK(w.value(c->json()).text() == R"({"messages":[],"tools":[2]})");
+    c->set_tools(JsonValue());
+    CHECK(c->tools() == nullptr);
 }

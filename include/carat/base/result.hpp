@@ -168,7 +168,7 @@ namespace detail {
 /// files come through. `what` says in them what there was no memory for. Without exceptions an
 /// allocation that fails ends the program, as everywhere in the standard library.
 template <class F>
-auto memory_errors(F&& f, [[maybe_unused]] std::string_view what = {}) -> decltype(f()) {
+auto memory_errors([[maybe_unused]] std::string_view what, F&& f) -> decltype(f()) {
 #if defined(__cpp_exceptions)
     try {
         return f();
@@ -180,6 +180,10 @@ auto memory_errors(F&& f, [[maybe_unused]] std::string_view what = {}) -> declty
 #else
     return f();
 #endif
+}
+template <class F>
+auto memory_errors(F&& f) -> decltype(f()) {
+    return memory_errors({}, std::forward<F>(f));
 }
 
 }  // namespace carat::inline CARAT_ABI

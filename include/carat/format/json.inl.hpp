@@ -76,8 +76,8 @@ inline Result<Json> parse(std::string_view text, std::string_view what, std::siz
 
 CARAT_ONCE Result<Json> parse_json(std::string_view text, std::string_view what,
                                    std::size_t max_depth) {
-    return memory_errors([&] { return json::detail::parse(without_mark(text), what, max_depth); },
-                         what);
+    return memory_errors(what,
+                         [&] { return json::detail::parse(without_mark(text), what, max_depth); });
 }
 
 }  // namespace carat::inline CARAT_ABI

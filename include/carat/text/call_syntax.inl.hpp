@@ -78,7 +78,7 @@ class CallReader {
     }
 
     bool read_object(JsonValue& out, std::size_t depth) {
-        if (depth > json::max_depth) return too_deep();
+        if (depth > max_call_depth) return too_deep();
         take("{");
         out.SetObject();
         for (bool first = true;; first = false) {
@@ -102,11 +102,11 @@ class CallReader {
     }
 
     bool too_deep() {
-        return fail("nested deeper than " + std::to_string(json::max_depth) + " levels");
+        return fail("nested deeper than " + std::to_string(max_call_depth) + " levels");
     }
 
     bool read_array(JsonValue& out, std::size_t depth) {
-        if (depth > json::max_depth) return too_deep();
+        if (depth > max_call_depth) return too_deep();
         take("[");
         out.SetArray();
         for (bool first = true;; first = false) {
@@ -270,7 +270,7 @@ class CallReader {
 }  // namespace detail
 
 CARAT_ONCE Result<ToolCall> parse_call(std::string_view text) {
-    return detail::CallReader(text).read();
+    return memory_errors("the call", [&] { return detail::CallReader(text).read(); });
 }
 
 }  // namespace carat::inline CARAT_ABI

@@ -6,6 +6,7 @@
 #include "carat/format/json.hpp"
 #include "carat/text/chat_parse.hpp"
 
+#include <cstddef>
 #include <initializer_list>
 #include <optional>
 #include <span>
@@ -15,7 +16,7 @@
 
 namespace carat::inline CARAT_ABI {
 
-/// A part of what a user says: text, or a medium by its file.
+/// A part of what a user says: text, or a medium by its file, whose name is UTF-8 as all text is.
 struct ContentPart {
     std::string_view type;    ///< text, image, audio or video
     std::string_view member;  ///< the member that holds the value: text or path
@@ -37,6 +38,8 @@ struct ContentPart {
 }
 
 /// Messages and tools in the form of spec/chat.md, section 3. Move only.
+/// Whatever it accepts can be saved and read again: bytes that are not UTF-8 become one U+FFFD
+/// each, as they do for Tokenizer::encode, numbers that are none become null.
 ///
 ///     carat::Conversation talk;
 ///     talk.system("Be brief.").user("What is the capital of France?");
@@ -45,8 +48,12 @@ class Conversation {
   public:
     Conversation();
 
-    /// From the text of a messages file, `{"messages": [...], "tools": [...]}`, tools optional.
-    /// `what` names the file in errors. What the messages say is looked at by render_chat.
+    /// How deep a messages file may nest: a saved chat is one level more.
+    static constexpr std::size_t max_depth = json::max_depth - 1;
+
+    /// From the text of a messages file, `{"messages": [...], "tools": [...]}`, tools optional;
+    /// what else it says is not kept. `what` names the file in errors. What the messages say is
+    /// looked at by render_chat.
     [[nodiscard]] static Result<Conversation> from_json(std::string_view text,
                                                         std::string_view what);
 
@@ -62,11 +69,12 @@ class Conversation {
     Conversation& assistant(std::string_view text) { return say("assistant", text); }
 
     /// What the model said, as parse_reply took it apart: its thoughts and calls are kept for the
-    /// rest of the turn.
+    /// rest of the turn. Arguments that nest deeper than max_call_depth are left out.
     Conversation& assistant(const Reply& reply);
 
     /// The result of a call that the last message made: a value (an object is best) or plain text.
-    /// An error where the last message is not the assistant's.
+    /// An error where the last message is not the assistant's, and for a value that nests deeper
+    /// than max_depth in its place.
     [[nodiscard]] Result<void> tool_result(std::string_view name, const JsonValue& value);
     [[nodiscard]] Result<void> tool_result(std::string_view name, std::string_view text);
 
@@ -85,7 +93,8 @@ class Conversation {
     [[nodiscard]] Conversation copy() const;
     /// `{"messages": [...], "tools": [...]}`.
     [[nodiscard]] const JsonValue& json() const noexcept { return root_; }
-    /// The functions that the model may call, an array; anything else takes them away.
+    /// The functions that the model may call, an array that nests less deep than
+    /// max_depth; anything else takes them away.
     void set_tools(const JsonValue& tools);
 
     /// An array.
@@ -96,6 +105,9 @@ class Conversation {
   private:
     Json::AllocatorType& memory() { return root_.GetAllocator(); }
     JsonValue string(std::string_view text);
+    /// A copy of a value, null where it nests deeper than `levels`.
+    JsonValue copied(const JsonValue& value, std::size_t levels);
+    void put(JsonValue& object, std::string_view name, JsonValue value);
     JsonValue& list() { return const_cast<JsonValue&>(messages()); }
     /// The user's last message, and nothing behind it; none where there is none, and all stays.
     JsonValue* last_of_user();
