@@ -78,11 +78,13 @@ class Gguf {
     /// fault alone, for behind it nothing has a meaning. Takes memory for entries and tensors that
     /// are there, some times what they take in the file.
     static Result<Gguf> read(std::span<const std::byte> file, std::string_view what) {
-        Gguf all;
-        Reader in{file, 0, {}, Errc::bad_format};
-        if (!all.read_head(in))
-            return Error{in.code, joined({printable(what, 400), ": ", in.fault})};
-        return all;
+        return memory_errors(what, [&]() -> Result<Gguf> {
+            Gguf all;
+            Reader in{file, 0, {}, Errc::bad_format};
+            if (!all.read_head(in))
+                return Error{in.code, joined({printable(what, 400), ": ", in.fault})};
+            return all;
+        });
     }
 
     /// By key.

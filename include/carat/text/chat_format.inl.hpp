@@ -338,7 +338,8 @@ class ChatRenderer {
 
 CARAT_ONCE Result<PromptText> render_chat(const JsonValue& messages, const JsonValue* tools,
                                           const ChatOptions& options) {
-    return detail::ChatRenderer(options).render(messages, tools);
+    return memory_errors("the prompt",
+                         [&] { return detail::ChatRenderer(options).render(messages, tools); });
 }
 
 }  // namespace carat::inline CARAT_ABI

@@ -29,39 +29,42 @@ CARAT_ONCE ChatVariant chat_variant_of_template(std::string_view text) noexcept 
 }
 
 CARAT_ONCE Result<ChatVariant> chat_variant(const std::string& folder) {
-    const std::string jinja = path_in(folder, "chat_template.jinja");
-    if (file_exists(jinja)) {
-        const auto text = read_file(jinja);
+    return memory_errors(folder, [&]() -> Result<ChatVariant> {
+        const std::string jinja = path_in(folder, "chat_template.jinja");
+        if (file_exists(jinja)) {
+            const auto text = read_file(jinja);
+            if (!text) return text.error();
+            return chat_variant_of_template(*text);
+        }
+        const std::string config = path_in(folder, "tokenizer_config.json");
+        if (!file_exists(config)) {
+            const Result<std::string> gguf = gguf_of_tokenizer(folder);
+            if (!gguf) return gguf.error();
+            if (gguf->empty() && !file_exists(folder))
+                return Error{Errc::io, folder + ": no such folder"};
+            ChatVariant found = ChatVariant::small;
+            if (gguf->empty()) return found;
+            const auto read = with_gguf_head(*gguf, [&](const Gguf& head) -> Result<void> {
+                if (const auto text = Gguf::string(head.find("tokenizer.chat_template")))
+                    found = chat_variant_of_template(*text);
+                return {};
+            });
+            if (!read) return read.error();
+            return found;
+        }
+        const auto text = read_file(config);
         if (!text) return text.error();
-        return chat_variant_of_template(*text);
-    }
-    const std::string config = path_in(folder, "tokenizer_config.json");
-    if (!file_exists(config)) {
-        const Result<std::string> gguf = gguf_of_tokenizer(folder);
-        if (!gguf) return gguf.error();
-        if (gguf->empty() && !file_exists(folder))
-            return Error{Errc::io, folder + ": no such folder"};
-        ChatVariant found = ChatVariant::small;
-        if (gguf->empty()) return found;
-        const auto read = with_gguf_head(*gguf, [&](const Gguf& head) -> Result<void> {
-            if (const auto text = Gguf::string(head.find("tokenizer.chat_template")))
-                found = chat_variant_of_template(*text);
-            return {};
-        });
-        if (!read) return read.error();
-        return found;
-    }
-    const auto text = read_file(config);
-    if (!text) return text.error();
-    const auto tree = parse_json(*text, config);
-    if (!tree) return tree.error();
-    const JsonValue* field = json::find(*tree, "chat_template");
-    if (const auto one = json::string(field)) return chat_variant_of_template(*one);
-    for (const JsonValue& entry : json::elements(field)) {
-        const auto one = json::string(json::find(entry, "template"));
-        if (one && chat_variant_of_template(*one) == ChatVariant::large) return ChatVariant::large;
-    }
-    return ChatVariant::small;
+        const auto tree = parse_json(*text, config);
+        if (!tree) return tree.error();
+        const JsonValue* field = json::find(*tree, "chat_template");
+        if (const auto one = json::string(field)) return chat_variant_of_template(*one);
+        for (const JsonValue& entry : json::elements(field)) {
+            const auto one = json::string(json::find(entry, "template"));
+            if (one && chat_variant_of_template(*one) == ChatVariant::large)
+                return ChatVariant::large;
+        }
+        return ChatVariant::small;
+    });
 }
 
 }  // namespace carat::inline CARAT_ABI

@@ -160,13 +160,9 @@ inline float read_float(std::string_view bytes) noexcept {
     return out;
 }
 
-/// The content of a `tokenizer.model`; `what` names the file in errors. Its control and
-/// user-defined symbols become added tokens, as the converters to `tokenizer.json` do; special are
-/// the control symbols and what looks like one. A file that is broken, no BPE with byte fallback,
-/// or that would change more of a text than its spaces, is an error.
-[[nodiscard]] inline Result<Vocabulary> read_sentencepiece_proto(std::string_view bytes,
-                                                                 std::string_view what) {
-    namespace proto = detail::proto;
+namespace detail::proto {
+
+inline Result<Vocabulary> read_model(std::string_view bytes, std::string_view what) {
     const auto fail = [&](const std::string& why, Errc code = Errc::bad_format) {
         return Error{code, std::string(what) + ": " + why};
     };
@@ -175,7 +171,7 @@ inline float read_float(std::string_view bytes) noexcept {
     std::uint64_t dummy_prefix = 1, remove_spaces = 1, escape_spaces = 1;
     bool has_charsmap = false;
     const auto read = [](std::string_view message, auto&& take) {
-        for (proto::Reader reader(message); !reader.done();) {
+        for (Reader reader(message); !reader.done();) {
             const auto field = reader.next();
             if (!field || !take(*field)) return false;
         }
@@ -185,9 +181,9 @@ inline float read_float(std::string_view bytes) noexcept {
         std::string text;
         float score = 0;
         std::uint64_t type = 1;
-        const bool fine = read(message, [&](const proto::Field& f) {
+        const bool fine = read(message, [&](const Field& f) {
             if (f.number == 1 && f.wire_type == 2) text = f.bytes;
-            if (f.number == 2 && f.wire_type == 5) score = proto::read_float(f.bytes);
+            if (f.number == 2 && f.wire_type == 5) score = read_float(f.bytes);
             if (f.number == 3 && f.wire_type == 0) type = f.value;
             return type >= 1 && type <= 6;
         });
@@ -196,14 +192,14 @@ inline float read_float(std::string_view bytes) noexcept {
         v.types.push_back(fine ? static_cast<PieceType>(type) : PieceType::control);
         return fine;
     };
-    const auto read_number = [](const proto::Field& f, std::uint64_t number, std::uint64_t& out) {
+    const auto read_number = [](const Field& f, std::uint64_t number, std::uint64_t& out) {
         if (f.number == number && f.wire_type == 0) out = f.value;
     };
-    const bool fine = read(bytes, [&](const proto::Field& f) {
+    const bool fine = read(bytes, [&](const Field& f) {
         if (f.wire_type != 2) return f.number > 5;
         if (f.number == 1) return read_piece(f.bytes);
         if (f.number == 2) {
-            return read(f.bytes, [&](const proto::Field& t) {
+            return read(f.bytes, [&](const Field& t) {
                 read_number(t, 3, model_type);
                 read_number(t, 24, space_as_suffix);
                 read_number(t, 35, byte_fallback);
@@ -211,7 +207,7 @@ inline float read_float(std::string_view bytes) noexcept {
             });
         }
         if (f.number == 3) {
-            return read(f.bytes, [&](const proto::Field& n) {
+            return read(f.bytes, [&](const Field& n) {
                 if (n.number == 2 && !n.bytes.empty()) has_charsmap = true;
                 read_number(n, 3, dummy_prefix);
                 read_number(n, 4, remove_spaces);
@@ -252,6 +248,17 @@ inline float read_float(std::string_view bytes) noexcept {
     }
     if (auto checked = check_vocabulary(v, what); !checked) return std::move(checked).error();
     return v;
+}
+
+}  // namespace detail::proto
+
+/// The content of a `tokenizer.model`; `what` names the file in errors. Its control and
+/// user-defined symbols become added tokens, as the converters to `tokenizer.json` do; special are
+/// the control symbols and what looks like one. A file that is broken, no BPE with byte fallback,
+/// or that would change more of a text than its spaces, is an error.
+[[nodiscard]] inline Result<Vocabulary> read_sentencepiece_proto(std::string_view bytes,
+                                                                 std::string_view what) {
+    return memory_errors(what, [&] { return detail::proto::read_model(bytes, what); });
 }
 
 }  // namespace carat::inline CARAT_ABI

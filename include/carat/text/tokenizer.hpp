@@ -69,7 +69,8 @@ class Tokenizer {
 
     /// The ids of a text. Nothing is added to it unless asked for. Bytes that are not UTF-8 count
     /// as one U+FFFD each. Errors: a text longer than max_text_bytes, `add_bos` without a `<bos>`
-    /// in the vocabulary, user_text out of order or beyond the text. Source:
+    /// in the vocabulary, user_text out of order or beyond the text, a system that refuses
+    /// 256 bytes of memory for each of the text. Source:
     /// spec/processing.md, 2.1.
     [[nodiscard]] Result<std::vector<std::int32_t>> encode(std::string_view text,
                                                            const EncodeOptions& options = {}) const;
@@ -125,6 +126,9 @@ class Tokenizer {
     /// From a vocabulary that has been checked.
     static Result<Tokenizer> build(const Vocabulary& v, std::string source);
 
+    /// Of a text and options that have been checked.
+    Result<std::vector<std::int32_t>> encoded(std::string_view text,
+                                              const EncodeOptions& options) const;
     Result<void> merge(std::string_view text, std::vector<std::int32_t>& ids) const;
 
     static constexpr std::int16_t ordinary = -1, special = -2;  // anything from 0 to 255 is a byte

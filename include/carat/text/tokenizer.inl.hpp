@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -35,24 +36,30 @@ CARAT_ONCE Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 CARAT_ONCE Tokenizer::~Tokenizer() = default;
 
 CARAT_ONCE Result<Tokenizer> Tokenizer::open(const std::string& path) {
-    return memory_errors([&] { return open_path(path); });
+    return memory_errors(path, [&] { return open_path(path); });
 }
 
 CARAT_ONCE Result<Tokenizer> Tokenizer::from_json(std::string_view text) {
-    auto v = read_tokenizer_json(text, "tokenizer.json");
-    if (!v) return std::move(v).error();
-    return build(*v, "tokenizer.json");
+    return memory_errors("tokenizer.json", [&]() -> Result<Tokenizer> {
+        auto v = read_tokenizer_json(text, "tokenizer.json");
+        if (!v) return std::move(v).error();
+        return build(*v, "tokenizer.json");
+    });
 }
 
 CARAT_ONCE Result<Tokenizer> Tokenizer::from_model(std::string_view bytes) {
-    auto v = read_sentencepiece_proto(bytes, "tokenizer.model");
-    if (!v) return std::move(v).error();
-    return build(*v, "tokenizer.model");
+    return memory_errors("tokenizer.model", [&]() -> Result<Tokenizer> {
+        auto v = read_sentencepiece_proto(bytes, "tokenizer.model");
+        if (!v) return std::move(v).error();
+        return build(*v, "tokenizer.model");
+    });
 }
 
 CARAT_ONCE Result<Tokenizer> Tokenizer::from_vocabulary(const Vocabulary& v, std::string source) {
-    if (auto checked = check_vocabulary(v, source); !checked) return std::move(checked).error();
-    return build(v, std::move(source));
+    return memory_errors([&]() -> Result<Tokenizer> {
+        if (auto checked = check_vocabulary(v, source); !checked) return std::move(checked).error();
+        return build(v, std::move(source));
+    });
 }
 
 CARAT_ONCE Result<std::vector<std::int32_t>> Tokenizer::encode(std::string_view text,
@@ -71,6 +78,11 @@ CARAT_ONCE Result<std::vector<std::int32_t>> Tokenizer::encode(std::string_view 
         }
         last = r.end;
     }
+    return memory_errors("the text's ids", [&] { return encoded(text, options); });
+}
+
+CARAT_ONCE Result<std::vector<std::int32_t>> Tokenizer::encoded(
+    std::string_view text, const EncodeOptions& options) const {
     std::vector<std::int32_t> ids;
     if (options.add_bos) {
         if (!bos_) return Error{Errc::mismatch, source_ + ": no piece <bos>"};
@@ -90,14 +102,16 @@ CARAT_ONCE Result<std::vector<std::int32_t>> Tokenizer::encode(std::string_view 
 
 CARAT_ONCE Result<std::string> Tokenizer::decode(std::span<const std::int32_t> ids,
                                                  DecodeOptions options) const {
-    PieceJoiner joiner;
-    std::string out;
-    for (const std::int32_t id : ids) {
-        auto text = decode_next(joiner, id, options);
-        if (!text) return std::move(text).error();
-        out += *text;
-    }
-    return out + joiner.finish();
+    return memory_errors("the text of ids", [&]() -> Result<std::string> {
+        PieceJoiner joiner;
+        std::string out;
+        for (const std::int32_t id : ids) {
+            auto text = decode_next(joiner, id, options);
+            if (!text) return std::move(text).error();
+            out += *text;
+        }
+        return out + joiner.finish();
+    });
 }
 
 CARAT_ONCE Result<std::string> Tokenizer::decode_next(PieceJoiner& joiner, std::int32_t id,
@@ -109,11 +123,11 @@ CARAT_ONCE Result<std::string> Tokenizer::decode_next(PieceJoiner& joiner, std::
     }
     const std::int16_t kind = kinds_[static_cast<std::size_t>(id)];
     if (kind == special && options.skip_special) return std::string();
-    if (kind >= 0) {
+    return memory_errors("the text of ids", [&]() -> Result<std::string> {
+        if (kind < 0) return joiner.add_piece(processor_->IdToPiece(id));
         joiner.add_byte(static_cast<std::uint8_t>(kind));
         return std::string();
-    }
-    return joiner.add_piece(processor_->IdToPiece(id));
+    });
 }
 
 CARAT_ONCE std::string_view Tokenizer::piece(std::int32_t id) const {
@@ -190,6 +204,10 @@ CARAT_ONCE Result<Tokenizer> Tokenizer::build(const Vocabulary& v, std::string s
 CARAT_ONCE Result<void> Tokenizer::merge(std::string_view text,
                                          std::vector<std::int32_t>& ids) const {
     if (text.empty()) return {};
+    // sentencepiece crashes where it is refused memory, so the refusal must come before it starts.
+    // Most of what it takes are its pieces; measured were 253 bytes for a text of blanks.
+    constexpr std::size_t bytes_a_byte = 256;
+    ::operator delete(::operator new(text.size() * bytes_a_byte));
     std::vector<int> part;
     const auto status = unicode::is_valid(text)
                             ? processor_->Encode(text, &part)

@@ -75,25 +75,16 @@ class TokenMarker {
     std::unordered_map<std::string, std::size_t> names_;    // and by text
 };
 
-}  // namespace detail
-
-/// Applies a `tokenizer_config.json` to the vocabulary it stands beside; `what` names the file in
-/// errors. `added_tokens_decoder` adds tokens (also beyond the last id, without gaps) and says
-/// which are special; so do members whose name ends in `_token`, `extra_special_tokens` and
-/// `additional_special_tokens`. `add_bos_token` sets Vocabulary::add_bos. An id that belongs to
-/// another piece is an error.
-[[nodiscard]] inline Result<void> apply_tokenizer_config(Vocabulary& v, std::string_view text,
-                                                         std::string_view what) {
-    auto tree = parse_json(text, what);
-    if (!tree) return std::move(tree).error();
+inline Result<void> apply(const JsonValue& config, Vocabulary& v, std::string_view what) {
     const auto fail = [&](const std::string& why) {
         return Error{Errc::bad_format, std::string(what) + ": " + why};
     };
-    if (!tree->IsObject())
-        return fail(std::string("the file is ") + json::type_name(&*tree) + ", expected an object");
+    if (!config.IsObject())
+        return fail(std::string("the file is ") + json::type_name(&config) +
+                    ", expected an object");
 
     std::map<std::size_t, const JsonValue*> decoder;  // by id, so that new pieces come in order
-    for (const auto& entry : json::members(json::find(*tree, "added_tokens_decoder"))) {
+    for (const auto& entry : json::members(json::find(config, "added_tokens_decoder"))) {
         const std::string_view key = json::key(entry);
         std::size_t id = 0;
         const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
@@ -102,7 +93,7 @@ class TokenMarker {
         }
         decoder[id] = &entry.value;
     }
-    detail::TokenMarker tokens(v, decoder.size());
+    TokenMarker tokens(v, decoder.size());
     for (const auto& [id, entry] : decoder) {
         const auto content = json::string(json::find(entry, "content"));
         const std::string at = "added_tokens_decoder." + std::to_string(id);
@@ -129,16 +120,30 @@ class TokenMarker {
                     flag("lstrip"), flag("rstrip"), flag("single_word")});
     }
 
-    for (const auto& entry : json::members(*tree)) {
+    for (const auto& entry : json::members(config)) {
         if (json::key(entry).ends_with("_token")) tokens.mark_special(entry.value);
     }
     for (const char* name : {"extra_special_tokens", "additional_special_tokens"}) {
-        const JsonValue* list = json::find(*tree, name);
+        const JsonValue* list = json::find(config, name);
         for (const JsonValue& token : json::elements(list)) tokens.mark_special(token);
         for (const auto& entry : json::members(list)) tokens.mark_special(entry.value);
     }
-    if (const auto add = json::boolean(json::find(*tree, "add_bos_token"))) v.add_bos = *add;
+    if (const auto add = json::boolean(json::find(config, "add_bos_token"))) v.add_bos = *add;
     return {};
+}
+
+}  // namespace detail
+
+/// Applies a `tokenizer_config.json` to the vocabulary it stands beside; `what` names the file in
+/// errors. `added_tokens_decoder` adds tokens (also beyond the last id, without gaps) and says
+/// which are special; so do members whose name ends in `_token`, `extra_special_tokens` and
+/// `additional_special_tokens`. `add_bos_token` sets Vocabulary::add_bos. An id that belongs to
+/// another piece is an error.
+[[nodiscard]] inline Result<void> apply_tokenizer_config(Vocabulary& v, std::string_view text,
+                                                         std::string_view what) {
+    const auto tree = parse_json(text, what);
+    if (!tree) return tree.error();
+    return memory_errors(what, [&] { return detail::apply(*tree, v, what); });
 }
 
 }  // namespace carat::inline CARAT_ABI

@@ -161,7 +161,7 @@ class TokenizerGgufReader {
 /// not there: an error that names the key.
 [[nodiscard]] inline Result<Vocabulary> read_tokenizer_gguf(const Gguf& head,
                                                             std::string_view what) {
-    return detail::TokenizerGgufReader(head, what).read();
+    return memory_errors(what, [&] { return detail::TokenizerGgufReader(head, what).read(); });
 }
 
 /// The same for a file, of which the weights are not read.

@@ -231,7 +231,7 @@ class TokenizerJsonReader {
                                                             std::string_view what) {
     auto tree = parse_json(text, what);
     if (!tree) return std::move(tree).error();
-    return detail::TokenizerJsonReader(*tree, what).read();
+    return memory_errors(what, [&] { return detail::TokenizerJsonReader(*tree, what).read(); });
 }
 
 }  // namespace carat::inline CARAT_ABI

@@ -2,6 +2,7 @@
 /// What tools.hpp declares.
 #pragma once
 
+#include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
 #include "carat/format/json.hpp"
 #include "carat/format/json_writer.hpp"
@@ -15,13 +16,16 @@
 namespace carat::inline CARAT_ABI {
 
 CARAT_ONCE Result<void> Tools::add_json(std::string_view declaration, Function function) {
-    auto tree = parse_json(declaration, "tool");
-    if (!tree) return std::move(tree).error();
-    const auto name = json::string(json::find(json::find(*tree, "function"), "name"));
-    if (!name) return Error{Errc::bad_format, "tool: function.name is missing, expected a string"};
-    entries_.push_back(
-        {std::string(*name), std::string(without_mark(declaration)), std::move(function)});
-    return {};
+    return memory_errors("tool", [&]() -> Result<void> {
+        const auto tree = parse_json(declaration, "tool");
+        if (!tree) return tree.error();
+        const auto name = json::string(json::find(json::find(*tree, "function"), "name"));
+        if (!name)
+            return Error{Errc::bad_format, "tool: function.name is missing, expected a string"};
+        entries_.push_back(
+            {std::string(*name), std::string(without_mark(declaration)), std::move(function)});
+        return {};
+    });
 }
 
 CARAT_ONCE std::string Tools::declarations() const {
@@ -36,7 +40,7 @@ CARAT_ONCE Json Tools::call(const ToolCall& call) const {
         auto answer = e.function(call.arguments);
         return answer ? *std::move(answer) : failure(answer.error().text);
     }
-    return failure("there is no function " + call.name);
+    return failure("there is no function " + printable(call.name));
 }
 
 CARAT_ONCE Json Tools::failure(std::string_view why) {

@@ -117,10 +117,9 @@ inline void set_piece_types(Vocabulary& v, std::string_view unknown) {
 /// Longer pieces are taken for damage; sentencepiece refuses them from 8000 bytes on.
 inline constexpr std::size_t max_piece_bytes = 4096;
 
-/// Makes sure that a tokenizer can be built: every piece is short, valid UTF-8 and there once, one
-/// is unknown, all 256 bytes are there, added tokens name pieces. `what` names the file in the
-/// error.
-[[nodiscard]] inline Result<void> check_vocabulary(const Vocabulary& v, std::string_view what) {
+namespace detail {
+
+inline Result<void> check_pieces(const Vocabulary& v, std::string_view what) {
     constexpr std::size_t max_pieces = 1u << 24;  // ranks must be exact as float
     const auto fail = [&](const std::string& why) {
         return Error{Errc::bad_format, std::string(what) + ": " + why};
@@ -129,6 +128,10 @@ inline constexpr std::size_t max_piece_bytes = 4096;
         return joined({"piece ", id, " (", printable(v.pieces[id]), ")"});
     };
 
+    if (v.scores.size() != v.pieces.size() || v.types.size() != v.pieces.size()) {
+        return fail(joined({v.pieces.size(), " pieces with ", v.scores.size(), " scores and ",
+                            v.types.size(), " types, expected one of each a piece"}));
+    }
     if (v.pieces.size() > max_pieces || v.merges.size() > max_pieces) {
         return fail(joined({"more than ", max_pieces, " pieces or merges"}));
     }
@@ -163,6 +166,15 @@ inline constexpr std::size_t max_piece_bytes = 4096;
         }
     }
     return {};
+}
+
+}  // namespace detail
+
+/// Makes sure that a tokenizer can be built: every piece is short, valid UTF-8 and there once, one
+/// is unknown, all 256 bytes are there, added tokens name pieces. `what` names the file in the
+/// error.
+[[nodiscard]] inline Result<void> check_vocabulary(const Vocabulary& v, std::string_view what) {
+    return memory_errors(what, [&] { return detail::check_pieces(v, what); });
 }
 
 }  // namespace carat::inline CARAT_ABI
