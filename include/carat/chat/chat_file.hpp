@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,16 +44,11 @@ inline constexpr int chat_version = 3;
 }  // namespace detail
 
 /// Writes a chat. save_session(write) gives the session's state to write(bytes), where `held` has
-/// tokens; `media` has what the conversation names then. Bad input: what the system refuses.
+/// tokens; `media` has what the conversation names then. Bad input: what the system refuses, and
+/// what load_chat would, such as a medium's text that is no UTF-8.
 template <class SaveSession>
 Result<void> save_chat(const std::string& path, const ChatRecord& chat, const ChatMedia& media,
                        SaveSession&& save_session) {
-    UnfinishedFile file(path);
-    Fnv1a sum;
-    const auto write = [&](std::span<const std::byte> bytes) {
-        sum.add(bytes);
-        file.write(bytes.data(), bytes.size());
-    };
     JsonWriter w;
     w.begin_object().key("model").value(chat.model);
     w.key("replies").value(chat.replies).key("hidden").value(chat.hidden);
@@ -62,22 +58,33 @@ Result<void> save_chat(const std::string& path, const ChatRecord& chat, const Ch
     w.end_array().key("contents").begin_array();
     for (const std::uint64_t content : chat.held.contents) w.value(content);
     w.end_array().key("media").begin_array();
-    std::vector<const Medium*> saved;
+    std::map<std::string, const Medium*> saved;  // however often a conversation names one
     if (!chat.held.ids.empty())
         for (const MediaPart& part : media_parts(chat.talk.messages()))
-            if (const Medium* medium = media.find(part)) {
-                w.begin_object().key("part").value(ChatMedia::key(part));
-                w.key("kind").value(static_cast<std::int64_t>(medium->text.kind));
-                w.key("text").value(medium->text.text);
-                w.key("values").value(std::uint64_t{medium->rows.size()}).end_object();
-                saved.push_back(medium);
-            }
+            if (const Medium* medium = media.find(part))
+                saved.emplace(ChatMedia::key(part), medium);
+    for (const auto& [key, medium] : saved) {
+        w.begin_object().key("part").value(key);
+        w.key("kind").value(static_cast<std::int64_t>(medium->text.kind));
+        w.key("text").value(medium->text.text);
+        w.key("values").value(std::uint64_t{medium->rows.size()}).end_object();
+    }
     w.end_array().key("conversation").value(chat.talk.json()).end_object();
+    // A file that nobody could read must not replace a good one.
+    if (const auto again = parse_json(w.text(), path); !again)
+        return Error{again.error().code, "cannot be saved: " + again.error().text};
+
+    UnfinishedFile file(path);
+    Fnv1a sum;
+    const auto write = [&](std::span<const std::byte> bytes) {
+        sum.add(bytes);
+        file.write(bytes.data(), bytes.size());
+    };
     const std::string head = std::string(detail::chat_magic) +
                              std::to_string(detail::chat_version) + '\n' + std::string(w.text()) +
                              '\n';
     write(std::as_bytes(std::span(head)));
-    for (const Medium* medium : saved) write(std::as_bytes(std::span(medium->rows)));
+    for (const auto& [key, medium] : saved) write(std::as_bytes(std::span(medium->rows)));
     if (!chat.held.ids.empty()) save_session(write);
     const std::uint64_t value = sum.value();
     file.write(&value, sizeof value);
