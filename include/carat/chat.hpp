@@ -15,6 +15,7 @@
 #include "carat/chat/chat_settings.hpp"
 #include "carat/chat/context_window.hpp"
 #include "carat/chat/running_answer.hpp"
+#include "carat/chat/tool_rounds.hpp"
 #include "carat/constrain/answer_shape.hpp"
 #include "carat/generate/generate.hpp"
 #include "carat/text/chat_parse.hpp"
@@ -51,16 +52,19 @@ class Chat {
     /// `tokenizer` is shared with others. Bad input: a session or a sampler that cannot be.
     static Result<Chat> create(const Model& model, std::shared_ptr<const Tokenizer> tokenizer,
                                ExecutorRef executor, ChatSettings settings = {}) {
-        auto session = model.session(executor, settings.session);
-        if (!session) return std::move(session).error();
-        SamplerOptions sampling = settings.sampling.value_or(model.sampler_options());
-        auto sampler = Sampler::create(Model::Text::vocab, std::move(sampling));
-        if (!sampler) return std::move(sampler).error();
-        return Chat(model, std::move(tokenizer), ChatMemory<Model>(*std::move(session)),
-                    *std::move(sampler), std::move(settings));
+        return memory_errors("a chat", [&]() -> Result<Chat> {
+            auto session = model.session(executor, settings.session);
+            if (!session) return std::move(session).error();
+            SamplerOptions sampling = settings.sampling.value_or(model.sampler_options());
+            auto sampler = Sampler::create(Model::Text::vocab, std::move(sampling));
+            if (!sampler) return std::move(sampler).error();
+            return Chat(model, std::move(tokenizer), ChatMemory<Model>(*std::move(session)),
+                        *std::move(sampler), std::move(settings));
+        });
     }
 
-    /// The same, with tokenizer and variant from the model's folder.
+    /// The same, with tokenizer and variant from the model's folder; the variant in `settings` is
+    /// not looked at.
     static Result<Chat> open(const Model& model, const std::string& folder, ExecutorRef executor,
                              ChatSettings settings = {}) {
         const auto variant = chat_variant(folder);
@@ -68,8 +72,10 @@ class Chat {
         auto tokenizer = Tokenizer::open(folder);
         if (!tokenizer) return std::move(tokenizer).error();
         settings.format.variant = *variant;
-        return create(model, std::make_shared<const Tokenizer>(*std::move(tokenizer)), executor,
-                      std::move(settings));
+        return memory_errors(folder, [&] {
+            return create(model, std::make_shared<const Tokenizer>(*std::move(tokenizer)), executor,
+                          std::move(settings));
+        });
     }
 
     // ---- what is said
@@ -119,11 +125,13 @@ class Chat {
     Result<void> answer_as(const AnswerShape& shape) {
         constraint_.reset();
         if (shape.kind == AnswerShape::Kind::free) return {};
-        if (!tokens_) tokens_ = constrain::TokenTrie::of(*tokenizer_);
-        auto made = make_constraint(shape, tokens_, talk_.tools());
-        if (!made) return std::move(made).error();
-        constraint_ = *std::move(made);
-        return {};
+        return memory_errors("the form of answers", [&]() -> Result<void> {
+            if (!tokens_) tokens_ = constrain::TokenTrie::of(*tokenizer_);
+            auto made = make_constraint(shape, tokens_, talk_.tools());
+            if (!made) return std::move(made).error();
+            constraint_ = *std::move(made);
+            return {};
+        });
     }
 
     /// Lets an assistant, a Gemma4Drafter that must outlive this, guess what the model is about to
@@ -131,7 +139,7 @@ class Chat {
     /// Speculation::create refuses.
     template <class Drafter>
     Result<void> set_drafter(const Drafter& drafter, SpeculationOptions options = {}) {
-        return memory_errors([&]() -> Result<void> {
+        return memory_errors("drafts", [&]() -> Result<void> {
             auto drafts = drafter.speculation(memory_.session(), options);
             if (!drafts) return std::move(drafts).error();
             using Drafts = std::remove_cvref_t<decltype(*drafts)>;
@@ -153,15 +161,16 @@ class Chat {
     /// that cannot be rendered, media that cannot be read; the conversation stays as it was.
     template <class OnEvent>
     Result<ChatTurn> reply(OnEvent&& on_event, Progress progress = {}) {
-        if (auto begun = begin(progress); !begun) return begun.error();
-        while (true) {
-            const auto more = step(on_event, progress);
-            if (!more) {
-                answer_.reset();
-                return more.error();
+        auto turn = memory_errors("the answer", [&]() -> Result<ChatTurn> {
+            if (auto begun = begin(progress); !begun) return std::move(begun).error();
+            while (true) {
+                auto more = step(on_event, progress);
+                if (!more) return std::move(more).error();
+                if (!*more) return end(on_event);
             }
-            if (!*more) return end(on_event);
-        }
+        });
+        if (!turn) answer_.reset();
+        return turn;
     }
 
     /// Declares functions to the model. They are called by reply(tools, …).
@@ -174,17 +183,7 @@ class Chat {
     template <class OnEvent, class OnResult>
     Result<ChatTurn> reply(const Tools& tools, OnEvent&& on_event, OnResult&& on_result,
                            Progress progress = {}, std::size_t limit = 8) {
-        for (std::size_t round = 0;; ++round) {
-            auto turn = reply(on_event, progress);
-            if (!turn || turn->reply.tool_calls.empty() || round == limit ||
-                turn->stop == StopReason::caller)
-                return turn;
-            for (const ToolCall& call : turn->reply.tool_calls) {
-                const Json value = tools.call(call);
-                on_result(call, static_cast<const JsonValue&>(value));
-                if (auto told = talk_.tool_result(call.name, value); !told) return told.error();
-            }
-        }
+        return detail::reply_with_tools(*this, tools, on_event, on_result, progress, limit);
     }
 
     /// The whole answer at once, to whoever does not listen; with functions, as above.
@@ -207,21 +206,23 @@ class Chat {
     /// A conversation that has the same past and goes its own way. Bad input: memory that the
     /// system refuses.
     Result<Chat> fork() const {
-        auto memory = memory_.fork();
-        if (!memory) return std::move(memory).error();
-        Chat other(*model_, tokenizer_, *std::move(memory), sampler_, settings_);
-        if (drafts_) {
-            auto drafts = drafts_->fork(other.session());
-            if (!drafts) return std::move(drafts).error();
-            other.drafts_ = *std::move(drafts);
-        }
-        other.talk_ = talk_.copy();
-        other.window_ = window_;
-        other.replies_ = replies_;
-        other.media_ = media_;
-        other.tokens_ = tokens_;
-        other.constraint_ = constraint_;
-        return other;
+        return memory_errors("a fork", [&]() -> Result<Chat> {
+            auto memory = memory_.fork();
+            if (!memory) return std::move(memory).error();
+            Chat other(*model_, tokenizer_, *std::move(memory), sampler_, settings_);
+            if (drafts_) {
+                auto drafts = drafts_->fork(other.session());
+                if (!drafts) return std::move(drafts).error();
+                other.drafts_ = *std::move(drafts);
+            }
+            other.talk_ = talk_.copy();
+            other.window_ = window_;
+            other.replies_ = replies_;
+            other.media_ = media_;
+            other.tokens_ = tokens_;
+            other.constraint_ = constraint_;
+            return other;
+        });
     }
 
     /// Writes the conversation, and what the model remembers of it unless `with_cache` is false: a
@@ -229,7 +230,7 @@ class Chat {
     /// result. The file appears when it is complete, and replaces one of that name then. Bad input:
     /// what the system refuses.
     Result<void> save(const std::string& path, bool with_cache = true) const {
-        return memory_errors([&] {
+        return memory_errors(path, [&] {
             ChatRecord record{.model = model_->fingerprint(),
                               .replies = replies_,
                               .hidden = window_.hidden(),
@@ -244,7 +245,7 @@ class Chat {
     /// version, damaged, of another model, or (with its cache) longer than this context. The chat
     /// is as it was then, but its cache may be gone.
     Result<void> load(const std::string& path) {
-        return memory_errors([&] { return load_file(path); });
+        return memory_errors(path, [&] { return load_file(path); });
     }
 
   private:
@@ -273,10 +274,15 @@ class Chat {
           sampler_(std::move(sampler)),
           settings_(std::move(settings)) {}
 
-    Result<ChatPrompt> prompt(Progress progress) {
-        return chat_prompt(window_.visible(talk_.messages()), talk_.tools(), settings_.format,
-                           *tokenizer_, media_, Model::config.tokens, Model::Text::hidden,
-                           progress);
+    PromptMaker prompts(Progress progress) {
+        return {talk_,
+                settings_.format,
+                *tokenizer_,
+                media_,
+                Model::config.tokens,
+                Model::Text::hidden,
+                session().context_tokens(),
+                progress};
     }
     /// Reads a prompt, with which an answer begins or goes on. How much of it was held already.
     Result<std::size_t> read(const ChatPrompt& p, std::size_t max_tokens, Progress progress) {
@@ -289,15 +295,12 @@ class Chat {
 
     Result<void> begin(Progress progress) {
         answer_.reset();
-        auto p = prompt(progress);
-        if (!p) return std::move(p).error();
         const std::size_t context = session().context_tokens();
         const std::size_t reserve = std::min(settings_.max_tokens, context / 4);
-        while (settings_.full == FullContext::slide && p->ids.size() + reserve > context &&
-               window_.slide(talk_.messages())) {
-            p = prompt(progress);
-            if (!p) return std::move(p).error();
-        }
+        const auto p = settings_.full == FullContext::slide
+                           ? prompts(progress).with_room(window_, reserve)
+                           : prompts(progress).through(window_);
+        if (!p) return p.error();
         answer_ = std::make_unique<Answer>(p->in_thought, *tokenizer_);
         if (drafts_) answer_->drafts_before = drafts_->stats();
         answer_->turn.input_ids = p->ids;
@@ -313,10 +316,7 @@ class Chat {
             const auto start = p->in_thought                      ? OutputStart::in_thought
                                : settings_.format.enable_thinking ? OutputStart::may_think
                                                                   : OutputStart::answer;
-            if (auto begun = constraint_->begin(room, start); !begun) {
-                answer_.reset();
-                return begun;
-            }
+            if (auto begun = constraint_->begin(room, start); !begun) return begun;
         }
         SamplerOptions sampling = settings_.sampling.value_or(model_->sampler_options());
         sampling.seed += replies_;  // an answer that is asked for again may be another one
@@ -325,10 +325,7 @@ class Chat {
         sampler_ = *std::move(sampler);
         for (const std::int32_t id : p->ids) sampler_.observe(id);
         const auto kept = read(*p, settings_.max_tokens, progress);
-        if (!kept) {
-            answer_.reset();
-            return kept.error();
-        }
+        if (!kept) return kept.error();
         answer_->turn.reused = *kept;
         answer_->read = Answer::Clock::now();
         return {};
@@ -358,7 +355,7 @@ class Chat {
     Result<bool> slide_on(Progress progress) {
         Answer& a = *answer_;
         if (!window_.slide(talk_.messages())) return false;
-        auto p = prompt(progress);
+        auto p = prompts(progress).through(window_);
         if (!p) return std::move(p).error();
         const auto& said = a.turn.token_ids;
         p->ids.insert(p->ids.end(), said.begin(), said.end());

@@ -10,7 +10,9 @@
 #include <doctest/doctest.h>
 
 #include <cstddef>
+#include <new>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -160,6 +162,97 @@ TEST_CASE("whichever allocation fails while a chat is loaded, the chat can go on
     }
 }
 #endif
+
+#if defined(__cpp_exceptions)
+TEST_CASE("memory that is refused while an answer is given is its error, and the chat can go on") {
+    Talk talk;
+    auto chat = talk.said("My name is Anna.");
+    auto same = talk.said("My name is Anna.");
+    const auto answer = [](Chat<Pocket>& c) {
+        auto turn = c.reply([](const ReplyEvent&) {});
+        REQUIRE_MESSAGE(turn, turn.error().text);
+        return turn->token_ids;
+    };
+    chat.user("What is my name?");
+    for (std::size_t at : {0u, 1u, 3u}) {
+        CAPTURE(at);
+        const auto turn = chat.reply([&](const ReplyEvent&) {
+            if (at-- == 0) throw std::bad_alloc();
+        });
+        REQUIRE_FALSE(turn);
+        CHECK(turn.error().code == Errc::out_of_memory);
+        CHECK(turn.error().text == "the answer: out of memory");
+        CHECK(messages(chat) == 3);
+    }
+    std::size_t pieces = 0;
+    for (std::string_view piece : chat.reply()) {
+        static_cast<void>(piece);
+        if (++pieces == 1) allocations_left = 0;
+    }
+    allocations_left = never;
+    CHECK(messages(chat) == (chat.last() ? 4 : 3));
+    if (chat.last()) chat.undo(), chat.user("What is my name?");
+    CHECK(answer(chat) == answer(same.user("What is my name?")));
+    CHECK(fail_until_good([&] { return chat.fork(); }) > 3);
+    const AnswerShape shape = AnswerShape::choices({"a", "b"});
+    CHECK(fail_until_good([&] { return chat.answer_as(shape); }) > 3);
+}
+#endif
+
+TEST_CASE("what load refuses is not saved over a good file") {
+    Talk talk;
+    const Folder folder("chat");
+    const std::string path = folder / "x.chat";
+    REQUIRE(talk.said("My name is Anna.").save(path));
+    const std::string before = read_text(path);
+    auto chat = talk.chat();
+    chat.set_media_reader([](const MediaPart&, Progress) -> Result<Medium> {
+        MediaText text = image_text(2);
+        text.text += "\xFF";
+        return Medium{text, std::vector<float>(2 * Pocket::Text::hidden, 0.5f)};
+    });
+    chat.user({image_part("a.png"), text_part("What is this?")});
+    REQUIRE(chat.reply([](const ReplyEvent&) {}));
+    const auto saved = chat.save(path);
+    REQUIRE_FALSE(saved);
+    CHECK(saved.error().text.starts_with("cannot be saved: " + path + ": line 1, column "));
+    CHECK(read_text(path) == before);
+    CHECK(folder.files() == 1);
+}
+
+TEST_CASE("what a chat accepts is saved and loaded, whatever bytes it has and however it nests") {
+    Talk talk;
+    const Folder folder("chat");
+    const std::string path = folder / "x.chat";
+    auto chat = talk.said("My name \xC3 is Anna.", "\xFF.png");
+    const std::size_t deep = max_call_depth - 1;
+    auto call = parse_call("call:f{a:" + std::string(deep, '[') + std::string(deep, ']') + "}");
+    REQUIRE(call);
+    Reply reply;
+    reply.tool_calls.push_back(*std::move(call));
+    chat.conversation().assistant(reply);
+    REQUIRE(chat.conversation().tool_result("f", "\xFF"));
+    REQUIRE(chat.save(path));
+    auto other = talk.chat();
+    const auto loaded = other.load(path);
+    REQUIRE_MESSAGE(loaded, loaded.error().text);
+    CHECK(other.conversation().json() == chat.conversation().json());
+}
+
+TEST_CASE("a medium is saved once, however often a conversation names it") {
+    Talk talk;
+    const Folder folder("chat");
+    auto chat = talk.chat();
+    chat.user(std::vector<ContentPart>(20, image_part("a.png")));
+    REQUIRE(chat.reply([](const ReplyEvent&) {}));
+    REQUIRE(chat.save(folder / "x.chat"));
+    const std::string file = read_text(folder / "x.chat");
+    CHECK(file.find("\"part\"") == file.rfind("\"part\""));
+    auto other = talk.chat();
+    REQUIRE(other.load(folder / "x.chat"));
+    const auto ids = [](Chat<Pocket>& c) { return c.user("And?").answer()->input_ids; };
+    CHECK(ids(other) == ids(chat));
+}
 
 TEST_CASE("a chat that was cut off anywhere is refused, and the other chat stays what it was") {
     Talk talk;

@@ -42,20 +42,24 @@ class AnswerStream {
     ~AnswerStream() {
         if (over_ || !chat_.answer_) return;
         chat_.answer_->turn.stop = StopReason::caller;
-        finish();
+        auto finished =
+            memory_errors(what, [this]() -> Result<void> { return finish(), Result<void>(); });
+        if (!finished) fail(std::move(finished).error());
     }
 
     Iterator begin() {
-        if (auto begun = chat_.begin({}); begun) {
+        if (auto begun = memory_errors(what, [this] { return chat_.begin({}); }); begun) {
             advance();
         } else {
-            fail(begun.error());
+            fail(std::move(begun).error());
         }
         return Iterator(this);
     }
     static std::default_sentinel_t end() { return {}; }
 
   private:
+    static constexpr std::string_view what = "the answer";
+
     void fail(Error error) {
         chat_.last_ = std::move(error);
         chat_.answer_.reset();
@@ -75,11 +79,15 @@ class AnswerStream {
             return;
         }
         auto hear = [this](const ReplyEvent& e) { add(e); };
-        while (piece_.empty() && chat_.answer_) {
-            const auto more = chat_.step(hear, {});
-            if (!more) return fail(more.error());
-            if (!*more) finish();
-        }
+        auto heard = memory_errors(what, [&]() -> Result<void> {
+            while (piece_.empty() && chat_.answer_) {
+                auto more = chat_.step(hear, {});
+                if (!more) return std::move(more).error();
+                if (!*more) finish();
+            }
+            return {};
+        });
+        if (!heard) return fail(std::move(heard).error());
         over_ = piece_.empty();
     }
 

@@ -38,16 +38,17 @@ class ChatMemory {
     /// much it held. Bad input: what Generation::read refuses.
     Result<std::size_t> read(const ChatPrompt& p, Generation<typename Model::Text>& generation,
                              Progress progress) {
+        ChatTokens all = p;  // before anything changes, for there may be no memory
         const std::size_t kept = keep_prefix(p);
-        held_ = p;
-        if (auto done = generation.read(behind(p, kept), progress); !done) {
-            held_.resize(session_.size());
-            return done.error();
-        }
-        return kept;
+        auto done = generation.read(behind(p, kept), progress);
+        held_ = std::move(all);
+        if (done) return kept;
+        held_.resize(session_.size());
+        return std::move(done).error();
     }
     /// Tokens that the model chose; the session holds all but the last.
     void add(std::span<const std::int32_t> ids) {
+        held_.contents.reserve(held_.ids.size() + ids.size());  // both grow, or neither
         held_.ids.insert(held_.ids.end(), ids.begin(), ids.end());
         held_.resize(session_.size());
     }

@@ -5,16 +5,19 @@
 #include "carat/base/progress.hpp"
 #include "carat/base/result.hpp"
 #include "carat/chat/chat_media.hpp"
+#include "carat/chat/context_window.hpp"
 #include "carat/config/model_config.hpp"
 #include "carat/format/json.hpp"
 #include "carat/text/chat_encode.hpp"
 #include "carat/text/chat_text.hpp"
+#include "carat/text/conversation.hpp"
 #include "carat/text/media_expansion.hpp"
 #include "carat/text/tokenizer.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace carat::inline CARAT_ABI {
@@ -36,16 +39,34 @@ struct ChatTokens {
 
 struct ChatPrompt : ChatTokens {
     std::vector<std::uint8_t> types{};  ///< of every token, nothing where there are no media
-    std::vector<float> rows{};          ///< [placeholders, hidden]
-    bool in_thought = false;            ///< the answer goes on with a thought
-    double media_ms = 0;                ///< what reading media took
+    std::vector<float> rows{};  ///< [placeholders, hidden]; nothing in a prompt that is too long
+    bool in_thought = false;    ///< the answer goes on with a thought
+    double media_ms = 0;        ///< what reading media took
 };
 
-/// Messages as a prompt. Bad input: messages that cannot be rendered, media that cannot be read.
-[[nodiscard]] Result<ChatPrompt> chat_prompt(const JsonValue& messages, const JsonValue* tools,
-                                             const ChatOptions& options, const Tokenizer& tokenizer,
-                                             ChatMedia& media, MediaTokens tokens,
-                                             std::size_t hidden, Progress progress);
+/// Makes prompts of a conversation: of what a window shows of it. All it refers to must stay.
+struct PromptMaker {
+    const Conversation& talk;
+    const ChatOptions& options;
+    const Tokenizer& tokenizer;
+    ChatMedia& media;
+    MediaTokens tokens;
+    std::size_t hidden, context_tokens;
+    Progress progress;
+
+    /// A prompt of more than context_tokens is one that nobody reads. Bad input: messages that
+    /// cannot be rendered, media that cannot be read, a prompt that is too long to encode.
+    [[nodiscard]] Result<ChatPrompt> through(const ContextWindow& window) const;
+    /// The same through a window that slides until there is room for `reserve` tokens more; after
+    /// an error it is where it was.
+    [[nodiscard]] Result<ChatPrompt> with_room(ContextWindow& window, std::size_t reserve) const;
+
+  private:
+    [[nodiscard]] Result<ChatPrompt> prompt(const JsonValue& messages) const;
+    /// Media, in the order of their placeholders, to the tokens that stand for them.
+    [[nodiscard]] Result<void> place(std::span<const ChatMedia::Held* const> parts,
+                                     ChatPrompt& p) const;
+};
 
 }  // namespace carat::inline CARAT_ABI
 

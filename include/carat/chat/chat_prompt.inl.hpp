@@ -2,10 +2,12 @@
 /// What chat_prompt.hpp declares.
 #pragma once
 
+#include "carat/base/joined.hpp"
 #include "carat/base/progress.hpp"
 #include "carat/base/result.hpp"
 #include "carat/chat/chat_media.hpp"
 #include "carat/chat/chat_prompt.hpp"
+#include "carat/chat/context_window.hpp"
 #include "carat/config/model_config.hpp"
 #include "carat/format/json.hpp"
 #include "carat/text/chat_encode.hpp"
@@ -16,6 +18,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -30,20 +33,45 @@ CARAT_ONCE std::size_t shared_prefix(const ChatTokens& held, const ChatTokens& p
     return n;
 }
 
-CARAT_ONCE Result<ChatPrompt> chat_prompt(const JsonValue& messages, const JsonValue* tools,
-                                          const ChatOptions& options, const Tokenizer& tokenizer,
-                                          ChatMedia& media, MediaTokens tokens, std::size_t hidden,
-                                          Progress progress) {
-    auto text = render_chat(messages, tools, options);
+CARAT_ONCE Result<ChatPrompt> PromptMaker::through(const ContextWindow& window) const {
+    return memory_errors("the prompt", [&] { return prompt(window.visible(talk.messages())); });
+}
+
+CARAT_ONCE Result<ChatPrompt> PromptMaker::with_room(ContextWindow& window,
+                                                     std::size_t reserve) const {
+    auto p = through(window);
+    const auto fits = [&] { return p->ids.size() + reserve <= context_tokens; };
+    if (!p || fits()) return p;
+    return memory_errors("the prompt", [&]() -> Result<ChatPrompt> {
+        auto slid = window.slid(talk.messages(), [&](const ContextWindow& w) -> Result<bool> {
+            p = through(w);
+            if (!p) return p.error();
+            return fits();
+        });
+        if (!slid) return std::move(slid).error();
+        p = through(*slid);
+        if (p) window = *slid;
+        return std::move(p);
+    });
+}
+
+CARAT_ONCE Result<ChatPrompt> PromptMaker::prompt(const JsonValue& messages) const {
+    auto text = render_chat(messages, talk.tools(), options);
     if (!text) return std::move(text).error();
     ChatPrompt p;
     p.in_thought = starts_in_thought(text->text);
     const auto start = std::chrono::steady_clock::now();
     std::vector<MediaText> texts;
     std::vector<const ChatMedia::Held*> parts;
+    std::size_t bytes = text->text.size();
     for (const MediaPart& part : media_parts(messages)) {
         const auto medium = media.read(part, hidden, progress);
         if (!medium) return medium.error();
+        bytes += (*medium)->text.text.size();  // a few bytes of a message stand for thousands
+        if (bytes > Tokenizer::max_text_bytes)
+            return Error{Errc::out_of_range,
+                         joined({part.where, ": with this the prompt has ", bytes,
+                                 " bytes, expected at most ", Tokenizer::max_text_bytes})};
         texts.push_back((*medium)->text);
         parts.push_back(*medium);
     }
@@ -57,7 +85,14 @@ CARAT_ONCE Result<ChatPrompt> chat_prompt(const JsonValue& messages, const JsonV
     if (!ids) return std::move(ids).error();
     p.ids = *std::move(ids);
     p.contents.assign(p.ids.size(), 0);
-    if (parts.empty()) return p;
+    // The rows of what nobody reads would be gigabytes: a medium may be named often.
+    if (parts.empty() || p.ids.size() > context_tokens) return p;
+    if (auto placed = place(parts, p); !placed) return std::move(placed).error();
+    return p;
+}
+
+CARAT_ONCE Result<void> PromptMaker::place(std::span<const ChatMedia::Held* const> parts,
+                                           ChatPrompt& p) const {
     p.types.assign(p.ids.size(), 0);
     std::size_t next = 0, rows = 0;  // the medium, and how many of its rows have a place
     for (std::size_t i = 0; i < p.ids.size(); ++i) {
@@ -74,7 +109,7 @@ CARAT_ONCE Result<ChatPrompt> chat_prompt(const JsonValue& messages, const JsonV
         p.contents[i] = parts[next]->content;
         p.types[i] = id == tokens.image ? 1 : id == tokens.video ? 2 : 3;
     }
-    return p;
+    return {};
 }
 
 }  // namespace carat::inline CARAT_ABI
