@@ -89,4 +89,23 @@ TEST_CASE("a malformed call says why") {
     CHECK(why("call:f{a}") == "found '}', expected : after the key a");
     CHECK(why("call:f{} x") == "found 'x', expected nothing after the arguments");
     CHECK(why("call:f{a:\"\\q\"}") == "no JSON string has the escape \\q");
+    CHECK(why("call:f{\"\x1b[2J\xE2\x80\xAE\"}") ==
+          "found '}', expected : after the key \\x1b[2J\\xe2\\x80\\xae");
+    CHECK(why("\x1b{}") == "found '\\x1b', expected call:NAME{...}");
+    CHECK(why("call:f{a:\"\\\x1b\"}") == "no JSON string has the escape \\\\x1b");
+    CHECK(parse_call("call:f{" + std::string(10'000, 'k') + "}").error().text.size() < 200);
+}
+
+TEST_CASE("many keys are read, and many times the same one") {
+    std::string different, same;
+    for (int i = 0; i < 100'000; ++i) {
+        different += "k" + std::to_string(i) + ":" + std::to_string(i) + ",";
+        same += "k:" + std::to_string(i) + ",";
+    }
+    const auto call = parse_call("call:f{" + different + same + different + "}");
+    REQUIRE(call);
+    CHECK(call->arguments.MemberCount() == 100'001);
+    CHECK(json::key(json::members(call->arguments)[99'999]) == "k99999");
+    CHECK(json::integer(json::members(call->arguments)[99'999].value) == 99'999);
+    CHECK(json::integer(json::members(call->arguments)[100'000].value) == 99'999);
 }

@@ -83,6 +83,13 @@ TEST_CASE("an error names the place and what was expected there") {
           "messages[0].tool_responses[0].response is missing, expected a value");
     CHECK(error_of(R"([{"role":"assistant","reasoning":["x"]}])") ==
           "messages[0].reasoning is an array, expected a string");
+    const std::string call =
+        R"([{"role":"assistant","tool_calls":[{"function":{"name":"f"}},{"id":)";
+    CHECK(error_of(call + R"({"a":1},"function":{"name":"g"}}]},{"role":"tool"}])") ==
+          "messages[0].tool_calls[1].id is an object, expected a string or an integer");
+    CHECK(error_of(call + R"(1,"function":{"name":"g"}}]},{"role":"tool"},)"
+                          R"({"role":"tool","tool_call_id":1.0}])") ==
+          "messages[2].tool_call_id is a float, expected a string or an integer");
     CHECK(error_of("[]", R"([{"name":"f"}])") ==
           "tools[0].function is missing, expected an object with the function's name");
     CHECK(error_of("[]", R"([{"function":{"name":5}}])") ==
@@ -114,4 +121,44 @@ TEST_CASE("what came from outside is marked as user text, and nothing else is") 
           "<|tool_call>call:_{_:<|\"|>_<|\"|>}<tool_call|><|tool_response>response:_{value:<|\"|>_<"
           "|\"|>}"
           "<tool_response|>");
+}
+
+TEST_CASE(
+    "results find their calls by ids that are strings, integers or missing, and there may be "
+    "many") {
+    const auto names = [](const std::string& messages) {
+        const auto m = parse_json(messages, "m");
+        REQUIRE_MESSAGE(m, m.error().text);
+        const auto prompt = render_chat(*m, nullptr, {});
+        REQUIRE_MESSAGE(prompt, prompt.error().text);
+        std::string found;
+        const std::string_view text = prompt->text, mark = "response:";
+        for (std::size_t at = text.find(mark); at != text.npos; at = text.find(mark, at + 1)) {
+            const std::size_t from = at + mark.size();
+            found += std::string(text.substr(from, text.find('{', from) - from)) + " ";
+        }
+        return found;
+    };
+    CHECK(names(R"([{"role":"assistant","tool_calls":[
+            {"id":"7","function":{"name":"a"}},{"id":7,"function":{"name":"b"}},
+            {"id":"","function":{"name":"c"}},{"function":{"name":"d"}},
+            {"id":null,"function":{"name":"e"}},{"id":"7","function":{"name":"f"}},
+            {"id":18446744073709551615,"function":{"name":"g"}}]},
+            {"role":"tool","tool_call_id":"7","content":"x"},{"role":"tool","tool_call_id":7,"content":"x"},
+            {"role":"tool","tool_call_id":"","content":"x"},{"role":"tool","content":"x"},
+            {"role":"tool","tool_call_id":18446744073709551615,"content":"x"},
+            {"role":"tool","tool_call_id":8,"name":"h","content":"x"},
+            {"role":"tool","tool_call_id":"x","content":"x"}])") == "f b c e g h unknown ");
+    std::string calls, results;
+    constexpr int many = 20'000;
+    for (int i = 0; i < many; ++i) {
+        const std::string id = "\"" + std::to_string(i) + "\"";
+        calls += std::string(i > 0 ? "," : "") + R"({"function":{"name":"f)" + std::to_string(i) +
+                 R"("},"id":)" + id + "}";
+        results += R"(,{"role":"tool","tool_call_id":)" + id + "}";
+    }
+    const std::string found =
+        names(R"([{"role":"assistant","tool_calls":[)" + calls + "]}" + results + "]");
+    CHECK(found.starts_with("f0 f1 "));
+    CHECK(found.ends_with("f19998 f19999 "));
 }

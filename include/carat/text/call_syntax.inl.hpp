@@ -2,6 +2,7 @@
 /// What call_syntax.hpp declares.
 #pragma once
 
+#include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
 #include "carat/format/json.hpp"
 #include "carat/text/call_syntax.hpp"
@@ -12,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <map>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -44,8 +46,7 @@ class CallReader {
         if (rest_.empty()) return fail("cut off, expected " + expected);
         std::size_t length = std::max<std::size_t>(unicode::first_code_point(rest_).length, 1);
         if (rest_.starts_with(quote)) length = quote.size();
-        return fail("found '" + unicode::repaired(rest_.substr(0, length)) + "', expected " +
-                    expected);
+        return fail("found '" + printable(rest_.substr(0, length)) + "', expected " + expected);
     }
 
     bool read_call() {
@@ -81,6 +82,7 @@ class CallReader {
         if (depth > max_call_depth) return too_deep();
         take("{");
         out.SetObject();
+        std::map<std::string, rapidjson::SizeType> places;  // of the members
         for (bool first = true;; first = false) {
             skip_space();
             if (take("}")) return true;  // also after a comma
@@ -88,13 +90,14 @@ class CallReader {
             std::string key;
             if (!read_key(key)) return false;
             skip_space();
-            if (!take(":")) return unexpected(": after the key " + key);
+            if (!take(":")) return unexpected(": after the key " + printable(key));
             JsonValue value;
             if (!read_value(value, depth)) return false;
-            if (const JsonValue* known = json::find(out, key)) {
-                const_cast<JsonValue&>(*known) = std::move(value);
+            const auto [place, is_new] = places.try_emplace(std::move(key), out.MemberCount());
+            if (is_new) {
+                out.AddMember(text_value(place->first), std::move(value), memory());
             } else {
-                out.AddMember(text_value(key), std::move(value), memory());
+                (out.MemberBegin() + place->second)->value = std::move(value);
             }
             skip_space();
             after_comma_ = take(",");
@@ -184,7 +187,7 @@ class CallReader {
                     return fail("expected four hexadecimal digits after \\u");
             } else {
                 return fail(std::string("no JSON string has the escape \\") +
-                            unicode::repaired(std::string_view(&escape, 1)));
+                            printable(std::string_view(&escape, 1)));
             }
         }
         return fail("cut off in a string");

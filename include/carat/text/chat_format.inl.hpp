@@ -13,6 +13,8 @@
 #include "carat/text/value_format.hpp"
 
 #include <cstddef>
+#include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -239,15 +241,23 @@ class ChatRenderer {
 
     /// Results in messages of the role tool that follow the calls.
     Result<void> tool_messages(std::size_t i, const JsonValue* calls, bool& responded) {
+        if (i + 1 == messages_.size() || role(i + 1) != "tool") return {};
+        std::map<std::string, std::string_view> names;  // by id, of which the last call counts
+        std::size_t n = 0;
+        for (const JsonValue& call : json::elements(calls)) {
+            const JsonValue* id = json::find(call, "id");
+            const auto key = key_of_id(id);
+            if (!key) return wrong_id(at(at(i) + ".tool_calls", n) + ".id", id);
+            names[*key] = *json::string(json::find(json::find(call, "function"), "name"));
+            ++n;
+        }
         for (std::size_t k = i + 1; k < messages_.size() && role(k) == "tool"; ++k) {
             const JsonValue& m = messages_[k];
-            std::string_view name = name_or_unknown(m);
-            for (const JsonValue& call :
-                 json::elements(calls)) {  // the last call with that id; two missing ids are equal
-                if (same_id(json::find(call, "id"), json::find(m, "tool_call_id"))) {
-                    name = *json::string(json::find(json::find(call, "function"), "name"));
-                }
-            }
+            const JsonValue* id = json::find(m, "tool_call_id");
+            const auto key = key_of_id(id);
+            if (!key) return wrong_id(at(k) + ".tool_call_id", id);
+            const auto known = names.find(*key);
+            const std::string_view name = known == names.end() ? name_or_unknown(m) : known->second;
             const JsonValue null;
             const JsonValue* content = json::find(m, "content");
             if (content == nullptr) content = &null;
@@ -275,9 +285,16 @@ class ChatRenderer {
         return {};
     }
 
-    static bool same_id(const JsonValue* a, const JsonValue* b) {
-        if (a == nullptr || a->IsNull()) return b == nullptr || b->IsNull();
-        return b != nullptr && *a == *b;
+    /// What is equal where two ids are: two that are missing, strings, integers. Nothing for what
+    /// is no id.
+    static std::optional<std::string> key_of_id(const JsonValue* id) {
+        if (id == nullptr || id->IsNull()) return std::string();
+        if (const auto text = json::string(id)) return "=" + std::string(*text);
+        if (id->IsInt64() || id->IsUint64()) return format_number(*id);
+        return std::nullopt;
+    }
+    static Error wrong_id(const std::string& where, const JsonValue* id) {
+        return fail(where + " is " + json::type_name(id) + ", expected a string or an integer");
     }
 
     struct PartText {

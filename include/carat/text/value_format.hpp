@@ -11,9 +11,9 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -65,7 +65,7 @@ namespace carat::inline CARAT_ABI {
         const JsonValue* value;
     };
     std::vector<Entry> entries;
-    std::unordered_map<std::string_view, std::size_t> places;
+    std::map<std::string_view, std::size_t> places;  // no hash, for strangers choose the keys
     for (const auto& m : json::members(object)) {
         const auto [place, is_new] = places.emplace(json::key(m), entries.size());
         if (is_new) {
