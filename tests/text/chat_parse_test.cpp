@@ -278,3 +278,32 @@ TEST_CASE("events come as soon as they are certain") {
     CHECK(reply.thinking == "Hm, yes.");
     CHECK(reply.content == "It is");
 }
+
+TEST_CASE("a model that writes nothing but white space, or no name, costs no squares") {
+    std::string heard;
+    const auto hear = [&](const ReplyEvent& e) { heard += e.text; };
+    constexpr int many = 200'000;
+    ReplyParser parser;
+    parser.push_text(" a", hear);
+    for (int i = 0; i < many; ++i) parser.push_text(i % 2 == 0 ? "\n\n\xE2\x80" : "\x83  \t", hear);
+    CHECK(heard == "a");
+    parser.push_text("b", hear);
+    CHECK(heard.size() == 2 + many / 2 * 8);
+    for (int i = 0; i < many; ++i) parser.push_text("\n\n\n\n", hear);
+    parser.push("<|tool_call>", hear);
+    heard.clear();
+    for (int i = 0; i < many; ++i) parser.push_text("        ", hear);
+    parser.push_text("call:", hear);
+    for (int i = 0; i < many; ++i) parser.push_text("        ", hear);
+    parser.push_text("{", hear);
+    for (int i = 0; i < many; ++i) parser.push_text("        ", hear);
+    CHECK(heard.empty());
+    parser.push("<tool_call|><|tool_call>call:f{", hear);
+    parser.push("}<tool_call|>", hear);
+    const Reply reply = parser.finish();
+    CHECK(reply.content.size() == 2 + many / 2 * 8);
+    REQUIRE(reply.malformed_calls.size() == 1);
+    CHECK(reply.malformed_calls[0].reason == "the function has no name");
+    REQUIRE(reply.tool_calls.size() == 1);
+    CHECK(reply.tool_calls[0].name == "f");
+}

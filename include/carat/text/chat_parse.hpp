@@ -70,7 +70,10 @@ class StreamTrimmer {
             waiting_.erase(0, space);
             ready = std::string_view(waiting_).substr(0, ready.size() - space);
         }
-        give(unicode::trim_right(ready).size(), emit);
+        const std::size_t fresh = unicode::trim_right(ready.substr(blank_)).size();
+        const std::size_t certain = fresh > 0 ? blank_ + fresh : 0;
+        blank_ = ready.size() - certain;
+        give(certain, emit);
     }
     /// The end of the text. The trimmer is as new afterwards.
     template <class Emit>
@@ -80,6 +83,7 @@ class StreamTrimmer {
         waiting_ = unicode::trim_right(rest);
         give(waiting_.size(), emit);
         waiting_.clear();
+        blank_ = 0;
         started_ = false;
     }
 
@@ -103,6 +107,7 @@ class StreamTrimmer {
     }
 
     std::string waiting_;
+    std::size_t blank_ = 0;  // of what waits, bytes at its start that are white space
     bool started_ = false;
 };
 
@@ -283,7 +288,7 @@ class ReplyParser {
                 reply_.malformed_calls.push_back({std::move(body_), call.error().text});
             }
             body_.clear();
-            told_ = 0;
+            told_ = looked_ = 0;
         }
     }
 
@@ -332,8 +337,12 @@ class ReplyParser {
     void call(std::string_view text, OnEvent& on_event) {
         body_ += text;
         if (told_ == 0) {
-            const std::size_t brace = body_.find('{');
-            if (brace == std::string::npos) return;
+            const std::size_t brace = body_.find('{', looked_);
+            if (brace == std::string::npos) {
+                looked_ = std::max(looked_, body_.size());
+                return;
+            }
+            looked_ = std::string::npos;  // what is no call by now will be none
             std::string_view name = std::string_view(body_).substr(0, brace);
             name.remove_prefix(std::min(name.find_first_not_of(" \t\r\n"), name.size()));
             constexpr std::string_view opens = "call:";
@@ -354,6 +363,7 @@ class ReplyParser {
     bool naming_ = false;      // in a thought whose channel may still turn out to be named
     bool in_thought_ = false;  // part of the current thought has been told
     std::size_t told_ = 0;     // of the current call, in bytes; 0: nothing
+    std::size_t looked_ = 0;   // where the end of its name may be, if it has one
     std::string buffer_;       // not yet looked at, or perhaps the start of a control token
     std::string body_;         // of the current call, or the name of a channel
     detail::StreamTrimmer content_, thought_;
