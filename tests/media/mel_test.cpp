@@ -290,9 +290,14 @@ TEST_CASE("a processor_config.json says how") {
           std::pair(R"({"per_bin_mean": "none"})",
                     "x: feature_extractor.per_bin_mean is a string, expected an array of numbers"),
           std::pair(R"({"feature_size": 2, "per_bin_stddev": [1, 0]})",
-                    "x: feature_extractor.per_bin_stddev[1] must be greater than 0"),
+                    "x: feature_extractor.per_bin_stddev[1] is 0, expected more than 0"),
           std::pair(R"({"input_scale_factor": 1e300})",
-                    "x: feature_extractor.input_scale_factor is out of range"),
+                    "x: feature_extractor.input_scale_factor is 1e+300, expected -1e6 to 1e6"),
+          std::pair(R"({"min_frequency": 9000.5})",
+                    "x: feature_extractor.min_frequency is 9000.5, expected at least 0 and less "
+                    "than max_frequency, which is 8000"),
+          std::pair(R"({"mel_floor": -1e-9})",
+                    "x: feature_extractor.mel_floor is -1e-09, expected more"),
           std::pair(R"({"fft_length": 65498})",  // twice a prime
                     "x: feature_extractor.fft_length is 65498, expected a product of twos, threes "
                     "and fives"),

@@ -99,11 +99,12 @@ TEST_CASE("a tokenizer.json that carat cannot follow is an error that names the 
     CHECK(error_of(small("[\"a " + std::string(100'000, 'b') + "\"]")).size() < 300);
     CHECK(error_of(small("[]", "", R"("added_tokens":{},)")).find("added_tokens is an object") ==
           0);
-    CHECK(error_of(small("[]", "", R"("added_tokens":[1],)")).find("an added token without") == 0);
+    CHECK(error_of(small("[]", "", R"("added_tokens":[{"id":257,"content":"a"},1],)"))
+              .find("added_tokens[1] has no content or no id") == 0);
     CHECK(error_of(small("[]", "", R"("added_tokens":[{"id":258,"content":"a"}],)"))
-              .find("added token a has the id") == 0);
+              .find("added_tokens[0] (a) has the id 258, but model.vocab gives it 257") == 0);
     CHECK(error_of(small("[]", "", R"("added_tokens":[{"id":4000000000,"content":"x"}],)"))
-              .find("piece x has no id") == 0);
+              .find("piece x has no id from 0 to 260, expected") == 0);
 }
 
 TEST_CASE("no damage to a tokenizer.json does more than give an error") {

@@ -28,9 +28,21 @@ TEST_CASE("an added token must be the piece of its id") {
     CHECK(check_vocabulary(v, "v"));
     for (const AddedToken& token :
          {AddedToken{"x", 0}, AddedToken{"<unk>", -1}, AddedToken{"<unk>", 257}}) {
-        v.added = {token};
+        v.added = {AddedToken{"<unk>", 0}, token};
         const auto checked = check_vocabulary(v, "v");
         REQUIRE_FALSE(checked);
-        CHECK(checked.error().text.find("v: added token ") == 0);
+        CHECK(checked.error().text.find("v: added token 1 (") == 0);
     }
+}
+
+TEST_CASE("a vocabulary whose lists differ in length is refused") {
+    Vocabulary v;
+    v.pieces = {"a", "b"};
+    v.scores = {0.0f};
+    v.types = {PieceType::normal, PieceType::normal};
+    CHECK(check_vocabulary(v, "v").error().text ==
+          "v: 2 pieces with 1 scores and 2 types, expected one of each a piece");
+    v.scores = {0.0f, 0.0f};
+    v.types.pop_back();
+    CHECK_FALSE(check_vocabulary(v, "v"));
 }

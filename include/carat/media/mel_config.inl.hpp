@@ -9,8 +9,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdio>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -20,7 +22,15 @@ namespace detail {
 
 /// Nothing, or what makes no sense in a MelConfig.
 inline std::string fault(const MelConfig& c) {
-    const auto text = [](auto v) { return std::to_string(v); };
+    const auto text = [](auto v) {
+        char digits[32];
+        if constexpr (std::is_floating_point_v<decltype(v)>) {
+            std::snprintf(digits, sizeof digits, "%g", v);
+            return std::string(digits);
+        } else {
+            return std::to_string(v);
+        }
+    };
     if (c.sampling_rate < 1000 || c.sampling_rate > 1000000)
         return "sampling_rate is " + text(c.sampling_rate) + ", expected 1000 to 1000000";
     if (c.feature_size == 0 || c.feature_size > 4096)
@@ -47,12 +57,14 @@ inline std::string fault(const MelConfig& c) {
                " and feature_size " + text(c.feature_size) + " expected at most " +
                text(most / wide);
     if (!(c.min_frequency >= 0 && c.min_frequency < c.max_frequency))
-        return "min_frequency must be at least 0 and less than max_frequency";
-    if (!(c.mel_floor > 0)) return "mel_floor must be greater than 0";
+        return "min_frequency is " + text(c.min_frequency) +
+               ", expected at least 0 and less than max_frequency, which is " +
+               text(c.max_frequency);
+    if (!(c.mel_floor > 0)) return "mel_floor is " + text(c.mel_floor) + ", expected more than 0";
     for (const auto& [name, factor] : {std::pair("preemphasis", c.preemphasis),
                                        std::pair("input_scale_factor", c.input_scale_factor)})
         if (!(std::abs(factor) <= 1e6))
-            return std::string(name) + " is out of range, expected -1e6 to 1e6";
+            return std::string(name) + " is " + text(factor) + ", expected -1e6 to 1e6";
     for (const auto* list : {&c.per_bin_mean, &c.per_bin_stddev})
         if (!list->empty() && list->size() != c.feature_size)
             return std::string(list == &c.per_bin_mean ? "per_bin_mean" : "per_bin_stddev") +
@@ -60,7 +72,8 @@ inline std::string fault(const MelConfig& c) {
                    text(c.feature_size) + " mel bins";
     for (std::size_t i = 0; i < c.per_bin_stddev.size(); ++i)
         if (!(c.per_bin_stddev[i] > 0))
-            return "per_bin_stddev[" + text(i) + "] must be greater than 0";
+            return "per_bin_stddev[" + text(i) + "] is " + text(c.per_bin_stddev[i]) +
+                   ", expected more than 0";
     return {};
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "carat/base/joined.hpp"
+#include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
 #include "carat/text/added_tokens.hpp"
 #include "carat/text/gguf_head.hpp"
@@ -185,8 +186,8 @@ CARAT_ONCE Result<Tokenizer> Tokenizer::build(const Vocabulary& v, std::string s
     t.processor_ = std::make_unique<sentencepiece::SentencePieceProcessor>();
     const auto status = t.processor_->LoadFromSerializedProto(write_sentencepiece_proto(v));
     if (!status.ok()) {
-        return Error{Errc::bad_format,
-                     t.source_ + ": sentencepiece refuses the model: " + status.ToString()};
+        return Error{Errc::bad_format, t.source_ + ": sentencepiece refuses the model: " +
+                                           printable(status.ToString(), 400)};
     }
     t.kinds_.assign(v.pieces.size(), ordinary);
     for (std::size_t id = 0; id < v.pieces.size(); ++id) {
@@ -213,7 +214,8 @@ CARAT_ONCE Result<void> Tokenizer::merge(std::string_view text,
                             ? processor_->Encode(text, &part)
                             : processor_->Encode(unicode::repaired(text), &part);
     if (!status.ok())
-        return Error{Errc::bad_format, source_ + ": sentencepiece: " + status.ToString()};
+        return Error{Errc::bad_format,
+                     source_ + ": sentencepiece: " + printable(status.ToString(), 400)};
     for (const int id : part) {
         if (kinds_[static_cast<std::size_t>(id)] != special) {
             ids.push_back(id);

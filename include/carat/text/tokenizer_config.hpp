@@ -3,6 +3,7 @@
 /// `<bos>`.
 #pragma once
 
+#include "carat/base/joined.hpp"
 #include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
 #include "carat/format/json.hpp"
@@ -100,7 +101,8 @@ inline Result<void> apply(const JsonValue& config, Vocabulary& v, std::string_vi
         if (!content || content->empty()) return fail(at + " has no content");
         if (id == v.pieces.size()) {
             if (content->size() > max_piece_bytes) {
-                return fail(at + " is longer than " + std::to_string(max_piece_bytes) + " bytes");
+                return fail(joined(
+                    {at, " has ", content->size(), " bytes, expected at most ", max_piece_bytes}));
             }
             if (tokens.id_of(*content)) {
                 return fail(at + " is " + printable(*content) + ", a piece with another id");

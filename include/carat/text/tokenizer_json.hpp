@@ -116,7 +116,7 @@ class TokenizerJsonReader {
     Result<void> add_piece(std::string_view piece, std::optional<std::uint64_t> id) {
         if (!id || *id >= v_.pieces.size()) {
             return fail(joined({"piece ", printable(piece), " has no id from 0 to ",
-                                v_.pieces.size(), ", expected ids without gaps"}));
+                                v_.pieces.size() - 1, ", expected ids without gaps"}));
         }
         const auto index = static_cast<std::size_t>(*id);
         std::string& place = v_.pieces[index];
@@ -140,14 +140,15 @@ class TokenizerJsonReader {
         for (const JsonValue& entry : json::elements(list)) {
             const auto text = json::string(json::find(entry, "content"));
             const auto id = json::unsigned_integer(json::find(entry, "id"));
-            if (!text || text->empty() || !id) return fail("an added token without content or id");
+            const auto at = [&] { return joined({"added_tokens[", v_.added.size(), "]"}); };
+            if (!text || text->empty() || !id)
+                return fail(at() + " has no content or no id from 0 on");
             const std::int32_t known = id_of(*text);
             if (known == nothing) {
                 if (auto done = add_piece(*text, id); !done) return done;
             } else if (static_cast<std::uint64_t>(known) != *id) {
-                return fail("added token " + printable(*text) + " has the id " +
-                            std::to_string(*id) + ", but model.vocab gives it " +
-                            std::to_string(known));
+                return fail(joined({at(), " (", printable(*text), ") has the id ", *id,
+                                    ", but model.vocab gives it ", std::to_string(known)}));
             }
             const auto flag = [&](const char* key) {
                 return json::boolean(json::find(entry, key)) == true;

@@ -133,7 +133,8 @@ inline Result<void> check_pieces(const Vocabulary& v, std::string_view what) {
                             v.types.size(), " types, expected one of each a piece"}));
     }
     if (v.pieces.size() > max_pieces || v.merges.size() > max_pieces) {
-        return fail(joined({"more than ", max_pieces, " pieces or merges"}));
+        return fail(joined({v.pieces.size(), " pieces and ", v.merges.size(),
+                            " merges, expected at most ", max_pieces}));
     }
     std::unordered_set<std::string_view> seen;
     seen.reserve(v.pieces.size());
@@ -144,7 +145,8 @@ inline Result<void> check_pieces(const Vocabulary& v, std::string_view what) {
         if (piece.empty())
             return fail(joined({"no piece has the id ", id, ", expected ids without gaps"}));
         if (piece.size() > max_piece_bytes)
-            return fail(joined({"piece ", id, " is longer than 4096 bytes"}));
+            return fail(joined({"piece ", id, " has ", piece.size(), " bytes, expected at most ",
+                                max_piece_bytes}));
         if (!unicode::is_valid(piece)) return fail(joined({"piece ", id, " is not UTF-8"}));
         if (!seen.insert(piece).second) return fail(name(id) + " is there twice");
         if (!std::isfinite(v.scores[id])) return fail(name(id) + " has no finite score");
@@ -158,11 +160,12 @@ inline Result<void> check_pieces(const Vocabulary& v, std::string_view what) {
     if (unknown != 1)
         return fail(joined({unknown, " pieces stand for unknown text, expected one"}));
     if (bytes != 256) return fail(joined({bytes, " byte pieces, expected 256: <0x00> to <0xFF>"}));
-    for (const AddedToken& token : v.added) {
+    for (std::size_t i = 0; i < v.added.size(); ++i) {
+        const AddedToken& token = v.added[i];
         if (token.id < 0 || static_cast<std::size_t>(token.id) >= v.pieces.size() ||
             v.pieces[static_cast<std::size_t>(token.id)] != token.text) {
-            return fail("added token " + printable(token.text) + " has the id " +
-                        std::to_string(token.id) + ", which is not that piece's");
+            return fail(joined({"added token ", i, " (", printable(token.text), ") has the id ",
+                                std::to_string(token.id), ", which is not that piece's"}));
         }
     }
     return {};
