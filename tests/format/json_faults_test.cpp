@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <string>
 
+#if defined(__cpp_exceptions)
 namespace carat::test {
 namespace {
 
@@ -19,7 +20,6 @@ std::string list_of(std::size_t n) {
 
 }  // namespace
 
-#if defined(__cpp_exceptions)
 TEST_CASE("whichever allocation fails while JSON is read, it is an error that says of what") {
     const std::string text = list_of(5000);
     CHECK(fail_until_good([&] {
@@ -46,10 +46,8 @@ TEST_CASE("whichever allocation fails while JSON is written, it is std::bad_allo
               });
           }) > 1);
 }
-#endif
 
-#if defined(__unix__) && defined(__cpp_exceptions) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
+#if defined(__unix__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 TEST_CASE("a tree that the address space has no room for is an error") {
     const std::string text = list_of(2'000'000);
     CHECK(in_child([&] {
@@ -62,3 +60,4 @@ TEST_CASE("a tree that the address space has no room for is an error") {
 #endif
 
 }  // namespace carat::test
+#endif
