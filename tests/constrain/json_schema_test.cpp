@@ -104,6 +104,28 @@ std::string random_schema(std::mt19937& random, int depth, bool in_defs = false)
         }
     }
 }
+/// f(0),f(1),…
+template <class F>
+std::string list(std::size_t n, F&& f) {
+    std::string out;
+    for (std::size_t i = 0; i < n; ++i) out += (i > 0 ? "," : "") + f(i);
+    return out;
+}
+std::string numbered(const char* name, std::size_t i) {
+    return '"' + (name + std::to_string(i)) + '"';
+}
+std::string reference(const char* name, std::size_t i) {
+    return R"({"$ref":"#/$defs/)" + (name + std::to_string(i)) + "\"}";
+}
+/// Definitions of arrays, d0 of two zeros and each of the others of two of the one before: the
+/// shortest value of d(n) has 2^(n + 3) - 3 bytes.
+std::string doubled(std::size_t levels) {
+    return list(levels, [](std::size_t i) {
+        const std::string item = i == 0 ? R"({"const":0})" : reference("d", i - 1);
+        return numbered("d", i) + R"(:{"type":"array","minItems":2,"prefixItems":[)" + item + "," +
+               item + "]}";
+    });
+}
 std::string refusal(const std::string& schema) {
     const auto made = shaped(AnswerShape::json(schema));
     REQUIRE_FALSE(made);
@@ -239,4 +261,27 @@ TEST_CASE("a limit below the shortest answer is an error before anything is writ
     REQUIRE_FALSE(refused);
     CHECK(refused.error().text.starts_with("a limit of 2 tokens: the shortest answer"));
     CHECK(c.begin(20));
+}
+
+TEST_CASE("an answer that is far too long is not written out to say so") {
+    // 50 MB of brackets, from a schema of two kilobytes.
+    const std::string defs = R"("$defs":{)" + doubled(23) + "}}";
+    Constraint c = good(AnswerShape::json(R"({"$ref":"#/$defs/d22",)" + defs));
+    const auto refused = c.begin(100);
+    REQUIRE_FALSE(refused);
+    CHECK(
+        refused.error().text.starts_with("a limit of 100 tokens: the shortest answer of the form "
+                                         "that was asked for takes at least "));
+    // Beside something short, none of it can be begun.
+    plays(R"({"anyOf":[{"type":"boolean"},{"$ref":"#/$defs/d22"}],)" + defs, 1, 10);
+}
+
+TEST_CASE("an ambiguity is no slower for being there many times") {
+    const auto same = [](std::size_t) { return std::string(R"({"$ref":"#/$defs/d"})"); };
+    Constraint c = good(AnswerShape::json(R"({"anyOf":[)" + list(40000, same) +
+                                          R"(],"$defs":{"d":{"enum":[11,"22"]}}})"));
+    REQUIRE(c.begin(10));
+    std::mt19937 random(1);
+    const std::string text = play(c, random, 10).text;
+    CHECK_MESSAGE((text == "11" || text == "\"22\""), text);
 }

@@ -75,9 +75,10 @@ class Constraint {
   private:
     using Matcher = constrain::Matcher;
     using Node = constrain::TokenTrie::Node;
-    static constexpr std::size_t max_sets = 20000;   ///< one takes a kilobyte or two
+    static constexpr std::size_t max_size = 20000;   ///< of what the matcher remembers
     static constexpr std::size_t max_locals = 2000;  ///< with many tokens, one takes a bit for each
     static constexpr std::size_t few = 1000;
+    static constexpr std::size_t max_written = std::size_t{1} << 20;  ///< a quarter of a second
 
     /// The tokens that a state allows without leaving its rule.
     struct Local {
@@ -93,7 +94,6 @@ class Constraint {
     void forget() {
         matcher_.clear();
         plan_sizes_.clear();
-        if (locals_.size() > max_locals) locals_.clear();
     }
 
     /// on_token(id, set after it, node) for the tokens in nodes [begin, end) that can follow `set`,
@@ -124,8 +124,14 @@ class Constraint {
     /// Whether `room` tokens are enough to complete the output from a set.
     bool suffices(Matcher::Id set, std::size_t room);
 
-    /// A short way to complete the output, in tokens.
-    std::vector<std::int32_t> closing(Matcher::Id set) const;
+    /// The tokens that so many symbols take at least.
+    [[nodiscard]] std::size_t least_tokens(std::size_t symbols) const {
+        const std::size_t longest = compiled_->trie->longest();
+        return symbols / longest + (symbols % longest != 0 ? 1 : 0);
+    }
+
+    /// A short way to complete the output, in tokens. More than `room` say only that it takes more.
+    std::vector<std::int32_t> closing(Matcher::Id set, std::size_t room) const;
 
     static constexpr std::size_t not_planned = std::numeric_limits<std::size_t>::max();
 
@@ -136,6 +142,7 @@ class Constraint {
     Matcher::Id masked_ = Matcher::dead;     ///< the set whose mask words_ holds,
     std::size_t bound_ = 0;                  ///< as long as so many tokens are left after the next
     bool tight_ = false;                     ///< the mask that is being made depends on the room
+    std::size_t written_ = 0;                ///< symbols that were written out for it
     std::vector<std::int32_t> plan_{};       ///< how to end while room is scarce, last token first
     std::vector<std::size_t> plan_sizes_{};  ///< by set
     std::unordered_map<std::uint64_t, Local> locals_;

@@ -2,6 +2,7 @@
 /// What constraint.hpp declares.
 #pragma once
 
+#include "carat/base/joined.hpp"
 #include "carat/base/result.hpp"
 #include "carat/constrain/constraint.hpp"
 #include "carat/constrain/grammar.hpp"
@@ -12,7 +13,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -64,16 +65,22 @@ CARAT_ONCE Constraint::Constraint(std::shared_ptr<const constrain::Compiled> com
 }
 
 CARAT_ONCE Result<void> Constraint::begin(std::size_t max_tokens, OutputStart start) {
-    if (matcher_.size() > max_sets) forget();
-    now_ = matcher_.at(compiled_->starts[static_cast<std::size_t>(start)], Matcher::bottom);
-    plan_.clear();
-    masked_ = Matcher::dead;
-    if (const std::size_t n = closing(now_).size(); n > max_tokens)
-        return Error{Errc::out_of_range, "a limit of " + std::to_string(max_tokens) +
-                                             " tokens: the shortest answer of the form that "
-                                             "was asked for takes " +
-                                             std::to_string(n)};
-    return {};
+    return memory_errors([&]() -> Result<void> {
+        if (matcher_.size() > max_size) forget();
+        now_ = matcher_.at(compiled_->starts[static_cast<std::size_t>(start)], Matcher::bottom);
+        plan_.clear();
+        masked_ = Matcher::dead;
+        const std::size_t cost = matcher_[now_].cost;  // every symbol has a token of its own
+        if (cost <= max_tokens) return {};
+        // A schema of two kilobytes may ask for gigabytes: only what may fit is written out.
+        const std::size_t least = least_tokens(cost);
+        const std::size_t n = least > max_tokens ? least : closing(now_, max_tokens).size();
+        if (n <= max_tokens) return {};
+        return Error{Errc::out_of_range,
+                     joined({"a limit of ", max_tokens,
+                             " tokens: the shortest answer of the form that was asked for takes ",
+                             least > max_tokens ? "at least " : "", n})};
+    });
 }
 
 CARAT_ONCE TokenMask Constraint::allowed(std::size_t tokens_left) {
@@ -87,10 +94,11 @@ CARAT_ONCE TokenMask Constraint::allowed(std::size_t tokens_left) {
     }
     bound_ = 0;
     tight_ = false;
+    written_ = 0;
     const auto positions = matcher_[now_].positions;
     for (const auto& p : positions) add(p, room);
     if (tight_) {
-        if (auto fresh = closing(now_); plan_.empty() || fresh.size() < plan_.size())
+        if (auto fresh = closing(now_, tokens_left); plan_.empty() || fresh.size() < plan_.size())
             plan_.assign(fresh.rbegin(), fresh.rend());
         if (!plan_.empty()) set(plan_.back());
     } else {
@@ -120,7 +128,7 @@ CARAT_ONCE void Constraint::accept(std::int32_t id) {
                          now_, static_cast<constrain::Symbol>(constrain::first_control +
                                                               (at - compiled_->controls.begin())));
     }
-    if (now_ != Matcher::dead && matcher_.size() > max_sets) {
+    if (now_ != Matcher::dead && matcher_.size() > max_size) {
         now_ = matcher_.keep_only(now_);
         plan_sizes_.clear();
         masked_ = Matcher::dead;
@@ -128,6 +136,7 @@ CARAT_ONCE void Constraint::accept(std::int32_t id) {
 }
 
 CARAT_ONCE const Constraint::Local& Constraint::local(std::uint32_t state) {
+    if (locals_.size() > max_locals) locals_.clear();
     const auto [known, is_new] = locals_.try_emplace(compiled_->kinds[state]);
     Local& l = known->second;
     if (!is_new) return l;
@@ -194,16 +203,24 @@ CARAT_ONCE bool Constraint::suffices(Matcher::Id set, std::size_t room) {
         return true;
     }
     tight_ = true;
+    if (least_tokens(cost) > room) return false;
     const auto i = static_cast<std::size_t>(set);
     if (i >= plan_sizes_.size()) plan_sizes_.resize(i + 1, not_planned);
-    if (plan_sizes_[i] == not_planned) plan_sizes_[i] = closing(set).size();
+    if (plan_sizes_[i] == not_planned) {
+        if (cost > max_written - written_) return false;  // the plan is still a way to the end
+        written_ += cost;
+        plan_sizes_[i] = closing(set, cost).size();
+    }
     return plan_sizes_[i] <= room;
 }
 
-CARAT_ONCE std::vector<std::int32_t> Constraint::closing(Matcher::Id set) const {
+CARAT_ONCE std::vector<std::int32_t> Constraint::closing(Matcher::Id set, std::size_t room) const {
     std::vector<std::int32_t> out;
     std::string text;
-    for (const constrain::Symbol s : matcher_.way_out(set)) {
+    const std::size_t longest = compiled_->trie->longest();
+    const std::size_t endless = std::numeric_limits<std::size_t>::max();
+    const std::size_t most = room < endless / longest ? room * longest + 1 : endless;
+    for (const constrain::Symbol s : matcher_.way_out(set, most)) {
         if (s < constrain::first_control) {
             text += static_cast<char>(static_cast<std::uint8_t>(s));
             continue;

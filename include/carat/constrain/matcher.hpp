@@ -42,8 +42,10 @@ class Matcher {
 
     /// Forgets all sets and frames: their numbers mean nothing any more.
     void clear() {
+        size_ = 0;
         frames_.assign(1, {});
         frame_ids_.clear();
+        ended_.assign(1, 0);
         sets_.clear();
         set_ids_.clear();
         rows_.clear();
@@ -68,8 +70,8 @@ class Matcher {
             if (used[f]) now[f] = frame_of(moved(old[f].callers), old[f].nests);
         return set_of({.positions = moved(std::move(positions)), .ended = ended});
     }
-    /// How much is remembered, in sets.
-    [[nodiscard]] std::size_t size() const noexcept { return sets_.size(); }
+    /// How much is remembered, in kilobytes or so.
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
     /// In one state, called from a frame.
     Id at(std::uint32_t state, std::uint32_t frame) { return closed({{state, frame}}); }
@@ -105,8 +107,8 @@ class Matcher {
         return frames_[frame].depth;
     }
 
-    /// A shortest way from a set to the end.
-    [[nodiscard]] std::vector<Symbol> way_out(Id id) const {
+    /// A shortest way from a set to the end, or its first `most` symbols.
+    [[nodiscard]] std::vector<Symbol> way_out(Id id, std::size_t most) const {
         std::vector<Symbol> out;
         const Set& set = sets_[static_cast<std::size_t>(id)];
         if (set.ended) return out;
@@ -115,7 +117,7 @@ class Matcher {
         for (const Position& q : set.positions)
             if (const std::uint32_t c = cost(q); c < best) best = c, p = q;
         std::vector<std::uint32_t> calls;  // where those made on the way lead back to
-        while (out.size() <= best) {
+        while (out.size() < most && out.size() <= best) {
             const GrammarState& s = grammar_->states[p.state];
             if (s.distance == 0) {
                 if (!calls.empty()) {
@@ -146,6 +148,7 @@ class Matcher {
 
   private:
     static constexpr Id unknown = -2;
+    static constexpr std::size_t positions_per_kilobyte = 64;  // kept twice: once in a key
     using Row = std::array<Id, 256>;
     /// A call that has not come back: the states to go on with, and their own frames.
     struct Frame {
@@ -181,6 +184,7 @@ class Matcher {
     Id closed(std::vector<Position> open) {
         Set set;
         std::map<std::uint32_t, std::pair<std::uint32_t, std::vector<Position>>> calls;  // by rank
+        ++closings_;
         const auto enter = [&] {
             std::sort(open.begin(), open.end());
             open.erase(std::unique(open.begin(), open.end()), open.end());
@@ -189,9 +193,9 @@ class Matcher {
                 const GrammarState& s = grammar_->states[p.state];
                 if (!fits(p)) continue;
                 if (s.final && p.frame == bottom) set.ended = true;
-                if (s.final) {
-                    for (const Position& q : frames_[p.frame].callers)
-                        if (std::find(open.begin(), open.end(), q) == open.end()) open.push_back(q);
+                if (s.final && std::exchange(ended_[p.frame], closings_) != closings_) {
+                    const auto& callers = frames_[p.frame].callers;
+                    open.insert(open.end(), callers.begin(), callers.end());
                 }
                 if (!s.edges.empty()) set.positions.push_back(p);
                 for (const auto& c : s.calls) {
@@ -225,6 +229,7 @@ class Matcher {
         const auto [known, is_new] =
             set_ids_.emplace(std::move(key), static_cast<Id>(sets_.size()));
         if (is_new) {
+            size_ += 1 + set.positions.size() / positions_per_kilobyte;
             sets_.push_back(std::move(set));
             rows_.emplace_back();
         }
@@ -244,8 +249,10 @@ class Matcher {
         const auto [known, is_new] =
             frame_ids_.emplace(std::move(key), static_cast<std::uint32_t>(frames_.size()));
         if (is_new) {
+            size_ += callers.size() / positions_per_kilobyte;
             frame.callers = std::move(callers);
             frames_.push_back(std::move(frame));
+            ended_.push_back(0);
         }
         return known->second;
     }
@@ -262,6 +269,9 @@ class Matcher {
     std::vector<Set> sets_;
     std::unordered_map<std::string, Id> set_ids_;
     std::vector<std::unique_ptr<Row>> rows_;  // by set
+    std::vector<std::uint64_t> ended_;        // by frame: the last closing in which its rule ended
+    std::uint64_t closings_ = 0;
+    std::size_t size_ = 0;
 };
 
 }  // namespace carat::inline CARAT_ABI::constrain
