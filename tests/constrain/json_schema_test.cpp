@@ -240,7 +240,7 @@ TEST_CASE("what is not supported is refused by keyword and path") {
     CHECK(refusal("false") == "schema: nothing of finite length satisfies it");
     CHECK(refusal(R"({"$ref":"#"})") == "schema: nothing of finite length satisfies it");
     CHECK(refusal(R"({"anyOf":[{"$ref":"#"},{"type":"null"}]})") ==
-          "schema: a reference that leads to itself");
+          "schema: #/anyOf/0: a reference that leads to itself");
     CHECK(refusal(R"({"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]})") ==
           "schema: nothing of finite length satisfies it");
     CHECK(refusal(R"({"type":"string","maxLength":999999})").starts_with("schema: #/maxLength: "));
@@ -276,6 +276,94 @@ TEST_CASE("an answer that is far too long is not written out to say so") {
     plays(R"({"anyOf":[{"type":"boolean"},{"$ref":"#/$defs/d22"}],)" + defs, 1, 10);
 }
 
+TEST_CASE("lengths beyond what is counted are refused, and do not wrap around") {
+    // Four members of 2^30 bytes: together, 2^32 and some.
+    const std::string long_name(120, 'k');
+    const auto key = [&](std::size_t i) { return numbered(long_name.c_str(), i); };
+    CHECK(refusal(R"({"type":"object","properties":{)" +
+                  list(4, [&](std::size_t i) { return key(i) + ":" + reference("d", 27); }) +
+                  R"(},"required":[)" + list(4, key) + R"(],"$defs":{)" + doubled(28) + "}}") ==
+          "schema: nothing of finite length satisfies it");
+}
+
+TEST_CASE("a chain of references ends at 256 and not with the stack") {
+    const auto chain = [](std::size_t n) {
+        return R"({"$ref":"#/$defs/r0","$defs":{)" +
+               list(n,
+                    [&](std::size_t i) {
+                        return numbered("r", i) + ":" +
+                               (i + 1 < n ? reference("r", i + 1) : R"({"type":"boolean"})");
+                    }) +
+               "}}";
+    };
+    CHECK(refusal(chain(15000)) ==
+          "schema: schemas within schemas, references followed, lead more than 256 deep");
+    CHECK(refusal(chain(256)) ==
+          "schema: schemas within schemas, references followed, lead more than 256 deep");
+    plays(chain(255), 1, 5, false);
+}
+
+TEST_CASE("a schema that would take too much memory or time is refused where it does") {
+    std::string nested;
+    for (int i = 0; i < 240; ++i) nested += R"({"type":"array","minItems":50000,"items":)";
+    CHECK(refusal(nested + "{}" + std::string(240, '}')) ==
+          "schema: it needs more than 200000 states, which is too large");
+    // Where all members may be left out, each may follow each before it.
+    const auto wide = [](std::size_t) {
+        return R"({"type":"object","properties":{)" +
+               list(2000, [](std::size_t i) { return numbered("p", i) + R"(:{"const":1})"; }) +
+               "}}";
+    };
+    CHECK(refusal(R"({"anyOf":[)" + list(4, wide) + "]}") ==
+          "schema: #/anyOf/3: it needs more than 5000000 edges, which is too large");
+    CHECK(refusal(R"({"type":"object","properties":{")" + std::string(300000, 'k') +
+                  R"(":{}},"additionalProperties":{}})") ==
+          "schema: #/properties: names of more than 200000 bytes");
+    // Names that are there many times, and more than may be.
+    const auto required = [](std::size_t names, std::size_t n) {
+        return R"({"type":"object","additionalProperties":{"const":1},"required":[)" +
+               list(n, [&](std::size_t i) { return numbered("p", i % names); }) + "]}";
+    };
+    CHECK(good(AnswerShape::json(required(2000, 100000))).begin(100000));
+    CHECK(refusal(required(100000, 100000)) ==
+          "schema: #/properties: expected at most 2000 of them");
+    CHECK(refusal(R"({"type":"object","properties":{)" +
+                  list(100000, [](std::size_t i) { return numbered("p", i) + ":{}"; }) + "}}") ==
+          "schema: #/properties: expected at most 2000 of them");
+    // A type that is said again says no more.
+    const std::string strings = list(500, [](std::size_t) { return std::string(R"("string")"); });
+    CHECK(good(AnswerShape::json(R"({"minLength":9000,"type":[)" + strings + "]}")).begin(10000));
+}
+
+TEST_CASE("alternatives that take too long to compare are refused") {
+    // Each member of 300 may be the one that excludes, and so may each of theirs.
+    const auto level = [](const char* name, std::size_t i) {
+        const auto key = [](std::size_t k) { return numbered("p", k); };
+        return numbered(name, i) + R"(:{"type":"object","properties":{)" +
+               list(300, [&](std::size_t k) { return key(k) + ":" + reference(name, i + 1); }) +
+               R"(},"required":[)" + list(300, key) + "]}";
+    };
+    const auto levels = [&](const char* name) {
+        return list(4, [&](std::size_t i) { return level(name, i); }) + "," + numbered(name, 4) +
+               R"(:{"type":"null"})";
+    };
+    CHECK(refusal(R"({"oneOf":[{"$ref":"#/$defs/a0"},{"$ref":"#/$defs/b0"}],"$defs":{)" +
+                  levels("a") + "," + levels("b") + "}}") ==
+          "schema: #/oneOf: it takes too long to see that alternatives 0 and 1 exclude each other; "
+          "use anyOf");
+    const std::string members = list(10000, [](std::size_t i) { return numbered("k", i) + ":0"; });
+    CHECK(refusal(R"({"oneOf":[{"const":{)" + members + R"(}},{"const":{)" + members + "}}]}")
+              .starts_with("schema: #/oneOf: it takes too long"));
+}
+
+TEST_CASE("the patterns of a schema share one limit of work") {
+    const auto slow = [](std::size_t) {
+        return R"({"type":"string","pattern":"^((?:)" + std::string(1000, 'a') + R"(){0}){700}$"})";
+    };
+    CHECK(shaped(AnswerShape::json(R"({"anyOf":[)" + list(2, slow) + "]}")));
+    CHECK(refusal(R"({"anyOf":[)" + list(9, slow) + "]}").ends_with("it takes too long to read"));
+}
+
 TEST_CASE("an ambiguity is no slower for being there many times") {
     const auto same = [](std::size_t) { return std::string(R"({"$ref":"#/$defs/d"})"); };
     Constraint c = good(AnswerShape::json(R"({"anyOf":[)" + list(40000, same) +
@@ -284,4 +372,16 @@ TEST_CASE("an ambiguity is no slower for being there many times") {
     std::mt19937 random(1);
     const std::string text = play(c, random, 10).text;
     CHECK_MESSAGE((text == "11" || text == "\"22\""), text);
+}
+
+TEST_CASE("what a schema calls its parts is shown as it may be printed") {
+    CHECK(refusal(R"({"\u001b[31m":1})") == "schema: #/\\x1b[31m: this keyword is not supported");
+    CHECK(refusal(R"({"type":"object","properties":{"a\u001b":{"\n":1}}})") ==
+          "schema: #/properties/a\\x1b/\\x0a: this keyword is not supported");
+    CHECK(refusal(R"({"$ref":"#/\u0007"})") == "schema: #/$ref: there is no #/\\x07");
+    CHECK(refusal(R"({"type":"string","pattern":"\u001b("})") ==
+          "schema: #/pattern: regular expression \\x1b(: at byte 2: a group that does not end");
+    const std::string name(1000, 'n');
+    CHECK(refusal(R"({"properties":{")" + name + R"(":{"x":1}}})") ==
+          "schema: #/properties/" + name.substr(0, 60) + ".../x: this keyword is not supported");
 }

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdio>
 #include <random>
 #include <regex>
 #include <string>
@@ -120,4 +121,39 @@ TEST_CASE("what is no expression, or too large, is refused with its place") {
     CHECK_FALSE(constrain::regex("(a|b)*a(a|b){30}"));  // 2^31 states
     CHECK_FALSE(constrain::regex(std::string(100000, '(')));
     CHECK_FALSE(constrain::regex("\xff"));
+}
+
+TEST_CASE("an expression that takes too long to read is refused before it does") {
+    std::string many = "[";
+    for (int i = 0; i < 3000; ++i) {
+        const char32_t c = 0x4E00 + 2 * static_cast<char32_t>(i);
+        for (const auto byte : {0xE0 | c >> 12, 0x80 | (c >> 6 & 0x3F), 0x80 | (c & 0x3F)})
+            many += static_cast<char>(static_cast<unsigned char>(byte));
+    }
+    CHECK(constrain::regex(many + "]{20}"));
+    CHECK(refusal(many + "]{49000}") == "at byte 0: it takes too long to read");
+    CHECK(refusal("((?:" + std::string(3000, 'a') + "){0}){49000}") ==
+          "at byte 0: it takes too long to read");
+    // Ranges within ranges: each cuts all around it.
+    std::string nested;
+    for (unsigned i = 0; i < 8000; ++i) {
+        char one[32];
+        std::snprintf(one, sizeof one, "[\\u%04x-\\u%04x]|", 0x100 + i, 0xD000 - i);
+        nested += one;
+    }
+    const auto refused = constrain::regex(nested);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().text.ends_with("...: it takes too long to read"));
+    CHECK(refusal(std::string(1000000, '|')).ends_with("it needs more than 50000 states"));
+    CHECK_FALSE(constrain::regex("(a|b)*a(a|b){14}"));  // 2^15 states
+    const auto states = constrain::regex("(a|b)*a(a|b){14}");
+    CHECK(states.error().text ==
+          "regular expression (a|b)*a(a|b){14}: it needs more than 20000 states");
+}
+
+TEST_CASE("an expression is shown as it may be printed") {
+    const auto refused = constrain::regex("\x1b[31m" + std::string(100, 'a') + "(");
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().text.starts_with("regular expression \\x1b[31maaa"));
+    CHECK(refusal("\\é") == "at byte 0: \\é is not supported");
 }

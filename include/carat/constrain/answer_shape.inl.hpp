@@ -2,6 +2,7 @@
 /// What answer_shape.hpp declares.
 #pragma once
 
+#include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
 #include "carat/constrain/answer_shape.hpp"
 #include "carat/constrain/constraint.hpp"
@@ -36,6 +37,7 @@ class ShapeBuilder {
     }
 
     Result<void> json(const std::string& text) {
+        g_.rules[0].where = "schema";
         tree_.emplace(parse_json(text, "schema"));  // which the grammar's rules are known by
         if (!tree_->has_value()) return tree_->error();
         const auto rule = add_json_schema(g_, **tree_.operator->());
@@ -44,7 +46,8 @@ class ShapeBuilder {
         return {};
     }
     Result<void> regex(const std::string& text) {
-        const auto chars = constrain::regex(text);
+        g_.rules[0].where = "regular expression " + printable(text, 60);
+        const auto chars = constrain::regex(text, RegexMatch::whole, g_.work);
         if (!chars) return chars.error();
         CharWriter(g_, Spelling::plain).write(*chars, start(), [&](std::uint32_t at) {
             finish(at, {"<turn|>", "<eos>"});
@@ -52,6 +55,7 @@ class ShapeBuilder {
         return {};
     }
     Result<void> choices(const std::vector<std::string>& texts) {
+        g_.rules[0].where = "choices";
         for (const std::string& text : texts)
             if (text.empty() || !unicode::is_valid(text))
                 return Error{Errc::invalid_argument,
@@ -64,6 +68,7 @@ class ShapeBuilder {
         return {};
     }
     Result<void> calls(const JsonValue* tools) {
+        g_.rules[0].where = "tools";
         const std::uint32_t text = start(), call = g_.add_state(), names = g_.add_state(),
                             closing = g_.add_state(), called = g_.add_state();
         CharAutomaton any = *any_of_length(0, std::numeric_limits<std::size_t>::max());
@@ -164,10 +169,7 @@ CARAT_ONCE Result<Constraint> make_constraint(const AnswerShape& shape,
                               : shape.kind == Kind::calls   ? builder.calls(tools)
                                                             : builder.calls(nullptr);
     if (!done) return done.error();
-    auto built = std::move(builder).build();
-    if (!built && shape.kind == Kind::json)
-        return Error{built.error().code, "schema: " + built.error().text};
-    return built;
+    return std::move(builder).build();
 }
 
 }  // namespace carat::inline CARAT_ABI

@@ -4,6 +4,7 @@
 
 #include "carat/base/joined.hpp"
 #include "carat/base/result.hpp"
+#include "carat/constrain/work_limit.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -68,6 +69,7 @@ struct CharAutomaton {
 
     /// Larger ones are refused: a pattern from outside must not take all memory.
     static constexpr std::size_t max_states = 20000;
+    static constexpr std::size_t max_edges = 1'000'000;
 
     std::uint32_t add(bool final = false) {
         states.push_back({{}, final});
@@ -166,17 +168,18 @@ struct CharAutomaton {
     for (std::uint32_t at = 0; at < tree.size(); ++at) {
         CharSet known;
         for (const auto& [c, to] : tree[at]) {
-            out.connect(at, {{c, c}}, to);
+            out.states[at].edges.push_back({{c, c}, to});
             known.push_back({c, c});
         }
-        out.connect(at, complement(known), other);
+        out.connect(at, complement(known), other);  // which sorts them
     }
     return out;
 }
 
-/// The strings that both have. Bad input: two that have more states together than max_states.
+/// The strings that both have. Bad input: two that have more states or edges together than an
+/// automaton may, or more work than is left.
 [[nodiscard]] inline Result<CharAutomaton> intersection(const CharAutomaton& a,
-                                                        const CharAutomaton& b) {
+                                                        const CharAutomaton& b, WorkLimit& work) {
     using Pair = std::pair<std::uint32_t, std::uint32_t>;
     CharAutomaton out;
     std::map<Pair, std::uint32_t> known;
@@ -190,13 +193,18 @@ struct CharAutomaton {
         return at->second;
     };
     state({0, 0});
+    std::size_t edges = 0;
     for (std::uint32_t i = 0; i < pairs.size(); ++i) {
-        if (pairs.size() > CharAutomaton::max_states)
+        const bool too_many = pairs.size() > CharAutomaton::max_states;
+        if (too_many || edges > CharAutomaton::max_edges)
             return Error{Errc::unsupported,
                          joined({"patterns and lengths that need more than ",
-                                 CharAutomaton::max_states, " states together"})};
+                                 too_many ? CharAutomaton::max_states : CharAutomaton::max_edges,
+                                 too_many ? " states" : " edges", " together"})};
         const auto& in_a = a.states[pairs[i].first].edges;
         const auto& in_b = b.states[pairs[i].second].edges;
+        if (!work.take(in_a.size() + in_b.size()))
+            return Error{Errc::unsupported, "patterns and lengths that take too long together"};
         for (std::size_t j = 0, k = 0; j < in_a.size() && k < in_b.size();) {
             const char32_t lo = std::max(in_a[j].chars.lo, in_b[k].chars.lo);
             const char32_t hi = std::min(in_a[j].chars.hi, in_b[k].chars.hi);
@@ -206,6 +214,7 @@ struct CharAutomaton {
             }
             in_a[j].chars.hi < in_b[k].chars.hi ? ++j : ++k;
         }
+        edges += out.states[i].edges.size();
     }
     return out;
 }
@@ -214,27 +223,33 @@ struct CharAutomaton {
 class CharNfa {
   public:
     static constexpr std::size_t max_states = 50000;
-    static constexpr std::size_t max_work = 20'000'000;  ///< edges looked at; a second or so
+    static constexpr std::size_t work_per_edge = 4;  // edges are kept: rather memory than time
+
+    explicit CharNfa(WorkLimit& work) : work_(work) {}
 
     std::uint32_t add() {
         states_.emplace_back();
         return static_cast<std::uint32_t>(states_.size() - 1);
     }
     [[nodiscard]] bool is_full() const { return states_.size() >= max_states; }
-    void connect(std::uint32_t from, std::uint32_t to) { states_[from].free.push_back(to); }
+    void connect(std::uint32_t from, std::uint32_t to) {
+        if (work_.take(1)) states_[from].free.push_back(to);
+    }
     void connect(std::uint32_t from, const CharSet& chars, std::uint32_t to) {
-        for (const CharRange& r : chars) states_[from].edges.push_back({r, to});
+        if (!work_.take(work_per_edge * chars.size())) return;
+        auto& edges = states_[from].edges;
+        edges.reserve(edges.size() + chars.size());
+        for (const CharRange& r : chars) edges.push_back({r, to});
     }
 
-    /// Bad input: what needs more than CharAutomaton::max_states, or more than max_work to find
-    /// out.
+    /// Bad input: what needs more than CharAutomaton::max_states, or more work than is left.
     [[nodiscard]] Result<CharAutomaton> determinised(std::uint32_t start, std::uint32_t end) const {
+        const Error long_work{Errc::unsupported, "it takes too long to read"};
         CharAutomaton out;
         std::map<std::vector<std::uint32_t>, std::uint32_t> known;
         std::vector<std::vector<std::uint32_t>> sets;
-        std::size_t work = 0;
         const auto state = [&](std::vector<std::uint32_t> set) {
-            close(set, work);
+            close(set);
             const auto [at, is_new] = known.emplace(set, static_cast<std::uint32_t>(sets.size()));
             if (is_new) {
                 out.add(std::binary_search(set.begin(), set.end(), end));
@@ -247,6 +262,7 @@ class CharNfa {
             std::vector<CharAutomaton::Edge> edges;
             std::vector<char32_t> cuts;
             for (const std::uint32_t s : sets[i]) {
+                if (!work_.take(states_[s].edges.size())) return long_work;
                 for (const auto& e : states_[s].edges) {
                     edges.push_back(e);
                     cuts.push_back(e.chars.lo);
@@ -258,7 +274,9 @@ class CharNfa {
             std::vector<std::vector<std::uint32_t>> to(cuts.size());
             for (const auto& e : edges) {
                 const auto first = std::lower_bound(cuts.begin(), cuts.end(), e.chars.lo);
-                for (auto at = first; *at <= e.chars.hi; ++at, ++work)
+                const auto last = std::lower_bound(first, cuts.end(), e.chars.hi + 1);
+                if (!work_.take(static_cast<std::size_t>(last - first))) return long_work;
+                for (auto at = first; at != last; ++at)
                     to[static_cast<std::size_t>(at - cuts.begin())].push_back(e.to);
             }
             for (std::size_t k = 0; k + 1 < cuts.size(); ++k) {
@@ -272,10 +290,10 @@ class CharNfa {
                 } else {
                     list.push_back({range, target});
                 }
-                if (sets.size() > CharAutomaton::max_states || work > max_work)
-                    return Error{Errc::unsupported,
-                                 joined({"it needs more than ", CharAutomaton::max_states,
-                                         " states, or too long to find out"})};
+                if (sets.size() > CharAutomaton::max_states)
+                    return Error{Errc::unsupported, joined({"it needs more than ",
+                                                            CharAutomaton::max_states, " states"})};
+                if (work_.is_spent()) return long_work;
             }
         }
         return out;
@@ -288,11 +306,12 @@ class CharNfa {
     };
 
     /// Adds what is reached without a character.
-    void close(std::vector<std::uint32_t>& set, std::size_t& work) const {
+    void close(std::vector<std::uint32_t>& set) const {
         std::sort(set.begin(), set.end());
         set.erase(std::unique(set.begin(), set.end()), set.end());
         std::vector<bool> in(states_.size());
         for (const std::uint32_t s : set) in[s] = true;
+        std::size_t work = states_.size() / 64;
         for (std::size_t i = 0; i < set.size(); ++i) {
             for (const std::uint32_t to : states_[set[i]].free) {
                 ++work;
@@ -301,11 +320,12 @@ class CharNfa {
                 set.push_back(to);
             }
         }
-        work += states_.size() / 64 + set.size();
+        work_.take(work + set.size());
         std::sort(set.begin(), set.end());
     }
 
     std::vector<State> states_;
+    WorkLimit& work_;
 };
 
 }  // namespace carat::inline CARAT_ABI::constrain

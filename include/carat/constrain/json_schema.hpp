@@ -21,8 +21,10 @@
 #pragma once
 
 #include "carat/base/joined.hpp"
+#include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
 #include "carat/constrain/grammar.hpp"
+#include "carat/constrain/object_members.hpp"
 #include "carat/constrain/schema_values.hpp"
 #include "carat/format/json.hpp"
 #include "carat/text/value_format.hpp"
@@ -49,14 +51,13 @@ class SchemaReader : private SchemaValues {
     /// A rule for a schema, once for each. `where` leads to it from the root.
     Result<std::uint32_t> rule(const JsonValue& schema, const std::string& where) {
         if (const auto known = rules_.find(&schema); known != rules_.end()) return known->second;
-        if (g_.states.size() > Grammar::max_states)
-            return Error{Errc::unsupported, name() + ": it is too large"};
+        if (g_.is_full()) return g_.full(joined({name(), ": ", where, ": it"}));
         if (depth_ == json::max_depth)  // references may lead on further than a stack is deep
             return Error{Errc::unsupported, joined({name(),
                                                     ": schemas within schemas, references "
                                                     "followed, lead more than ",
                                                     json::max_depth, " deep"})};
-        const std::uint32_t r = g_.add_rule();
+        const std::uint32_t r = g_.add_rule(false, joined({name(), ": ", printable(where)}));
         rules_.emplace(&schema, r);
         ++depth_;
         const auto done = fill(r, schema, where);
@@ -88,9 +89,9 @@ class SchemaReader : private SchemaValues {
             return anything(start);
         }
         if (!schema.IsObject())
-            return Error{Errc::bad_format, name() + ": " + where + " is " +
-                                               json::type_name(&schema) +
-                                               ", expected a schema: an object, true or false"};
+            return Error{Errc::bad_format,
+                         joined({name(), ": ", where, " is ", json::type_name(&schema),
+                                 ", expected a schema: an object, true or false"})};
         auto types = types_of(schema, where);
         if (!types) return types.error();
         if (const JsonValue* ref = json::find(schema, "$ref")) {
@@ -190,7 +191,7 @@ class SchemaReader : private SchemaValues {
     Result<void> reference(const JsonValue& ref, const std::string& where, std::uint32_t start) {
         const auto schema = resolved(ref, where);
         if (!schema) return schema.error();
-        const auto target = rule(**schema, std::string(*json::string(ref)));
+        const auto target = rule(**schema, printable(*json::string(ref)));
         if (!target) return target.error();
         g_.call(start, *target, end());
         return {};
@@ -201,17 +202,24 @@ class SchemaReader : private SchemaValues {
         if (schemas.empty()) return refuse(where, word, "expected an array of schemas");
         if (word == "allOf" && schemas.size() > 1)
             return refuse(where, word, "more than one schema at a time is not supported");
+        const std::uint32_t after = end();
         for (std::size_t i = 0; i < schemas.size(); ++i) {
-            if (word == "oneOf")
-                for (std::size_t j = 0; j < i; ++j)
-                    if (!exclude(schemas[i], schemas[j], 0))
+            if (word == "oneOf") {
+                for (std::size_t j = 0; j < i; ++j) {
+                    if (exclude(schemas[i], schemas[j], 0)) continue;
+                    if (work_.is_spent())
                         return refuse(where, word,
-                                      joined({"alternatives ", j, " and ", i,
-                                              " may both be satisfied, as far as can be seen; use "
-                                              "anyOf, or a required constant member in each"}));
+                                      joined({"it takes too long to see that alternatives ", j,
+                                              " and ", i, " exclude each other; use anyOf"}));
+                    return refuse(where, word,
+                                  joined({"alternatives ", j, " and ", i,
+                                          " may both be satisfied, as far as can be seen; use "
+                                          "anyOf, or a required constant member in each"}));
+                }
+            }
             const auto r = rule(schemas[i], joined({where, "/", word, "/", i}));
             if (!r) return r.error();
-            g_.call(start, *r, end());
+            g_.call(start, *r, after);
         }
         return {};
     }
@@ -228,7 +236,7 @@ class SchemaReader : private SchemaValues {
         const auto prefix = json::elements(json::find(schema, "prefixItems"));
         std::vector<std::uint32_t> rules;
         for (std::size_t i = 0; i < prefix.size(); ++i) {
-            const auto r = rule(prefix[i], where + "/prefixItems/" + std::to_string(i));
+            const auto r = rule(prefix[i], joined({where, "/prefixItems/", i}));
             if (!r) return r.error();
             rules.push_back(*r);
         }
@@ -250,13 +258,13 @@ class SchemaReader : private SchemaValues {
         const std::size_t counted = open ? std::max(*least, prefix.size()) : *most;
         if (counted > Grammar::max_states / 4)
             return refuse(where, open ? "minItems" : "maxItems",
-                          "expected at most " + std::to_string(Grammar::max_states / 4));
+                          joined({"expected at most ", Grammar::max_states / 4}));
         const std::uint32_t closed = end();
         std::uint32_t from = g_.add_state();
         g_.literal(start, "[", from);
         if (*least == 0) g_.literal(from, "]", closed);
         const auto item = [&](std::size_t i) { return i < rules.size() ? rules[i] : rest; };
-        for (std::size_t i = 0; i < counted; ++i) {
+        for (std::size_t i = 0; i < counted && !g_.is_full(); ++i) {
             const std::uint32_t behind = g_.add_state();
             g_.call(from, item(i), behind);
             if (i + 1 >= *least) g_.literal(behind, "]", closed);
@@ -281,18 +289,15 @@ class SchemaReader : private SchemaValues {
         if (properties != nullptr && !properties->IsObject())
             return refuse(where, "properties", "expected an object of schemas");
         std::vector<std::pair<std::string_view, const JsonValue*>> members;
+        std::map<std::string_view, std::size_t> places;  // in `members`
         if (syntax_ == ValueSyntax::call) {
             members = sorted_members(properties);  // as carat writes them itself
+            for (std::size_t i = 0; i < members.size(); ++i) places.emplace(members[i].first, i);
         } else {
             for (const auto& m : json::members(properties)) {
-                const auto same = std::find_if(members.begin(), members.end(), [&](const auto& p) {
-                    return p.first == json::key(m);
-                });
-                if (same != members.end()) {
-                    same->second = &m.value;
-                } else {
-                    members.emplace_back(json::key(m), &m.value);
-                }
+                const auto [place, is_new] = places.emplace(json::key(m), members.size());
+                if (is_new) members.emplace_back(json::key(m), nullptr);
+                members[place->second].second = &m.value;
             }
         }
         const JsonValue* more = json::find(schema, "additionalProperties");
@@ -300,8 +305,7 @@ class SchemaReader : private SchemaValues {
         for (const JsonValue& r : json::elements(json::find(schema, "required"))) {
             const auto key = json::string(r);
             if (!key) return refuse(where, "required", "expected an array of strings");
-            if (std::none_of(members.begin(), members.end(),
-                             [&](const auto& m) { return m.first == *key; })) {
+            if (places.emplace(*key, members.size()).second) {
                 const bool none = more != nullptr && more->IsFalse();
                 members.emplace_back(*key, none                                 ? more
                                            : more != nullptr && !more->IsTrue() ? more
@@ -311,69 +315,30 @@ class SchemaReader : private SchemaValues {
         if (members.size() > 2000)
             return refuse(where, "properties", "expected at most 2000 of them");
 
-        // Before member i, and after one where the next may be i.
-        const std::size_t n = members.size();
-        std::vector<std::uint32_t> value(n), next(n + 1);
-        for (std::size_t i = 0; i <= n; ++i) next[i] = g_.add_state();
-        const std::uint32_t inside = g_.add_state();
-        g_.literal(start, "{", inside);
-        std::vector<std::pair<std::uint32_t, std::string>> keys(n);  // behind their first symbol
-        for (std::size_t i = 0; i < n; ++i) {
-            const auto r =
-                rule(*members[i].second, where + "/properties/" + std::string(members[i].first));
+        std::vector<ObjectMember> written;
+        std::size_t bytes = 0;
+        for (const auto& [key, value] : members) {
+            const auto r = rule(*value, below(where, "properties", key));
             if (!r) return r.error();
-            value[i] = g_.add_state();
-            g_.call(value[i], *r, next[i + 1]);
-            const auto text = key_text(members[i].first, where);
+            auto text = key_text(key, where);
             if (!text) return text.error();
-            keys[i] = {g_.add_state(), *text};
-            const std::size_t first = text->starts_with(quote) ? quote.size() : 1;
-            g_.text(keys[i].first, text->substr(first), value[i], {quote});
+            bytes += text->size();
+            if (bytes > Grammar::max_states)
+                return refuse(where, "properties",
+                              joined({"names of more than ", Grammar::max_states, " bytes"}));
+            written.push_back({*std::move(text), *r, required(schema).contains(key)});
         }
-        std::optional<std::uint32_t> other;  // a rule for additional keys
-        const std::uint32_t colon = g_.add_state(), after_other = g_.add_state();
+        std::optional<OtherMembers> other;
         if (more != nullptr && !more->IsFalse()) {
             std::vector<std::u32string> names;
             for (const auto& m : members) names.push_back(code_points(m.first));
-            const auto k = free_key(names);
-            if (!k) return k.error();
+            const auto key = free_key(names);
+            if (!key) return key.error();
             const auto r = rule(*more, where + "/additionalProperties");
             if (!r) return r.error();
-            other = *k;
-            const std::uint32_t v = g_.add_state();
-            g_.literal(colon, ":", v);
-            g_.call(v, *r, after_other);
+            other = {*key, *r};
         }
-        // `from` stands where a key may be, of member i or a later one.
-        const auto key_at = [&](std::uint32_t from, std::size_t i) {
-            for (; i < n; ++i) {
-                const auto& [behind, text] = keys[i];
-                text.starts_with(quote) ? g_.control(from, quote, behind)
-                                        : g_.literal(from, text.substr(0, 1), behind);
-                if (requires_key(schema, members[i].first)) return false;
-            }
-            if (other) g_.call(from, *other, colon);
-            return true;
-        };
-        if (key_at(inside, 0)) g_.literal(inside, "}", closed);
-        for (std::size_t i = 1; i <= n; ++i) {
-            bool required = false, any = other.has_value();
-            for (std::size_t j = i; j < n; ++j) {
-                any = true;
-                required = required || requires_key(schema, members[j].first);
-            }
-            if (!required) g_.literal(next[i], "}", closed);
-            if (!any) continue;
-            const std::uint32_t comma = g_.add_state();
-            g_.literal(next[i], ",", comma);
-            key_at(comma, i);
-        }
-        if (other) {
-            const std::uint32_t comma = g_.add_state();
-            g_.literal(after_other, ",", comma);
-            g_.call(comma, *other, colon);
-            g_.literal(after_other, "}", closed);
-        }
+        write_members(g_, written, other, quote, start, closed);
         return {};
     }
 

@@ -12,8 +12,11 @@
 /// Everything else (`\b`, `\p`, back references, look-around, named groups) is refused.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
 #include "carat/constrain/char_automaton.hpp"
+#include "carat/constrain/work_limit.hpp"
 #include "carat/text/unicode.hpp"
 
 #include <cstddef>
@@ -34,10 +37,11 @@ enum class RegexMatch : std::uint8_t {
 namespace detail {
 
 /// Reads an expression and builds the automaton on the way. Counts are written out, so that the
-/// size of the automaton is the limit of what is taken.
+/// size of the automaton and the work that it takes are the limits of what is taken.
 class RegexReader {
   public:
-    RegexReader(std::string_view text, RegexMatch match) : text_(text), match_(match) {}
+    RegexReader(std::string_view text, RegexMatch match, WorkLimit& work)
+        : text_(text), match_(match), work_(work), nfa_(work) {}
 
     Result<CharAutomaton> read() {
         if (!unicode::is_valid(text_)) return Error{Errc::bad_format, "it is not UTF-8"};
@@ -49,6 +53,7 @@ class RegexReader {
 
   private:
     static constexpr std::size_t max_nesting = 200;
+    static constexpr std::size_t work_per_byte = 4;  // of an atom, read again for each repetition
     static constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
 
     bool fail(std::string why) {
@@ -59,8 +64,9 @@ class RegexReader {
         return false;
     }
     bool fits() {
+        if (work_.is_spent()) return fail("it takes too long to read");
         return !nfa_.is_full() ||
-               fail("it needs more than " + std::to_string(CharNfa::max_states) + " states");
+               fail(joined({"it needs more than ", CharNfa::max_states, " states"}));
     }
     [[nodiscard]] bool sees(std::string_view what) const {
         return text_.substr(at_).starts_with(what);
@@ -75,6 +81,7 @@ class RegexReader {
     bool alternatives(std::uint32_t from, std::uint32_t to, std::size_t depth) {
         if (depth > max_nesting) return fail("groups nested too deep");
         do {
+            if (!fits()) return false;
             std::uint32_t at = from;
             if (depth == 0) {
                 const bool bound = take("^");
@@ -113,12 +120,14 @@ class RegexReader {
         const std::size_t start = at_;
         if (!skip_atom(depth)) return false;
         const std::size_t atom_end = at_;
+        work_.take(work_per_byte * (atom_end - start));
         std::size_t least = 1, most = 1;
         if (!quantifier(least, most)) return false;
         const std::size_t end = at_;
         const auto once = [&](std::uint32_t from) {
             at_ = start;
             const std::uint32_t to = nfa_.add();
+            work_.take(work_per_byte * (atom_end - start));
             return fits() && atom(from, to, depth) && at_ == atom_end ? to : CharAutomaton::none;
         };
         for (std::size_t i = 0; i < least; ++i)
@@ -303,9 +312,10 @@ class RegexReader {
         const bool letter =
             (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
         if (letter || static_cast<unsigned char>(c) >= 0x80) {
+            const auto whole = unicode::first_code_point(text_.substr(at_ - 1));
+            const std::string name = printable(text_.substr(at_ - 1, whole.length));
             at_ -= 2;
-            return fail(std::string("\\") + unicode::repaired(std::string_view(&c, 1)) +
-                        " is not supported");
+            return fail("\\" + name + " is not supported");
         }
         return one(static_cast<char32_t>(c));
     }
@@ -330,21 +340,28 @@ class RegexReader {
     RegexMatch match_;
     std::size_t at_ = 0, failed_at_ = 0;
     std::string why_;
+    WorkLimit& work_;
     CharNfa nfa_;
 };
 
 }  // namespace detail
 
 /// The texts that an expression describes. Bad input: what is none, what is not supported, and what
-/// needs more than CharAutomaton::max_states; the error names the byte.
+/// needs more than CharAutomaton::max_states or more work than is left; the error names the byte.
+[[nodiscard]] inline Result<CharAutomaton> regex(std::string_view text, RegexMatch match,
+                                                 WorkLimit& work) {
+    return memory_errors([&]() -> Result<CharAutomaton> {
+        auto automaton = detail::RegexReader(text, match, work).read();
+        if (!automaton)
+            return Error{automaton.error().code, joined({"regular expression ", printable(text, 60),
+                                                         ": ", automaton.error().text})};
+        return automaton;
+    });
+}
 [[nodiscard]] inline Result<CharAutomaton> regex(std::string_view text,
                                                  RegexMatch match = RegexMatch::whole) {
-    auto automaton = detail::RegexReader(text, match).read();
-    if (!automaton)
-        return Error{automaton.error().code,
-                     "regular expression " + unicode::repaired(text.substr(0, 60)) +
-                         (text.size() > 60 ? "…" : "") + ": " + automaton.error().text};
-    return automaton;
+    WorkLimit work;
+    return regex(text, match, work);
 }
 
 }  // namespace carat::inline CARAT_ABI::constrain

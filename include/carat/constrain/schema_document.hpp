@@ -3,10 +3,12 @@
 /// carat refuses.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
 #include "carat/constrain/number_pattern.hpp"
+#include "carat/constrain/work_limit.hpp"
 #include "carat/format/json.hpp"
-#include "carat/text/unicode.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -14,6 +16,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -22,17 +26,24 @@
 
 namespace carat::inline CARAT_ABI::constrain::detail {
 
-/// `where` leads to a schema from the root, in errors.
+/// `where` leads to a schema from the root, in errors: made with below(), so that it can be shown.
 class SchemaDocument {
   public:
-    SchemaDocument(const JsonValue& root, std::string name) : root_(root), name_(std::move(name)) {}
+    SchemaDocument(const JsonValue& root, std::string name, WorkLimit& work)
+        : root_(root), name_(std::move(name)), work_(work) {}
 
     [[nodiscard]] const std::string& name() const { return name_; }
 
     Error refuse(const std::string& where, std::string_view keyword, const std::string& why) const {
         return Error{Errc::unsupported,
-                     name_ + ": " + where + "/" + std::string(keyword) + ": " + why};
+                     joined({name_, ": ", where, "/", printable(keyword, shown), ": ", why})};
     }
+    /// The way to a part of a schema: of a long key, enough to find it.
+    static std::string below(const std::string& where, std::string_view word,
+                             std::string_view key) {
+        return joined({where, "/", word, "/", printable(key, shown)});
+    }
+    static constexpr std::size_t shown = 60;  // bytes of a stranger's word
 
     static bool is_in(std::string_view word, std::initializer_list<std::string_view> list) {
         return std::find(list.begin(), list.end(), word) != list.end();
@@ -85,7 +96,7 @@ class SchemaDocument {
                                         "null"}))
                 return refuse(where, "type",
                               "expected object, array, string, number, integer, boolean or null");
-            out.emplace_back(*name);
+            if (std::find(out.begin(), out.end(), *name) == out.end()) out.emplace_back(*name);
         }
         if (out.empty()) return refuse(where, "type", "expected a type");
         if (std::find(out.begin(), out.end(), "number") != out.end()) std::erase(out, "integer");
@@ -118,19 +129,38 @@ class SchemaDocument {
                 const bool is_index = error == std::errc{} && end == key.data() + key.size();
                 at = is_index && i < at->Size() ? &json::elements(at)[i] : nullptr;
             } else {
-                at = json::find(at, key);
+                at = member(at, key);
             }
-            if (at == nullptr)
-                return refuse(where, "$ref", "there is no " + unicode::repaired(*text));
+            if (at == nullptr) return refuse(where, "$ref", "there is no " + printable(*text));
         }
         return at;
     }
 
-    /// Whether it is certain that no value satisfies both.
+    /// json::find for objects in which much is looked up.
+    const JsonValue* member(const JsonValue* object, std::string_view key) const {
+        if (json::members(object).size() < 16) return json::find(object, key);
+        const auto [known, is_new] = members_.try_emplace(object);
+        if (is_new)
+            for (const auto& m : json::members(object)) known->second[json::key(m)] = &m.value;
+        const auto at = known->second.find(key);
+        return at == known->second.end() ? nullptr : at->second;
+    }
+    /// The keys that `required` lists.
+    const std::set<std::string_view>& required(const JsonValue& schema) const {
+        const auto [known, is_new] = required_.try_emplace(&schema);
+        if (is_new)
+            for (const JsonValue& r : json::elements(json::find(schema, "required")))
+                if (const auto key = json::string(r)) known->second.insert(*key);
+        return known->second;
+    }
+
+    /// Whether it is certain that no value satisfies both: not where the work comes to its limit.
     bool exclude(const JsonValue& a, const JsonValue& b, std::size_t depth) const {
+        if (!work_.take(4 + json::members(a).size() + json::members(b).size())) return false;
         for (const bool first : {true, false}) {
             const JsonValue* ref = json::find(first ? a : b, "$ref");
             if (ref == nullptr) continue;
+            if (!work_.take(json::string(*ref).value_or("").size() / 16)) return false;
             const auto target = resolved(*ref, "");
             if (!target || depth > 8) return false;
             return first ? exclude(**target, b, depth + 1) : exclude(a, **target, depth + 1);
@@ -142,41 +172,47 @@ class SchemaDocument {
             return out;
         };
         const auto in_a = constants(a), in_b = constants(b);
+        if (!work_.take(in_a.size() + in_b.size())) return false;
         if (!in_a.empty() && !in_b.empty())
             return std::none_of(in_a.begin(), in_a.end(), [&](const JsonValue* v) {
                 return std::any_of(in_b.begin(), in_b.end(),
-                                   [&](const JsonValue* w) { return *v == *w; });
+                                   [&](const JsonValue* w) { return may_equal(*v, *w); });
             });
         const auto kinds = [&](const JsonValue& s, const std::vector<const JsonValue*>& values) {
-            std::vector<std::string> out;
-            for (const JsonValue* v : values) out.emplace_back(kind_of(*v));
+            std::set<std::string> out;
+            for (const JsonValue* v : values) out.emplace(kind_of(*v));
             if (!out.empty()) return out;
-            const auto types = types_of(s, "");
-            if (types) out = *types;
-            for (std::string& t : out)
-                if (t == "integer") t = "number";
+            if (const auto types = types_of(s, ""))
+                for (const std::string& t : *types) out.insert(t == "integer" ? "number" : t);
             return out;
         };
         const auto types_a = kinds(a, in_a), types_b = kinds(b, in_b);
         if (types_a.empty() || types_b.empty()) return false;
-        const bool share = std::any_of(types_a.begin(), types_a.end(), [&](const auto& t) {
-            return std::find(types_b.begin(), types_b.end(), t) != types_b.end();
-        });
+        const bool share = std::any_of(types_a.begin(), types_a.end(),
+                                       [&](const auto& t) { return types_b.contains(t); });
         if (!share) return true;
-        if (types_a != std::vector<std::string>{"object"} || types_b != types_a || depth > 8)
+        if (types_a != std::set<std::string>{"object"} || types_b != types_a || depth > 8)
             return false;
-        for (const auto& m : json::members(json::find(a, "properties"))) {
-            const JsonValue* other = json::find(json::find(b, "properties"), json::key(m));
-            if (other != nullptr && requires_key(a, json::key(m)) &&
-                requires_key(b, json::key(m)) && exclude(m.value, *other, depth + 1))
-                return true;
+        const auto &keys = required(a), &others = required(b);
+        const JsonValue *in = json::find(a, "properties"), *in_other = json::find(b, "properties");
+        for (const std::string_view key : keys) {
+            if (!work_.take(1)) return false;
+            if (!others.contains(key)) continue;
+            const JsonValue *one = member(in, key), *other = member(in_other, key);
+            if (one != nullptr && other != nullptr && exclude(*one, *other, depth + 1)) return true;
         }
         return false;
     }
-    static bool requires_key(const JsonValue& schema, std::string_view key) {
-        for (const JsonValue& r : json::elements(json::find(schema, "required")))
-            if (json::string(r) == key) return true;
-        return false;
+    /// Whether two constants are equal, or too large to say.
+    bool may_equal(const JsonValue& a, const JsonValue& b) const {
+        return !work_.take(extent(a) * extent(b)) || a == b;
+    }
+    /// Values within a value, and long strings for more than one.
+    static std::size_t extent(const JsonValue& v) {
+        std::size_t n = 1 + (v.IsString() ? v.GetStringLength() / 64 : 0);
+        for (const JsonValue& one : json::elements(v)) n += extent(one);
+        for (const auto& m : json::members(v)) n += extent(m.name) + extent(m.value);
+        return n;
     }
     static std::string_view kind_of(const JsonValue& v) {
         return v.IsNull()     ? "null"
@@ -230,6 +266,11 @@ class SchemaDocument {
   private:
     const JsonValue& root_;
     std::string name_;
+    mutable std::map<const JsonValue*, std::map<std::string_view, const JsonValue*>> members_;
+    mutable std::map<const JsonValue*, std::set<std::string_view>> required_;
+
+  protected:
+    WorkLimit& work_;
 };
 
 /// Regular expression of a format's strings, empty where carat does not know it.

@@ -3,6 +3,8 @@
 /// members.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
 #include "carat/constrain/char_automaton.hpp"
 #include "carat/constrain/grammar.hpp"
@@ -40,7 +42,7 @@ namespace detail {
 class SchemaValues : protected SchemaDocument {
   public:
     SchemaValues(Grammar& grammar, const JsonValue& root, ValueSyntax syntax, std::string name)
-        : SchemaDocument(root, std::move(name)), g_(grammar), syntax_(syntax) {}
+        : SchemaDocument(root, std::move(name), grammar.work), g_(grammar), syntax_(syntax) {}
 
   protected:
     static constexpr std::string_view quote = "<|\"|>";
@@ -70,8 +72,8 @@ class SchemaValues : protected SchemaDocument {
                 g_.text(start, texts[i], end(), {quote});
                 continue;
             }
-            return Error{Errc::unsupported, name() + ": " + where + ": a value that has " +
-                                                std::string(quote) + " in it"};
+            return Error{Errc::unsupported, joined({name(), ": ", where, ": a value that has ",
+                                                    quote, " in it: ", printable(texts[i])})};
         }
         return {};
     }
@@ -98,10 +100,14 @@ class SchemaValues : protected SchemaDocument {
         const bool is_free =
             *least == 0 && *most == unlimited && pattern == nullptr && format == nullptr;
         if (*least > *most) return {};
+        if (is_free && string_) {
+            g_.call(start, *string_, end());
+            return {};
+        }
         std::optional<CharAutomaton> chars;
         const auto also = [&](Result<CharAutomaton> a, std::string_view word) -> Result<void> {
             if (!a) return refuse(where, word, a.error().text);
-            if (chars) a = intersection(*chars, *a);
+            if (chars) a = intersection(*chars, *a, work_);
             if (!a) return refuse(where, word, a.error().text);
             chars = *std::move(a);
             return {};
@@ -109,7 +115,8 @@ class SchemaValues : protected SchemaDocument {
         if (pattern != nullptr) {
             const auto text = json::string(pattern);
             if (!text) return refuse(where, "pattern", "expected a string");
-            if (auto done = also(regex(*text, RegexMatch::inside), "pattern"); !done) return done;
+            if (auto done = also(regex(*text, RegexMatch::inside, work_), "pattern"); !done)
+                return done;
         }
         if (format != nullptr) {
             const std::string_view known = pattern_of(json::string(format).value_or(""));
@@ -131,10 +138,8 @@ class SchemaValues : protected SchemaDocument {
                 !done)
                 return done;
         if (!is_free) return quoted(*chars, start);
-        if (!string_) {
-            string_ = g_.add_rule();
-            if (auto done = quoted(*chars, g_.rules[*string_].start); !done) return done;
-        }
+        string_ = g_.add_rule();
+        if (auto done = quoted(*chars, g_.rules[*string_].start); !done) return done;
         g_.call(start, *string_, end());
         return {};
     }
@@ -175,7 +180,7 @@ class SchemaValues : protected SchemaDocument {
             return std::string(w.value(key).text()) + ":";
         }
         if (key.find(quote) != std::string_view::npos)
-            return refuse(where, "properties", "a name with " + std::string(quote) + " in it");
+            return refuse(where, "properties", joined({"a name with ", quote, " in it"}));
         const bool bare = !key.empty() && unicode::trim(key) == key && key[0] != '"' &&
                           key.find_first_of(":,{}[]") == std::string_view::npos;
         return bare ? std::string(key) + ":"
@@ -190,7 +195,7 @@ class SchemaValues : protected SchemaDocument {
         }
         const auto word = regex("[A-Za-z_][A-Za-z0-9_]{0,63}");
         if (!word) return word.error();
-        const auto both = intersection(*word, all_but(names));
+        const auto both = intersection(*word, all_but(names), work_);
         if (!both) return both.error();
         CharWriter(g_, Spelling::plain).write(*both, g_.rules[r].start, [&](std::uint32_t at) {
             g_.states[at].final = true;
