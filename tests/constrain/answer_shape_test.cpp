@@ -4,11 +4,13 @@
 #include "carat/text/chat_parse.hpp"
 #include "constrain/play.hpp"
 #include "constrain/validator.hpp"
+#include "support/faults.hpp"
 
 #include <doctest/doctest.h>
 
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace carat;
@@ -28,6 +30,12 @@ TEST_CASE("a choice is one of those given, also at the limit") {
     CHECK_FALSE(shaped(AnswerShape::choices({})));
     CHECK_FALSE(shaped(AnswerShape::choices({""})));
     CHECK_FALSE(shaped(AnswerShape::choices({"\xff"})));
+    const auto empty = shaped(AnswerShape::choices({"a", "b", ""}));
+    REQUIRE_FALSE(empty);
+    CHECK(empty.error().text == "choices[2] is empty, expected a text");
+    const auto huge = shaped(AnswerShape::choices({std::string(1000000, 'y')}));
+    REQUIRE_FALSE(huge);
+    CHECK(huge.error().text == "choices: it needs more than 200000 states, which is too large");
 }
 
 TEST_CASE("an answer is what an expression describes") {
@@ -101,6 +109,37 @@ TEST_CASE("calls are of declared tools with right arguments, in the middle of an
     CHECK(refused.error().text ==
           "tools[0] (f): #/properties/x/multipleOf: this keyword is not supported");
 }
+
+TEST_CASE("the name of a tool is shown as it may be printed") {
+    for (const auto& [name, shown] :
+         {std::pair{R"("\u001b[31m{")", "tools[0].function.name is \\x1b[31m{, expected a name"},
+          {"1", "tools[0].function.name is an integer, expected a name"},
+          {R"("f\u0007")", "tools[0] (f\\x07): #/x: this keyword is not supported"}}) {
+        const auto tools = *parse_json(
+            std::string(R"([{"function":{"name":)") + name + R"(,"parameters":{"x":1}}}])",
+            "tools");
+        const auto refused = shaped(AnswerShape::calls(), &tools);
+        REQUIRE_FALSE(refused);
+        CHECK_MESSAGE(refused.error().text.starts_with(shown), refused.error().text);
+    }
+}
+
+#if defined(__cpp_exceptions)
+TEST_CASE("memory that ends while a form is read is an error") {
+    const auto tools = *parse_json(
+        R"([{"function":{"name":"f","parameters":{"properties":{"a":{"type":"string"}}}}}])",
+        "tools");
+    for (const AnswerShape& shape :
+         {AnswerShape::json(R"({"type":"object","properties":{"a":{"type":"string","pattern":"b"},
+                                "n":{"type":"number"}},"additionalProperties":{}})"),
+          AnswerShape::regex("[a-z]{3}"), AnswerShape::choices({"yes", "no"}),
+          AnswerShape::calls()}) {
+        CHECK(fail_until_good([&] { return shaped(shape, &tools); }) > 10);
+    }
+    const Constraint made = good(AnswerShape::choices({"nothing at all"}));
+    CHECK(fail_until_good([&, c = made]() mutable { return c.begin(14); }) > 3);
+}
+#endif
 
 TEST_CASE("a thought may come before the answer, or be open already") {
     Constraint c = good(AnswerShape::choices({"yes", "no"}));

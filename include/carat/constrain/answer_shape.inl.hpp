@@ -2,6 +2,7 @@
 /// What answer_shape.hpp declares.
 #pragma once
 
+#include "carat/base/joined.hpp"
 #include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
 #include "carat/constrain/answer_shape.hpp"
@@ -56,10 +57,12 @@ class ShapeBuilder {
     }
     Result<void> choices(const std::vector<std::string>& texts) {
         g_.rules[0].where = "choices";
-        for (const std::string& text : texts)
-            if (text.empty() || !unicode::is_valid(text))
-                return Error{Errc::invalid_argument,
-                             "choices: one is empty or not UTF-8, expected texts"};
+        for (std::size_t i = 0; i < texts.size(); ++i)
+            if (texts[i].empty() || !unicode::is_valid(texts[i]))
+                return Error{
+                    Errc::invalid_argument,
+                    joined({"choices[", i, "] is ", texts[i].empty() ? "empty" : "not UTF-8",
+                            ", expected a text"})};
         if (texts.empty())
             return Error{Errc::invalid_argument, "choices: there are none, expected texts"};
         const std::uint32_t rule = g_.add_rule();
@@ -78,17 +81,20 @@ class ShapeBuilder {
         for (const std::uint32_t from : {text, called}) g_.control(from, "<|tool_call>", call);
         g_.literal(call, "call:", names);
         for (std::size_t i = 0; i < json::elements(tools).size(); ++i) {
-            const std::string where = "tools[" + std::to_string(i) + "]";
+            const std::string where = joined({"tools[", i, "]"});
             const JsonValue* function = json::find(json::elements(tools)[i], "function");
             const auto name = json::string(json::find(function, "name"));
             if (!name || name->empty() || unicode::trim(*name) != *name ||
                 name->find_first_of("{<") != std::string_view::npos)
-                return Error{Errc::bad_format,
-                             where + ".function.name: expected a name without { or <"};
+                return Error{
+                    Errc::bad_format,
+                    joined({where, ".function.name is ",
+                            name ? printable(*name) : json::type_name(json::find(function, "name")),
+                            ", expected a name without { or < and white space around it"})};
             const std::uint32_t arguments = g_.add_state();
             g_.literal(names, *name, arguments);
             if (auto done = add_arguments(g_, json::find(function, "parameters"), arguments,
-                                          closing, where + " (" + std::string(*name) + ")");
+                                          closing, joined({where, " (", printable(*name), ")"}));
                 !done)
                 return done;
         }
@@ -160,16 +166,22 @@ class ShapeBuilder {
 CARAT_ONCE Result<Constraint> make_constraint(const AnswerShape& shape,
                                               std::shared_ptr<const constrain::TokenTrie> trie,
                                               const JsonValue* tools) {
-    constrain::ShapeBuilder builder(std::move(trie));
-    using Kind = AnswerShape::Kind;
-    const std::string first = shape.texts.empty() ? std::string() : shape.texts[0];
-    const Result<void> done = shape.kind == Kind::json      ? builder.json(first)
-                              : shape.kind == Kind::regex   ? builder.regex(first)
-                              : shape.kind == Kind::choices ? builder.choices(shape.texts)
-                              : shape.kind == Kind::calls   ? builder.calls(tools)
-                                                            : builder.calls(nullptr);
-    if (!done) return done.error();
-    return std::move(builder).build();
+    auto made = memory_errors([&]() -> Result<Constraint> {
+        constrain::ShapeBuilder builder(std::move(trie));
+        using Kind = AnswerShape::Kind;
+        const std::string first = shape.texts.empty() ? std::string() : shape.texts[0];
+        const Result<void> done = shape.kind == Kind::json      ? builder.json(first)
+                                  : shape.kind == Kind::regex   ? builder.regex(first)
+                                  : shape.kind == Kind::choices ? builder.choices(shape.texts)
+                                  : shape.kind == Kind::calls   ? builder.calls(tools)
+                                                                : builder.calls(nullptr);
+        if (!done) return done.error();
+        return std::move(builder).build();
+    });
+    if (made || made.error().code != Errc::out_of_memory) return made;
+    return memory_errors([&]() -> Result<Constraint> {
+        return Error{Errc::out_of_memory, "the form of an answer: " + made.error().text};
+    });
 }
 
 }  // namespace carat::inline CARAT_ABI
