@@ -29,9 +29,9 @@ carat::Result<carat::Medium> hear(const Model& model, std::span<const float> sam
                                   carat::Progress progress = {}) {
     const auto mel = carat::mel_features(samples, config);
     if (!mel) return mel.error();
-    const auto soft = model.hear(
-        carat::Rows<const float, carat::nn::audio::mel_bins>(mel->features.data(), mel->frames),
-        mel->mask, executor, progress);
+    const auto rows = mel->rows<carat::nn::audio::mel_bins>(0);
+    if (!rows) return rows.error();
+    const auto soft = model.hear(*rows, mel->mask, executor, progress);
     if (!soft) return soft.error();
     return carat::Medium{carat::audio_text(soft->rows()), detail::values(*soft)};
 }
@@ -70,10 +70,12 @@ class MediaFiles {
                                                         : progress(done, total);
         };
         std::vector<typename Model::Picture> pictures;
-        for (const carat::Patches& p : sight->frames)
-            pictures.push_back(
-                {carat::Rows<const float, Model::Vision::patch>(p.values.data(), p.count),
-                 carat::Rows<const std::int32_t, 2>(p.positions.data(), p.count)});
+        for (const carat::Patches& p : sight->frames) {
+            const auto rows = p.rows<Model::Vision::patch>();
+            if (!rows)
+                return carat::Error{rows.error().code, part.where + ": " + rows.error().text};
+            pictures.push_back({*rows, p.places()});
+        }
         const auto soft = model_->see(pictures, executor_, seeing);
         if (!soft) return carat::Error{soft.error().code, part.where + ": " + soft.error().text};
         return carat::Medium{std::move(sight->text), detail::values(*soft)};

@@ -92,9 +92,9 @@ void show(carat::ContentPart (*part)(std::string), carat::MediaText text,
 carat::Result<void> see(carat::Image image) {
     const auto patches = carat::make_patches(std::move(image), page->sight);
     if (!patches) return patches.error();
-    const Model::Picture picture{
-        carat::Rows<const float, Model::Vision::patch>(patches->values.data(), patches->count),
-        carat::Rows<const std::int32_t, 2>(patches->positions.data(), patches->count)};
+    const auto rows = patches->rows<Model::Vision::patch>();
+    if (!rows) return rows.error();
+    const Model::Picture picture{*rows, patches->places()};
     const auto soft = page->model.see({&picture, 1}, page->one_thread);
     if (!soft) return soft.error();
     show(carat::image_part, carat::image_text(soft->rows()), *soft);
@@ -104,9 +104,9 @@ carat::Result<void> see(carat::Image image) {
 carat::Result<void> hear(std::span<const float> samples) {
     const auto mel = carat::mel_features(samples, page->hearing);
     if (!mel) return mel.error();
-    const auto soft = page->model.hear(
-        carat::Rows<const float, carat::nn::audio::mel_bins>(mel->features.data(), mel->frames),
-        mel->mask, page->one_thread);
+    const auto rows = mel->rows<carat::nn::audio::mel_bins>(0);
+    if (!rows) return rows.error();
+    const auto soft = page->model.hear(*rows, mel->mask, page->one_thread);
     if (!soft) return soft.error();
     show(carat::audio_part, carat::audio_text(soft->rows()), *soft);
     return {};

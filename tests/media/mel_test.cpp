@@ -335,6 +335,23 @@ TEST_CASE("a band too narrow for its triangles has features all the same") {
     for (const float x : batch->features) REQUIRE(std::isfinite(x));
 }
 
+TEST_CASE("features are rows for a model that hears so many bins, and for no other") {
+    MelConfig narrow;
+    narrow.feature_size = 4;
+    const std::vector<float> clip(16000, 0.25f);
+    const std::span<const float> clips[] = {clip, clip};
+    const auto mel = mel_features(clips, narrow);
+    REQUIRE(mel);
+    const auto rows = mel->rows<4>(1);
+    REQUIRE(rows);
+    CHECK(rows->rows() == mel->frames);
+    CHECK(rows->data() == mel->features.data() + mel->frames * 4);
+    const auto other = mel->rows<128>(0);
+    REQUIRE_FALSE(other);
+    CHECK(other.error().text ==
+          "features of 4 mel bins, expected 128: feature_size is not the model's");
+}
+
 TEST_CASE("what is no sound is refused in one line") {
     CHECK(mel_features(std::span<const float>()).error().text == "clip 0: there are no samples");
     for (const float bad :

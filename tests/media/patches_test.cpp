@@ -139,3 +139,18 @@ TEST_CASE("a patch is rows of columns of channels, positions are x and y") {
             }
     }
 }
+
+TEST_CASE("patches are rows for a model that has their size, and for no other") {
+    const auto patches = make_patches(test::synth(48, 96, 1), {});
+    REQUIRE(patches);
+    const auto rows = patches->rows<3 * 16 * 16>();
+    REQUIRE(rows);
+    CHECK(rows->rows() == patches->count);
+    CHECK(patches->places().rows() == patches->count);
+    CHECK(rows->data() == patches->values.data());
+    const auto other = patches->rows<3 * 14 * 14>();
+    REQUIRE_FALSE(other);
+    CHECK(other.error().code == Errc::mismatch);
+    CHECK(other.error().text ==
+          "patches of 768 values, expected 588: patch_size is not the model's");
+}

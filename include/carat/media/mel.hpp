@@ -9,10 +9,12 @@
 /// stream's rows are those of the whole clip, bit for bit. Source: spec/audio.md sections 2 to 4.
 #pragma once
 
+#include "carat/base/joined.hpp"
 #include "carat/base/result.hpp"
 #include "carat/media/fft.hpp"
 #include "carat/media/mel_config.hpp"
 #include "carat/tensor/finite.hpp"
+#include "carat/tensor/view.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -169,6 +171,14 @@ struct MelBatch {
 
     [[nodiscard]] std::span<const float> clip(std::size_t c) const {
         return std::span(features).subspan(c * frames * bins, frames * bins);
+    }
+    /// Clip c for a model that hears `width` bins. Bad input: settings of another feature_size
+    /// (mismatch).
+    template <std::size_t width>
+    [[nodiscard]] Result<Rows<const float, width>> rows(std::size_t c) const {
+        if (bins == width) return Rows<const float, width>(clip(c).data(), frames);
+        return Error{Errc::mismatch, joined({"features of ", bins, " mel bins, expected ", width,
+                                             ": feature_size is not the model's"})};
     }
     /// Soft tokens that clip c becomes.
     [[nodiscard]] std::size_t soft_tokens(std::size_t c) const {

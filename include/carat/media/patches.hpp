@@ -3,9 +3,11 @@
 /// spec/vision.md section 5.
 #pragma once
 
+#include "carat/base/joined.hpp"
 #include "carat/base/result.hpp"
 #include "carat/media/image.hpp"
 #include "carat/media/picture_config.hpp"
+#include "carat/tensor/view.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +21,19 @@ struct Patches {
     std::size_t soft_tokens = 0;          ///< what the tower makes of them
     std::vector<float> values;            ///< [count, 3 · patch_size²]: row, column, channel
     std::vector<std::int32_t> positions;  ///< [count, 2]: x, y
+
+    /// The values for a model whose patches have `width` of them. Bad input: settings of another
+    /// patch_size (mismatch).
+    template <std::size_t width>
+    [[nodiscard]] Result<Rows<const float, width>> rows() const {
+        if (values.size() == count * width) return Rows<const float, width>(values.data(), count);
+        return Error{Errc::mismatch,
+                     joined({"patches of ", count > 0 ? values.size() / count : 0,
+                             " values, expected ", width, ": patch_size is not the model's"})};
+    }
+    [[nodiscard]] Rows<const std::int32_t, 2> places() const {
+        return Rows<const std::int32_t, 2>(positions.data(), positions.size() / 2);
+    }
 };
 
 /// The image resized to its budget and cut. Bad input: as picture_size();
