@@ -6,6 +6,8 @@
 #include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
 #include "carat/constrain/answer_shape.hpp"
+#include "carat/constrain/char_automaton.hpp"
+#include "carat/constrain/char_writer.hpp"
 #include "carat/constrain/constraint.hpp"
 #include "carat/constrain/grammar.hpp"
 #include "carat/constrain/json_schema.hpp"

@@ -7,6 +7,7 @@
 #include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
 #include "carat/constrain/char_automaton.hpp"
+#include "carat/constrain/char_writer.hpp"
 #include "carat/constrain/grammar.hpp"
 #include "carat/constrain/number_pattern.hpp"
 #include "carat/constrain/regex.hpp"
