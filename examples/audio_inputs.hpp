@@ -3,7 +3,7 @@
 
 #include "carat/media/audio_file.hpp"
 #include "carat/media/mel.hpp"
-#include "carat/text/media_parts.hpp"
+#include "carat/prompt/media_parts.hpp"
 #include "carat/text/read_file.hpp"
 
 #include <string>

@@ -5,8 +5,8 @@
 #include "carat/media/patches.hpp"
 #include "carat/media/picture_config.hpp"
 #include "carat/media/video.hpp"
-#include "carat/text/media_expansion.hpp"
-#include "carat/text/media_parts.hpp"
+#include "carat/prompt/media_expansion.hpp"
+#include "carat/prompt/media_parts.hpp"
 #include "carat/text/read_file.hpp"
 
 #include <CLI/CLI.hpp>

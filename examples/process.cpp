@@ -7,11 +7,11 @@
 #include "audio_inputs.hpp"
 #include "carat/checkpoint/safetensors_writer.hpp"
 #include "carat/format/json_writer.hpp"
-#include "carat/text/chat_encode.hpp"
-#include "carat/text/chat_parse.hpp"
-#include "carat/text/chat_variant.hpp"
-#include "carat/text/conversation.hpp"
-#include "carat/text/media_expansion.hpp"
+#include "carat/prompt/chat_encode.hpp"
+#include "carat/prompt/chat_parse.hpp"
+#include "carat/prompt/chat_variant.hpp"
+#include "carat/prompt/conversation.hpp"
+#include "carat/prompt/media_expansion.hpp"
 #include "picture_inputs.hpp"
 
 #include <CLI/CLI.hpp>

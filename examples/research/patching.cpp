@@ -3,8 +3,8 @@
 //   patching examples/pocket "What is the capital of France?" "What is the capital of Japan?"
 #include "carat/gemma4.hpp"
 #include "carat/generate/generate.hpp"
-#include "carat/text/chat_encode.hpp"
-#include "carat/text/conversation.hpp"
+#include "carat/prompt/chat_encode.hpp"
+#include "carat/prompt/conversation.hpp"
 #include "carat/text/tokenizer.hpp"
 
 #include <algorithm>

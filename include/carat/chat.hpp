@@ -18,12 +18,12 @@
 #include "carat/chat/tool_rounds.hpp"
 #include "carat/constrain/answer_shape.hpp"
 #include "carat/generate/generate.hpp"
-#include "carat/text/chat_parse.hpp"
-#include "carat/text/chat_variant.hpp"
-#include "carat/text/conversation.hpp"
+#include "carat/prompt/chat_parse.hpp"
+#include "carat/prompt/chat_variant.hpp"
+#include "carat/prompt/conversation.hpp"
+#include "carat/prompt/tools.hpp"
 #include "carat/text/stream.hpp"
 #include "carat/text/tokenizer.hpp"
-#include "carat/text/tools.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -1,6 +1,6 @@
 #include "carat/chat/context_window.hpp"
 
-#include "carat/text/conversation.hpp"
+#include "carat/prompt/conversation.hpp"
 
 #include <doctest/doctest.h>
 

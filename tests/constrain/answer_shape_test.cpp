@@ -1,7 +1,7 @@
 #include "carat/constrain/answer_shape.hpp"
 
-#include "carat/text/call_syntax.hpp"
-#include "carat/text/chat_parse.hpp"
+#include "carat/prompt/call_syntax.hpp"
+#include "carat/prompt/chat_parse.hpp"
 #include "constrain/play.hpp"
 #include "constrain/validator.hpp"
 #include "support/faults.hpp"

@@ -1,8 +1,8 @@
 // A messages file: into a conversation, a prompt in both formats, and its media.
-#include "carat/text/chat_format.hpp"
-#include "carat/text/conversation.hpp"
-#include "carat/text/media_expansion.hpp"
-#include "carat/text/media_parts.hpp"
+#include "carat/prompt/chat_format.hpp"
+#include "carat/prompt/conversation.hpp"
+#include "carat/prompt/media_expansion.hpp"
+#include "carat/prompt/media_parts.hpp"
 #include "check.hpp"
 
 using namespace carat;

@@ -1,5 +1,5 @@
 // What a model writes: any text has a meaning, the same however it is cut.
-#include "carat/text/chat_parse.hpp"
+#include "carat/prompt/chat_parse.hpp"
 #include "check.hpp"
 
 #include <string>

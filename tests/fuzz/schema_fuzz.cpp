@@ -1,7 +1,7 @@
 // JSON schemas: of an answer, and of a tool's arguments. Whatever is taken bounds outputs that are
 // JSON, at any token limit.
 #include "carat/constrain/json_schema.hpp"
-#include "carat/text/call_syntax.hpp"
+#include "carat/prompt/call_syntax.hpp"
 #include "play.hpp"
 
 using namespace carat;

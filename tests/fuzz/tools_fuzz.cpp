@@ -1,7 +1,7 @@
 // Declarations of functions: a JSON array, or one of them, into a prompt.
-#include "carat/text/chat_format.hpp"
-#include "carat/text/conversation.hpp"
-#include "carat/text/tools.hpp"
+#include "carat/prompt/chat_format.hpp"
+#include "carat/prompt/conversation.hpp"
+#include "carat/prompt/tools.hpp"
 #include "check.hpp"
 
 using namespace carat;

@@ -3,7 +3,7 @@
 #include "carat/format/json.hpp"
 #include "carat/media/frame_times.hpp"
 #include "carat/media/picture_size.hpp"
-#include "carat/text/media_expansion.hpp"
+#include "carat/prompt/media_expansion.hpp"
 #include "carat/text/read_file.hpp"
 #include "carat/text/tokenizer.hpp"
 

@@ -1,6 +1,6 @@
 #include "carat/text/read_file.hpp"
 
-#include "carat/text/chat_variant.hpp"
+#include "carat/prompt/chat_variant.hpp"
 #include "carat/text/gguf_head.hpp"
 #include "carat/text/tokenizer.hpp"
 #include "fixture.hpp"

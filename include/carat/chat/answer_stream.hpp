@@ -4,7 +4,7 @@
 
 #include "carat/base/result.hpp"
 #include "carat/generate/generate.hpp"
-#include "carat/text/chat_parse.hpp"
+#include "carat/prompt/chat_parse.hpp"
 
 #include <cstddef>
 #include <iterator>

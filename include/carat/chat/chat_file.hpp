@@ -11,7 +11,7 @@
 #include "carat/checkpoint/unfinished_file.hpp"
 #include "carat/format/json.hpp"
 #include "carat/format/json_writer.hpp"
-#include "carat/text/conversation.hpp"
+#include "carat/prompt/conversation.hpp"
 
 #include <algorithm>
 #include <cstddef>

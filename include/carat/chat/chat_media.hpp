@@ -4,8 +4,8 @@
 
 #include "carat/base/progress.hpp"
 #include "carat/base/result.hpp"
-#include "carat/text/media_expansion.hpp"
-#include "carat/text/media_parts.hpp"
+#include "carat/prompt/media_expansion.hpp"
+#include "carat/prompt/media_parts.hpp"
 
 #include <cstddef>
 #include <cstdint>

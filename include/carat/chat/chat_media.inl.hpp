@@ -8,8 +8,8 @@
 #include "carat/chat/chat_media.hpp"
 #include "carat/checkpoint/fnv1a.hpp"
 #include "carat/format/json_writer.hpp"
-#include "carat/text/media_expansion.hpp"
-#include "carat/text/media_parts.hpp"
+#include "carat/prompt/media_expansion.hpp"
+#include "carat/prompt/media_parts.hpp"
 
 #include <cstddef>
 #include <span>

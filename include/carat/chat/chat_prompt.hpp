@@ -8,10 +8,10 @@
 #include "carat/chat/context_window.hpp"
 #include "carat/config/model_config.hpp"
 #include "carat/format/json.hpp"
-#include "carat/text/chat_encode.hpp"
-#include "carat/text/chat_text.hpp"
-#include "carat/text/conversation.hpp"
-#include "carat/text/media_expansion.hpp"
+#include "carat/prompt/chat_encode.hpp"
+#include "carat/prompt/chat_text.hpp"
+#include "carat/prompt/conversation.hpp"
+#include "carat/prompt/media_expansion.hpp"
 #include "carat/text/tokenizer.hpp"
 
 #include <chrono>

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "carat/generate/generate.hpp"
-#include "carat/text/chat_options.hpp"
-#include "carat/text/chat_parse.hpp"
+#include "carat/prompt/chat_options.hpp"
+#include "carat/prompt/chat_parse.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -5,7 +5,7 @@
 
 #include "carat/chat/chat_settings.hpp"
 #include "carat/generate/generate.hpp"
-#include "carat/text/chat_parse.hpp"
+#include "carat/prompt/chat_parse.hpp"
 #include "carat/text/stream.hpp"
 #include "carat/text/tokenizer.hpp"
 

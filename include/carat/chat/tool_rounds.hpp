@@ -7,8 +7,8 @@
 #include "carat/chat/chat_settings.hpp"
 #include "carat/format/json.hpp"
 #include "carat/generate/generate.hpp"
-#include "carat/text/call_syntax.hpp"
-#include "carat/text/tools.hpp"
+#include "carat/prompt/call_syntax.hpp"
+#include "carat/prompt/tools.hpp"
 
 #include <cstddef>
 #include <utility>

@@ -27,7 +27,7 @@
 #include "carat/constrain/object_members.hpp"
 #include "carat/constrain/schema_values.hpp"
 #include "carat/format/json.hpp"
-#include "carat/text/value_format.hpp"
+#include "carat/prompt/value_format.hpp"
 
 #include <algorithm>
 #include <cstddef>

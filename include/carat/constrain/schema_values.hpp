@@ -14,9 +14,9 @@
 #include "carat/constrain/schema_document.hpp"
 #include "carat/format/json.hpp"
 #include "carat/format/json_writer.hpp"
-#include "carat/text/prompt_text.hpp"
+#include "carat/prompt/prompt_text.hpp"
+#include "carat/prompt/value_format.hpp"
 #include "carat/text/unicode.hpp"
-#include "carat/text/value_format.hpp"
 
 #include <algorithm>
 #include <cmath>
