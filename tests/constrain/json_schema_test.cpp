@@ -374,6 +374,15 @@ TEST_CASE("an ambiguity is no slower for being there many times") {
     CHECK_MESSAGE((text == "11" || text == "\"22\""), text);
 }
 
+TEST_CASE("thousands of alternatives at once still lead to an end") {
+    // Each of its own kind, and with nearly all tokens.
+    const auto other = [](std::size_t i) {
+        return R"({"type":"string","pattern":"^[^\\u4)" + std::to_string(1000 + i).substr(1) +
+               "]*$\"}";
+    };
+    plays(R"({"anyOf":[)" + list(999, other) + "]}", 1, 3, false);
+}
+
 TEST_CASE("what a schema calls its parts is shown as it may be printed") {
     CHECK(refusal(R"({"\u001b[31m":1})") == "schema: #/\\x1b[31m: this keyword is not supported");
     CHECK(refusal(R"({"type":"object","properties":{"a\u001b":{"\n":1}}})") ==

@@ -78,6 +78,7 @@ class Constraint {
     static constexpr std::size_t max_size = 20000;   ///< of what the matcher remembers
     static constexpr std::size_t max_locals = 2000;  ///< with many tokens, one takes a bit for each
     static constexpr std::size_t few = 1000;
+    static constexpr std::size_t max_walked = std::size_t{1} << 25;   ///< a third of a second
     static constexpr std::size_t max_written = std::size_t{1} << 20;  ///< a quarter of a second
 
     /// The tokens that a state allows without leaving its rule.
@@ -105,6 +106,7 @@ class Constraint {
         path_[nodes[begin].depth - std::size_t{1}] = set;
         for (std::size_t i = begin; i < end;) {
             const Node& node = nodes[i];
+            ++walked_;
             const Matcher::Id to = matcher_.next(path_[node.depth - std::size_t{1}], node.byte);
             if (to == Matcher::dead) {
                 i = node.end;
@@ -142,6 +144,7 @@ class Constraint {
     Matcher::Id masked_ = Matcher::dead;     ///< the set whose mask words_ holds,
     std::size_t bound_ = 0;                  ///< as long as so many tokens are left after the next
     bool tight_ = false;                     ///< the mask that is being made depends on the room
+    std::size_t walked_ = 0;                 ///< nodes that were looked at for it
     std::size_t written_ = 0;                ///< symbols that were written out for it
     std::vector<std::int32_t> plan_{};       ///< how to end while room is scarce, last token first
     std::vector<std::size_t> plan_sizes_{};  ///< by set

@@ -94,7 +94,7 @@ CARAT_ONCE TokenMask Constraint::allowed(std::size_t tokens_left) {
     }
     bound_ = 0;
     tight_ = false;
-    written_ = 0;
+    walked_ = written_ = 0;
     const auto positions = matcher_[now_].positions;
     for (const auto& p : positions) add(p, room);
     if (tight_) {
@@ -141,18 +141,20 @@ CARAT_ONCE const Constraint::Local& Constraint::local(std::uint32_t state) {
     Local& l = known->second;
     if (!is_new) return l;
     const auto distance = std::int64_t{compiled_->grammar.states[state].distance};
+    std::vector<std::int32_t> ids;
     walk(0, compiled_->trie->nodes().size(), matcher_.at(state, Matcher::bottom),
          [&](std::uint32_t i, const Node& node, Matcher::Id to) {
              if (matcher_[to].ended && node.end > i + 1) l.exits.push_back(i);
              if (node.token == constrain::TokenTrie::no_token) return;
-             l.ids.push_back(node.token);
+             ids.push_back(node.token);
              l.growth = std::max(l.growth, std::int64_t{matcher_[to].cost} - distance);
          });
-    if (l.ids.size() > few) {
+    if (ids.size() > few) {
         l.words.resize(words_.size());
-        for (const std::int32_t id : l.ids)
+        for (const std::int32_t id : ids)
             l.words[static_cast<std::size_t>(id) / 64] |= std::uint64_t{1} << (id % 64);
-        l.ids = {};
+    } else {
+        l.ids.assign(ids.begin(), ids.end());
     }
     return l;
 }
@@ -167,6 +169,10 @@ CARAT_ONCE void Constraint::add(const Matcher::Position& p, std::size_t room) {
             if (to != Matcher::dead && suffices(to, room))
                 set(compiled_->controls[s - constrain::first_control]);
         }
+    }
+    if (walked_ > max_walked) {  // thousands of alternatives: the mask has those that came first
+        tight_ = true;
+        return;
     }
     const auto end = compiled_->trie->nodes().size();
     const auto allow = [&](std::uint32_t, const Node& node, Matcher::Id to) {
