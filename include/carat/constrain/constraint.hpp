@@ -66,7 +66,9 @@ class Constraint {
     [[nodiscard]] bool complete() const { return now_ != Matcher::dead && matcher_[now_].ended; }
 
     /// The tokens that may come next, of which tokens_left are still to come. Where few are left,
-    /// only those after which the rest suffices to complete the output.
+    /// only those after which the rest suffices to complete the output. Where more than
+    /// some 150 alternatives with nearly all tokens each are open at once, those of the first; the
+    /// next masks have more.
     [[nodiscard]] TokenMask allowed(std::size_t tokens_left);
 
     /// What was chosen. After a token that was not allowed, only the end is.
@@ -78,7 +80,7 @@ class Constraint {
     static constexpr std::size_t max_size = 20000;   ///< of what the matcher remembers
     static constexpr std::size_t max_locals = 2000;  ///< with many tokens, one takes a bit for each
     static constexpr std::size_t few = 1000;
-    static constexpr std::size_t max_walked = std::size_t{1} << 25;   ///< a third of a second
+    static constexpr std::size_t max_walked = std::size_t{1} << 27;   ///< a second or so
     static constexpr std::size_t max_written = std::size_t{1} << 20;  ///< a quarter of a second
 
     /// The tokens that a state allows without leaving its rule.
