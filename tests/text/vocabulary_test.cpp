@@ -33,6 +33,16 @@ TEST_CASE("an added token must be the piece of its id") {
         REQUIRE_FALSE(checked);
         CHECK(checked.error().text.find("v: added token 1 (") == 0);
     }
+    for (const std::size_t size : {256u, 257u}) {
+        CAPTURE(size);
+        v.pieces.emplace_back(size, ' ');
+        v.scores.push_back(0.0f);
+        v.types.push_back(PieceType::normal);
+        v.added = {{v.pieces.back(), static_cast<std::int32_t>(v.pieces.size() - 1)}};
+        const auto checked = check_vocabulary(v, "v");
+        CHECK(checked.has_value() == (size == 256));
+        if (!checked) CHECK(checked.error().text.ends_with("257 bytes, expected at most 256"));
+    }
 }
 
 TEST_CASE("a vocabulary whose lists differ in length is refused") {

@@ -66,9 +66,9 @@ class Constraint {
     [[nodiscard]] bool complete() const { return now_ != Matcher::dead && matcher_[now_].ended; }
 
     /// The tokens that may come next, of which tokens_left are still to come. Where few are left,
-    /// only those after which the rest suffices to complete the output. Where more than
-    /// some 150 alternatives with nearly all tokens each are open at once, those of the first; the
-    /// next masks have more.
+    /// only those after which the rest suffices to complete the output. Where more than some 150
+    /// alternatives with nearly all tokens each are open at once, those of the first; the next
+    /// masks have more.
     [[nodiscard]] TokenMask allowed(std::size_t tokens_left);
 
     /// What was chosen. After a token that was not allowed, only the end is.

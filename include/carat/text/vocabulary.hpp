@@ -116,6 +116,9 @@ inline void set_piece_types(Vocabulary& v, std::string_view unknown) {
 
 /// Longer pieces are taken for damage; sentencepiece refuses them from 8000 bytes on.
 inline constexpr std::size_t max_piece_bytes = 4096;
+/// Longer added tokens too, for at each byte of a text all that begin like it are followed to their
+/// ends. The longest of Gemma is a run of 31 spaces, 93 bytes.
+inline constexpr std::size_t max_added_token_bytes = 256;
 
 namespace detail {
 
@@ -162,6 +165,10 @@ inline Result<void> check_pieces(const Vocabulary& v, std::string_view what) {
     if (bytes != 256) return fail(joined({bytes, " byte pieces, expected 256: <0x00> to <0xFF>"}));
     for (std::size_t i = 0; i < v.added.size(); ++i) {
         const AddedToken& token = v.added[i];
+        if (token.text.size() > max_added_token_bytes)
+            return fail(
+                joined({"added token ", i, " (", printable(token.text), ") has ", token.text.size(),
+                        " bytes, expected at most ", max_added_token_bytes}));
         if (token.id < 0 || static_cast<std::size_t>(token.id) >= v.pieces.size() ||
             v.pieces[static_cast<std::size_t>(token.id)] != token.text) {
             return fail(joined({"added token ", i, " (", printable(token.text), ") has the id ",
