@@ -230,10 +230,10 @@ CARAT_ONCE void Conversation::put(JsonValue& object, std::string_view name, Json
     for (rapidjson::SizeType n = object.MemberCount(); n > 0; --n)
         wider.AddMember("", JsonValue(), memory());
     wider.AddMember(string(name), std::move(value), memory());
-    auto to = wider.MemberBegin();
-    for (auto m = object.MemberBegin(); m != object.MemberEnd(); ++m, ++to) {
-        to->name = m->name;
-        to->value = m->value;
+    auto from = object.MemberBegin(), to = wider.MemberBegin();
+    for (rapidjson::SizeType n = object.MemberCount(); n > 0; --n, ++from, ++to) {
+        to->name = from->name;
+        to->value = from->value;
     }
     object = wider;
 }
