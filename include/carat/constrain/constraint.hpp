@@ -106,9 +106,9 @@ class Constraint {
         const auto nodes = compiled_->trie->nodes();
         if (begin >= end) return;
         path_[nodes[begin].depth - std::size_t{1}] = set;
-        for (std::size_t i = begin; i < end;) {
+        std::size_t steps = 0;
+        for (std::size_t i = begin; i < end; ++steps) {
             const Node& node = nodes[i];
-            ++walked_;
             const Matcher::Id to = matcher_.next(path_[node.depth - std::size_t{1}], node.byte);
             if (to == Matcher::dead) {
                 i = node.end;
@@ -118,6 +118,7 @@ class Constraint {
             on_node(static_cast<std::uint32_t>(i), node, to);
             ++i;
         }
+        walked_ += steps;
     }
 
     const Local& local(std::uint32_t state);

@@ -141,21 +141,20 @@ CARAT_ONCE const Constraint::Local& Constraint::local(std::uint32_t state) {
     Local& l = known->second;
     if (!is_new) return l;
     const auto distance = std::int64_t{compiled_->grammar.states[state].distance};
-    std::vector<std::int32_t> ids;
+    const auto mark = [&](std::int32_t id) {
+        l.words[static_cast<std::size_t>(id) / 64] |= std::uint64_t{1} << (id % 64);
+    };
     walk(0, compiled_->trie->nodes().size(), matcher_.at(state, Matcher::bottom),
          [&](std::uint32_t i, const Node& node, Matcher::Id to) {
              if (matcher_[to].ended && node.end > i + 1) l.exits.push_back(i);
              if (node.token == constrain::TokenTrie::no_token) return;
-             ids.push_back(node.token);
              l.growth = std::max(l.growth, std::int64_t{matcher_[to].cost} - distance);
+             if (!l.words.empty()) return mark(node.token);
+             l.ids.push_back(node.token);
+             if (l.ids.size() <= few) return;
+             l.words.resize(words_.size());
+             for (const std::int32_t id : std::exchange(l.ids, {})) mark(id);
          });
-    if (ids.size() > few) {
-        l.words.resize(words_.size());
-        for (const std::int32_t id : ids)
-            l.words[static_cast<std::size_t>(id) / 64] |= std::uint64_t{1} << (id % 64);
-    } else {
-        l.ids.assign(ids.begin(), ids.end());
-    }
     return l;
 }
 
