@@ -169,7 +169,7 @@ CARAT_ONCE void Constraint::add(const Matcher::Position& p, std::size_t room) {
                 set(compiled_->controls[s - constrain::first_control]);
         }
     }
-    if (walked_ > max_walked) {  // thousands of alternatives: the mask has those that came first
+    if (walked_ > max_walked) {  // very many alternatives: the mask has those that came first
         tight_ = true;
         return;
     }

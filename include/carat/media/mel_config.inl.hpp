@@ -7,12 +7,11 @@
 #include "carat/media/mel_config.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstddef>
-#include <cstdio>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -24,12 +23,7 @@ namespace detail {
 inline std::string fault(const MelConfig& c) {
     const auto text = [](auto v) {
         char digits[32];
-        if constexpr (std::is_floating_point_v<decltype(v)>) {
-            std::snprintf(digits, sizeof digits, "%g", v);
-            return std::string(digits);
-        } else {
-            return std::to_string(v);
-        }
+        return std::string(digits, std::to_chars(digits, digits + sizeof digits, v).ptr);
     };
     if (c.sampling_rate < 1000 || c.sampling_rate > 1000000)
         return "sampling_rate is " + text(c.sampling_rate) + ", expected 1000 to 1000000";
