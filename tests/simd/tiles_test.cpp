@@ -190,19 +190,22 @@ void check_panel(std::size_t blocks, std::size_t rows, std::size_t tokens) {
     CAPTURE(rows);
     CAPTURE(tokens);
     const std::size_t in = blocks * quant_block, y_stride = rows + 3;
-    const auto w = Elements<float>::random(panel_rows * in, 1, 0);
+    const std::size_t panels = (rows + panel_rows - 1) / panel_rows;
+    const auto w = Elements<float>::random(panels * panel_rows * in, 1, 0);
     const auto floats = Elements<float>::random(tokens * in, 2, 0);
-    std::vector<PanelBlock<Format>> panel(blocks);
-    for (std::size_t r = 0; r < panel_rows; ++r)
+    std::vector<PanelBlock<Format>> panel(panels * blocks);
+    for (std::size_t r = 0; r < panels * panel_rows; ++r)
         for (std::size_t b = 0; b < blocks; ++b)
-            panel[b].set(r, QuantBlock<Format>::quantize(&w[r * in + b * quant_block]));
+            panel[r / panel_rows * blocks + b].set(
+                r % panel_rows, QuantBlock<Format>::quantize(&w[r * in + b * quant_block]));
     std::vector<q8_activation> x(tokens * blocks);
     simd::convert(floats.data(), tokens * in, x.data());
-    std::vector<float> expected(tokens * panel_rows);
+    std::vector<float> expected(tokens * panels * panel_rows);
     for (std::size_t t = 0; t < tokens; ++t)
-        simd::detail::panel_tile<1, 1, simd::detail::panel_parts>(
-            panel.data(), 0, blocks, &x[t * blocks], blocks, &expected[t * panel_rows], 0, 0,
-            panel_rows);
+        for (std::size_t p = 0; p < panels; ++p)
+            simd::detail::panel_tile<1, 1, simd::detail::panel_parts>(
+                &panel[p * blocks], 0, blocks, &x[t * blocks], blocks,
+                &expected[(t * panels + p) * panel_rows], 0, 0, panel_rows);
     with_tiles<1>([&]<class T>() {
         std::vector<float> y(tokens * y_stride, -77.0f);
         simd::detail::panel_tile_product<T>(panel.data(), blocks, x.data(), blocks, tokens,
@@ -211,16 +214,17 @@ void check_panel(std::size_t blocks, std::size_t rows, std::size_t tokens) {
         for (std::size_t t = 0; t < tokens; ++t)
             for (std::size_t r = 0; r < y_stride; ++r) {
                 const bool computed = t < tokens / simd::tile_side * simd::tile_side && r < rows;
-                const float value = computed ? expected[t * panel_rows + r] : -77.0f;
+                const float value = computed ? expected[t * panels * panel_rows + r] : -77.0f;
                 wrong += y[t * y_stride + r] == value ? 0 : 1;
             }
         CHECK(wrong == 0);
     });
 }
 
-TEST_CASE_TEMPLATE("tiles of a panel give what its vectors give, bit for bit", Format, q8_0, q4_0) {
+TEST_CASE_TEMPLATE("tiles of panels give what their vectors give, bit for bit", Format, q8_0,
+                   q4_0) {
     for (const std::size_t tokens : {15u, 16u, 31u, 48u})
-        for (const std::size_t rows : {1u, 7u, 16u}) {
+        for (const std::size_t rows : {1u, 7u, 16u, 64u, 91u}) {
             check_panel<Format>(1, rows, tokens);
             check_panel<Format>(5, rows, tokens);
             check_panel<Format>(simd::detail::TileBlocks::most + 3, rows, tokens);

@@ -124,10 +124,8 @@ inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::
     std::size_t done = 0, panel = 0;  // tokens of all panels; panels
     if constexpr (has_tiles)
         if (x.rows() >= tile_side && Tiles<1>::allowed()) {
-            for (std::size_t r = begin; r < end; r += panel_rows)
-                panel_tile_product<Tiles<1>>(first + (r - begin) / panel_rows * blocks, blocks,
-                                             x.data(), blocks, x.rows(), y + (r - begin), y_stride,
-                                             std::min(panel_rows, end - r));
+            panel_tile_product<Tiles<1>>(first, blocks, x.data(), blocks, x.rows(), y, y_stride,
+                                         end - begin);
             done = x.rows() / tile_side * tile_side;
         }
     if (x.rows() == 1) {

@@ -227,20 +227,27 @@ HWY_INLINE void panel_tile_group(T& tiles, const TileBlocks& w, std::size_t bloc
     }
 }
 
-/// A panel of `blocks` blocks with as many tokens as are whole tiles.
+/// The first `rows` rows of panels of `blocks` blocks with as many tokens as are whole tiles. Four
+/// panels' blocks stay in the second-level cache, and a tile's tokens in the first for all four.
 template <class T, class Format>
 void panel_tile_product(const PanelBlock<Format>* w, std::size_t blocks, const q8_activation* x,
                         std::size_t x_stride, std::size_t tokens, float* y, std::size_t y_stride,
                         std::size_t rows) {
+    constexpr std::size_t together = 4;
     T tiles;
-    TileBlocks some;
-    for (std::size_t b = 0; b < blocks; b += TileBlocks::most) {
-        const std::size_t n = std::min(TileBlocks::most, blocks - b);
-        some.set(w + b, n);
-        for (std::size_t c = 0; c + tile_side <= tokens; c += tile_side)
-            panel_tile_group(tiles, some, n, x + c * x_stride + b, x_stride, y + c * y_stride,
-                             y_stride, rows, b > 0);
-    }
+    TileBlocks some[together];
+    for (std::size_t r = 0; r < rows; r += together * panel_rows)
+        for (std::size_t b = 0; b < blocks; b += TileBlocks::most) {
+            const std::size_t n = std::min(TileBlocks::most, blocks - b);
+            const std::size_t end = std::min(rows, r + together * panel_rows);
+            for (std::size_t p = r; p < end; p += panel_rows)
+                some[(p - r) / panel_rows].set(w + p / panel_rows * blocks + b, n);
+            for (std::size_t c = 0; c + tile_side <= tokens; c += tile_side)
+                for (std::size_t p = r; p < end; p += panel_rows)
+                    panel_tile_group(tiles, some[(p - r) / panel_rows], n, x + c * x_stride + b,
+                                     x_stride, y + c * y_stride + p, y_stride,
+                                     std::min(panel_rows, rows - p), b > 0);
+        }
 }
 
 }  // namespace detail
