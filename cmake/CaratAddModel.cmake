@@ -11,7 +11,7 @@
 # of an assistant, the header holds beside it `inline constexpr DrafterConfig <drafter>`, where <drafter> is `drafter`, or
 # <name>_drafter for another name than `model`; a pair that does not fit stops the compiler. CMake runs again when one of
 # those files changes. What the keys mean, and what a missing one means, is spec/text.md section 1; a file that carat
-# cannot follow is refused with a sentence that names the file and the key. `checkpoint/config_json.hpp` reads the same
+# cannot follow is refused with a sentence that names the file and the key. `checkpoint/config/config_json.hpp` reads the same
 # files by the same rules while a program runs.
 
 function(carat_add_model target)
@@ -505,7 +505,7 @@ function(_carat_gguf_config out file)
     set(headers "${CARAT_INCLUDE_DIR}/carat")
     file(GLOB sources
         "${headers}/*.hpp" "${headers}/base/*.hpp" "${headers}/config/*.hpp" "${headers}/format/*.hpp"
-        "${headers}/tensor/*.hpp" "${headers}/checkpoint/*.hpp")
+        "${headers}/tensor/*.hpp" "${headers}/checkpoint/*.hpp" "${headers}/checkpoint/*/*.hpp")
     foreach(source IN LISTS sources program_source)
         if("${source}" IS_NEWER_THAN "${program}")
             file(REMOVE "${program}")

@@ -2,10 +2,10 @@
 // beside it stand for, with a key of its own: carat_weights, the weight format that takes its
 // matrices as they are, or nearest. On standard error it names the files that it has read, or says
 // what is wrong with them. CaratAddModel.cmake builds and runs it while it configures.
-#include "carat/checkpoint/gguf_config.hpp"
+#include "carat/checkpoint/gguf/gguf_config.hpp"
 
-#include "carat/checkpoint/config_writer.hpp"
-#include "carat/checkpoint/gguf_towers.hpp"
+#include "carat/checkpoint/config/config_writer.hpp"
+#include "carat/checkpoint/gguf/gguf_towers.hpp"
 
 #include <cstdio>
 #include <string_view>

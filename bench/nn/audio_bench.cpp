@@ -1,6 +1,6 @@
 // The audio tower of E2B on one core: a conformer layer and the whole. `real_time` says how many
 // times faster than the sound itself.
-#include "carat/checkpoint/audio_tensors.hpp"
+#include "carat/checkpoint/tensors/audio_tensors.hpp"
 #include "carat/config/presets.hpp"
 #include "carat/model/audio_tower.hpp"
 

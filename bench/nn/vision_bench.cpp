@@ -1,7 +1,7 @@
 // The vision tower of E2B at 2520 patches, the most that 280 soft tokens have: patch embedder, one
 // layer, the whole. FLOP/s count multiplications and additions of products and attention.
-#include "carat/checkpoint/text_tensors.hpp"
-#include "carat/checkpoint/vision_tensors.hpp"
+#include "carat/checkpoint/tensors/text_tensors.hpp"
+#include "carat/checkpoint/tensors/vision_tensors.hpp"
 #include "carat/config/presets.hpp"
 #include "carat/model/vision_tower.hpp"
 #include "carat/parallel/thread_pool.hpp"

@@ -2,7 +2,7 @@
 // model's file, which the model then reads from memory. Which token follows, without and with it?
 //
 //   lora examples/pocket my-adapter
-#include "carat/checkpoint/convert_elements.hpp"
+#include "carat/checkpoint/tensors/convert_elements.hpp"
 #include "carat/gemma4.hpp"
 
 #include <algorithm>

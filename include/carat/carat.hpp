@@ -4,7 +4,7 @@
 #pragma once
 
 #include "carat/chat.hpp"
-#include "carat/checkpoint/generation_config.hpp"
+#include "carat/checkpoint/config/generation_config.hpp"
 #include "carat/checkpoint/safetensors_writer.hpp"
 #include "carat/config/check.hpp"
 #include "carat/config/parameters.hpp"

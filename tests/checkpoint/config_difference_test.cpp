@@ -1,4 +1,4 @@
-#include "carat/checkpoint/config_difference.hpp"
+#include "carat/checkpoint/config/config_difference.hpp"
 
 #include "carat/config/presets.hpp"
 

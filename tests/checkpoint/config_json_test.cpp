@@ -1,6 +1,6 @@
-#include "carat/checkpoint/config_json.hpp"
+#include "carat/checkpoint/config/config_json.hpp"
 
-#include "carat/checkpoint/config_difference.hpp"
+#include "carat/checkpoint/config/config_difference.hpp"
 #include "carat/config/presets.hpp"
 #include "carat/format/json_writer.hpp"
 #include "support/files.hpp"

@@ -1,6 +1,6 @@
-#include "carat/checkpoint/config_writer.hpp"
+#include "carat/checkpoint/config/config_writer.hpp"
 
-#include "carat/checkpoint/config_json.hpp"
+#include "carat/checkpoint/config/config_json.hpp"
 #include "carat/config/presets.hpp"
 
 #include <doctest/doctest.h>

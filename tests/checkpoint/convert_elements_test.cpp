@@ -1,4 +1,4 @@
-#include "carat/checkpoint/convert_elements.hpp"
+#include "carat/checkpoint/tensors/convert_elements.hpp"
 
 #include <doctest/doctest.h>
 

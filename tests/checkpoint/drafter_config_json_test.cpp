@@ -1,6 +1,6 @@
-#include "carat/checkpoint/drafter_config_json.hpp"
+#include "carat/checkpoint/config/drafter_config_json.hpp"
 
-#include "carat/checkpoint/config_json.hpp"
+#include "carat/checkpoint/config/config_json.hpp"
 #include "carat/config/drafter_check.hpp"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,4 @@
-#include "carat/checkpoint/drafter_tensors.hpp"
+#include "carat/checkpoint/tensors/drafter_tensors.hpp"
 
 #include "carat/checkpoint/safetensors_writer.hpp"
 #include "support/files.hpp"

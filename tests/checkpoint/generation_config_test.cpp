@@ -1,4 +1,4 @@
-#include "carat/checkpoint/generation_config.hpp"
+#include "carat/checkpoint/config/generation_config.hpp"
 
 #include "support/files.hpp"
 

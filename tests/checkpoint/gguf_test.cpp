@@ -1,8 +1,8 @@
 #include "carat/format/gguf.hpp"
 
-#include "carat/checkpoint/config_difference.hpp"
-#include "carat/checkpoint/gguf_config.hpp"
-#include "carat/checkpoint/gguf_tensors.hpp"
+#include "carat/checkpoint/config/config_difference.hpp"
+#include "carat/checkpoint/gguf/gguf_config.hpp"
+#include "carat/checkpoint/gguf/gguf_tensors.hpp"
 #include "support/files.hpp"
 #include "support/gguf_file.hpp"
 

@@ -1,6 +1,6 @@
-#include "carat/checkpoint/gguf_towers.hpp"
+#include "carat/checkpoint/gguf/gguf_towers.hpp"
 
-#include "carat/checkpoint/gguf_config.hpp"
+#include "carat/checkpoint/gguf/gguf_config.hpp"
 #include "support/files.hpp"
 #include "support/gguf_projector.hpp"
 

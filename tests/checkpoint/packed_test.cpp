@@ -1,7 +1,7 @@
 #include "carat/checkpoint/packed.hpp"
 
 #include "carat/checkpoint/bind.hpp"
-#include "carat/checkpoint/config_hash.hpp"
+#include "carat/checkpoint/config/config_hash.hpp"
 #include "carat/checkpoint/unfinished_file.hpp"
 #include "support/files.hpp"
 

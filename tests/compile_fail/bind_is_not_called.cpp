@@ -1,6 +1,6 @@
 // says: carat: a module's bind is template <class Bind> static constexpr void bind(Bind&, const
 // typename Bind::Name& prefix, Weights&)
-#include "carat/checkpoint/text_tensors.hpp"
+#include "carat/checkpoint/tensors/text_tensors.hpp"
 #include "carat/tensor/view.hpp"
 
 #include <string>

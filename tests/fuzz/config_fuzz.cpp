@@ -1,6 +1,6 @@
 // A config.json.
-#include "carat/checkpoint/config_difference.hpp"
-#include "carat/checkpoint/config_json.hpp"
+#include "carat/checkpoint/config/config_difference.hpp"
+#include "carat/checkpoint/config/config_json.hpp"
 #include "carat/config/presets.hpp"
 #include "check.hpp"
 

@@ -1,8 +1,8 @@
 // A GGUF file: its metadata as a config, its tensors, and every value of what can be read.
 #include "carat/checkpoint/bind.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
-#include "carat/checkpoint/gguf_config.hpp"
-#include "carat/checkpoint/gguf_towers.hpp"
+#include "carat/checkpoint/gguf/gguf_config.hpp"
+#include "carat/checkpoint/gguf/gguf_towers.hpp"
 #include "check.hpp"
 
 using namespace carat;

@@ -1,5 +1,5 @@
 // The small JSON files beside a model, each by its reader.
-#include "carat/checkpoint/generation_config.hpp"
+#include "carat/checkpoint/config/generation_config.hpp"
 #include "carat/media/mel_config.hpp"
 #include "carat/media/picture_config.hpp"
 #include "carat/text/tokenizer_config.hpp"

@@ -1,7 +1,7 @@
 // Saved states: of a session, and of a chat, whose checksum is made to fit, since no fuzzer guesses
 // it.
 #include "carat/chat.hpp"
-#include "carat/checkpoint/generation_config.hpp"
+#include "carat/checkpoint/config/generation_config.hpp"
 #include "carat/generate/session.hpp"
 #include "check.hpp"
 #include "support/files.hpp"

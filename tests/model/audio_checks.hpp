@@ -3,8 +3,8 @@
 /// variant includes this.
 #pragma once
 
-#include "carat/checkpoint/audio_tensors.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
+#include "carat/checkpoint/tensors/audio_tensors.hpp"
 #include "carat/config/model_config.hpp"
 #include "carat/model/audio_tower.hpp"
 #include "carat/parallel/thread_pool.hpp"

@@ -1,6 +1,6 @@
 // A researcher's changes, in the researcher's own file: each is one name of the modules replaced.
 // Switched off, they must give the stock model's logits bit for bit; switched on, others.
-#include "carat/checkpoint/text_tensors.hpp"
+#include "carat/checkpoint/tensors/text_tensors.hpp"
 #include "carat/generate/session.hpp"
 #include "carat/model/text_model.hpp"
 #include "support/generated_weights.hpp"

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "carat/checkpoint/checkpoint_files.hpp"
-#include "carat/checkpoint/vision_tensors.hpp"
+#include "carat/checkpoint/tensors/vision_tensors.hpp"
 #include "carat/config/model_config.hpp"
 #include "carat/model/vision_tower.hpp"
 #include "carat/parallel/thread_pool.hpp"

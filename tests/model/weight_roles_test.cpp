@@ -1,8 +1,8 @@
 // A policy names a type for each role of weights: every tensor of the role has it, a file of
 // another type is converted into it, or refused, and where the per-layer table lies changes no bit.
-#include "carat/checkpoint/audio_tensors.hpp"
-#include "carat/checkpoint/text_tensors.hpp"
-#include "carat/checkpoint/vision_tensors.hpp"
+#include "carat/checkpoint/tensors/audio_tensors.hpp"
+#include "carat/checkpoint/tensors/text_tensors.hpp"
+#include "carat/checkpoint/tensors/vision_tensors.hpp"
 #include "carat/config/presets.hpp"
 #include "carat/gemma4.hpp"
 #include "support/files.hpp"

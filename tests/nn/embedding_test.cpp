@@ -1,6 +1,6 @@
 #include "carat/nn/embedding.hpp"
 
-#include "carat/checkpoint/text_tensors.hpp"
+#include "carat/checkpoint/tensors/text_tensors.hpp"
 #include "support/fixture.hpp"
 
 #include <doctest/doctest.h>

@@ -2,7 +2,7 @@
 /// One layer of a fixture's checkpoint, and what the reference's modules read and wrote in it.
 #pragma once
 
-#include "carat/checkpoint/text_tensors.hpp"
+#include "carat/checkpoint/tensors/text_tensors.hpp"
 #include "carat/nn/decoder_layer.hpp"
 #include "carat/parallel/thread_pool.hpp"
 #include "support/fixture.hpp"

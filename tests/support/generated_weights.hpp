@@ -3,9 +3,9 @@
 /// spec/text.md section 19.1.
 #pragma once
 
-#include "carat/checkpoint/drafter_tensors.hpp"
 #include "carat/checkpoint/fnv1a.hpp"
-#include "carat/checkpoint/text_tensors.hpp"
+#include "carat/checkpoint/tensors/drafter_tensors.hpp"
+#include "carat/checkpoint/tensors/text_tensors.hpp"
 #include "carat/tensor/view.hpp"
 #include "support/random.hpp"
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "carat/checkpoint/checkpoint_files.hpp"
-#include "carat/checkpoint/gguf_names.hpp"
+#include "carat/checkpoint/gguf/gguf_names.hpp"
 #include "carat/config/model_config.hpp"
 
 #include <doctest/doctest.h>

@@ -1,7 +1,7 @@
 /// \file
 /// The towers of a folder as Hugging Face lays it out, as the two programs that write GGUF files
 /// write them: their names, the layouts that they change, and their metadata. Said here once more,
-/// so that a name or an order that carat has wrong shows. Sources: checkpoint/gguf_names.hpp,
+/// so that a name or an order that carat has wrong shows. Sources: checkpoint/gguf/gguf_names.hpp,
 /// converted_values.hpp and gguf_towers.hpp.
 #pragma once
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "carat/checkpoint/fnv1a.hpp"
-#include "carat/checkpoint/text_tensors.hpp"
+#include "carat/checkpoint/tensors/text_tensors.hpp"
 #include "carat/tensor/matrix.hpp"
 #include "carat/tensor/stored_blocks.hpp"
 #include "carat/tensor/view.hpp"

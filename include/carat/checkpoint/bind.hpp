@@ -14,7 +14,7 @@
 #include "carat/checkpoint/bind_options.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/packed_for.hpp"
-#include "carat/checkpoint/wanted_tensor.hpp"
+#include "carat/checkpoint/tensors/wanted_tensor.hpp"
 #include "carat/tensor/arena.hpp"
 #include "carat/tensor/matrix.hpp"
 #include "carat/tensor/stored_blocks.hpp"

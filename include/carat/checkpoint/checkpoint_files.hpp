@@ -6,7 +6,7 @@
 #include "carat/base/result.hpp"
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/checkpoint/packed_for.hpp"
-#include "carat/checkpoint/stored_tensor.hpp"
+#include "carat/checkpoint/tensors/stored_tensor.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -4,7 +4,7 @@
 
 #include "carat/base/result.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
-#include "carat/checkpoint/generation_config.hpp"
+#include "carat/checkpoint/config/generation_config.hpp"
 #include "carat/checkpoint/packed_for.hpp"
 #include "carat/config/model_config.hpp"
 

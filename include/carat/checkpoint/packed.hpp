@@ -19,7 +19,7 @@
 #include "carat/checkpoint/checksum.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/packed_for.hpp"
-#include "carat/checkpoint/stored_tensor.hpp"
+#include "carat/checkpoint/tensors/stored_tensor.hpp"
 #include "carat/tensor/arena.hpp"
 #include "carat/tensor/element.hpp"
 #include "carat/tensor/quantized.hpp"

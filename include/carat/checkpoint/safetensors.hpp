@@ -7,7 +7,7 @@
 #include "carat/base/result.hpp"
 #include "carat/checkpoint/faults.hpp"
 #include "carat/checkpoint/safetensors_header.hpp"
-#include "carat/checkpoint/stored_tensor.hpp"
+#include "carat/checkpoint/tensors/stored_tensor.hpp"
 #include "carat/tensor/element.hpp"
 
 #include <algorithm>

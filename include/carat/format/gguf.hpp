@@ -2,8 +2,8 @@
 /// Gguf: the head of a GGUF file, version 3: its metadata and the places of its tensors.
 ///
 /// Everything is a view of the caller's bytes; nothing a file says of itself is believed before the
-/// bytes are there. What a tensor's type and place mean is checkpoint/gguf_tensors.hpp's matter.
-/// Source: spec/checkpoint.md section 7.
+/// bytes are there. What a tensor's type and place mean is checkpoint/gguf/gguf_tensors.hpp's
+/// matter. Source: spec/checkpoint.md section 7.
 #pragma once
 
 #include "carat/base/joined.hpp"

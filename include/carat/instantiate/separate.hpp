@@ -10,8 +10,8 @@
 
 #include "carat/checkpoint/bind.inl.hpp"
 #include "carat/checkpoint/checkpoint_files.inl.hpp"
-#include "carat/checkpoint/config_hash.inl.hpp"
-#include "carat/checkpoint/drafter_config_json.inl.hpp"
-#include "carat/checkpoint/generation_config.inl.hpp"
+#include "carat/checkpoint/config/config_hash.inl.hpp"
+#include "carat/checkpoint/config/drafter_config_json.inl.hpp"
+#include "carat/checkpoint/config/generation_config.inl.hpp"
 #include "carat/checkpoint/open_files.inl.hpp"
 #include "carat/format/json.inl.hpp"

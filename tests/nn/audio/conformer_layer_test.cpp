@@ -1,8 +1,8 @@
 // The modules of a conformer layer, each fed what the reference's module read.
 #include "carat/nn/audio/conformer_layer.hpp"
 
-#include "carat/checkpoint/audio_tensors.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
+#include "carat/checkpoint/tensors/audio_tensors.hpp"
 #include "carat/model/audio_tower.hpp"
 #include "carat/parallel/thread_pool.hpp"
 #include "support/fixture.hpp"

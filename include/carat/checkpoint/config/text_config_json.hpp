@@ -3,9 +3,9 @@
 #pragma once
 
 #include "carat/base/joined.hpp"
-#include "carat/checkpoint/config_fields.hpp"
+#include "carat/checkpoint/config/config_fields.hpp"
+#include "carat/checkpoint/config/json_fields.hpp"
 #include "carat/checkpoint/faults.hpp"
-#include "carat/checkpoint/json_fields.hpp"
 #include "carat/config/text_config.hpp"
 #include "carat/format/json.hpp"
 

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "carat/checkpoint/bind.hpp"
-#include "carat/checkpoint/linear_tensors.hpp"
+#include "carat/checkpoint/tensors/linear_tensors.hpp"
 
 #include <cstddef>
 

@@ -6,7 +6,7 @@
 /// changes but types and axes of one; norms get no + 1.
 #pragma once
 
-#include "carat/checkpoint/stored_tensor.hpp"
+#include "carat/checkpoint/tensors/stored_tensor.hpp"
 #include "carat/tensor/element.hpp"
 
 #include <algorithm>

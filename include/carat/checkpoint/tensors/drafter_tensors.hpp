@@ -9,7 +9,7 @@
 #include "carat/checkpoint/bind.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
 #include "carat/checkpoint/faults.hpp"
-#include "carat/checkpoint/text_tensors.hpp"
+#include "carat/checkpoint/tensors/text_tensors.hpp"
 #include "carat/config/text_config.hpp"
 
 #include <cstddef>

@@ -5,10 +5,10 @@
 
 #include "carat/base/joined.hpp"
 #include "carat/base/result.hpp"
-#include "carat/checkpoint/converted_values.hpp"
 #include "carat/checkpoint/faults.hpp"
-#include "carat/checkpoint/gguf_names.hpp"
-#include "carat/checkpoint/stored_tensor.hpp"
+#include "carat/checkpoint/gguf/gguf_names.hpp"
+#include "carat/checkpoint/tensors/converted_values.hpp"
+#include "carat/checkpoint/tensors/stored_tensor.hpp"
 #include "carat/format/gguf.hpp"
 #include "carat/tensor/element.hpp"
 #include "carat/tensor/stored_blocks.hpp"

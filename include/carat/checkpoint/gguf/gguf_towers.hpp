@@ -10,9 +10,9 @@
 #include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
-#include "carat/checkpoint/config_fields.hpp"
-#include "carat/checkpoint/converted_values.hpp"
+#include "carat/checkpoint/config/config_fields.hpp"
 #include "carat/checkpoint/faults.hpp"
+#include "carat/checkpoint/tensors/converted_values.hpp"
 #include "carat/config/model_config.hpp"
 #include "carat/format/gguf.hpp"
 

@@ -2,9 +2,9 @@
 /// What config_hash.hpp declares.
 #pragma once
 
-#include "carat/checkpoint/config_difference.hpp"
-#include "carat/checkpoint/config_fields.hpp"
-#include "carat/checkpoint/config_hash.hpp"
+#include "carat/checkpoint/config/config_difference.hpp"
+#include "carat/checkpoint/config/config_fields.hpp"
+#include "carat/checkpoint/config/config_hash.hpp"
 #include "carat/checkpoint/fnv1a.hpp"
 #include "carat/config/model_config.hpp"
 

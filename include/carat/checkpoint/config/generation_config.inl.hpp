@@ -4,9 +4,9 @@
 
 #include "carat/base/joined.hpp"
 #include "carat/base/result.hpp"
+#include "carat/checkpoint/config/generation_config.hpp"
+#include "carat/checkpoint/config/json_fields.hpp"
 #include "carat/checkpoint/faults.hpp"
-#include "carat/checkpoint/generation_config.hpp"
-#include "carat/checkpoint/json_fields.hpp"
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/format/json.hpp"
 #include "carat/format/model_path.hpp"

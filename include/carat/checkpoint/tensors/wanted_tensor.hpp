@@ -5,7 +5,7 @@
 
 #include "carat/checkpoint/bind_options.hpp"
 #include "carat/checkpoint/checkpoint_files.hpp"
-#include "carat/checkpoint/stored_tensor.hpp"
+#include "carat/checkpoint/tensors/stored_tensor.hpp"
 #include "carat/tensor/element.hpp"
 #include "carat/tensor/matrix.hpp"
 #include "carat/tensor/stored_blocks.hpp"

@@ -42,5 +42,5 @@ Result<GenerationConfig> read_generation_config_file(const std::string& folder);
 }  // namespace carat::inline CARAT_ABI
 
 #ifndef CARAT_SEPARATE_COMPILATION
-#include "carat/checkpoint/generation_config.inl.hpp"
+#include "carat/checkpoint/config/generation_config.inl.hpp"
 #endif

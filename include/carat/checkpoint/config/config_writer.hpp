@@ -4,8 +4,8 @@
 #pragma once
 
 #include "carat/base/joined.hpp"
-#include "carat/checkpoint/config_fields.hpp"
-#include "carat/checkpoint/generation_config.hpp"
+#include "carat/checkpoint/config/config_fields.hpp"
+#include "carat/checkpoint/config/generation_config.hpp"
 #include "carat/config/model_config.hpp"
 
 #include <charconv>

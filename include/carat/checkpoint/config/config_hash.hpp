@@ -13,5 +13,5 @@ namespace carat::inline CARAT_ABI {
 }  // namespace carat::inline CARAT_ABI
 
 #ifndef CARAT_SEPARATE_COMPILATION
-#include "carat/checkpoint/config_hash.inl.hpp"
+#include "carat/checkpoint/config/config_hash.inl.hpp"
 #endif

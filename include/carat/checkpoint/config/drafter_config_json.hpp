@@ -27,5 +27,5 @@ Result<DrafterConfig> read_drafter_config_file(const std::string& folder);
 }  // namespace carat::inline CARAT_ABI
 
 #ifndef CARAT_SEPARATE_COMPILATION
-#include "carat/checkpoint/drafter_config_json.inl.hpp"
+#include "carat/checkpoint/config/drafter_config_json.inl.hpp"
 #endif

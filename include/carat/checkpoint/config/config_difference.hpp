@@ -4,8 +4,8 @@
 #pragma once
 
 #include "carat/base/joined.hpp"
-#include "carat/checkpoint/config_fields.hpp"
-#include "carat/checkpoint/json_fields.hpp"
+#include "carat/checkpoint/config/config_fields.hpp"
+#include "carat/checkpoint/config/json_fields.hpp"
 #include "carat/config/model_config.hpp"
 
 #include <algorithm>
