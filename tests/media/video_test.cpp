@@ -254,7 +254,7 @@ TEST_CASE("what is no video is one clear line") {
           "/examples/pocket/samples/cat.png: a picture, expected a video: a file, a folder of "
           "frames or an animated GIF");
     CHECK(text("/cmake") == "/cmake: no frames, expected pictures in a folder");
-    CHECK(text("/nothing") == "/nothing: No such file or directory");
+    CHECK(text("/nothing") == "/nothing: cannot open: No such file or directory");
 }
 
 TEST_CASE("settings come from processor_config.json") {
