@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <span>
 #include <vector>
 
@@ -89,5 +90,31 @@ TEST_CASE("a filter has the last word, and is told how many tokens are left") {
     CHECK(*full == StopReason::context_full);
     CHECK(cut.left == std::vector<std::size_t>{3, 2, 1});
 }
+
+#if defined(__cpp_exceptions)
+TEST_CASE("a filter whose memory ends is an error, not an exception") {
+    struct Greedy {
+        std::size_t after;
+        TokenMask allowed(std::size_t) {
+            if (after == 0) throw std::bad_alloc();
+            return {};
+        }
+        void accept(std::int32_t) { --after; }
+    };
+    for (const std::size_t after : {0u, 2u}) {
+        CAPTURE(after);
+        Made made;
+        Greedy filter{after};
+        std::size_t told = 0;
+        const auto stop = generate(
+            made.session, {.ids = prompt}, made.sampler, {.max_tokens = 6, .stop_ids = {}},
+            [&](std::int32_t) { ++told; }, {}, filter);
+        REQUIRE_FALSE(stop);
+        CHECK(stop.error().code == Errc::out_of_memory);
+        CHECK(stop.error().text == "the next token: out of memory");
+        CHECK(told == after);
+    }
+}
+#endif
 
 }  // namespace carat::test

@@ -81,8 +81,27 @@ class Generation {
 
     /// The next token, a stop token included, or nothing once there is a reason to stop. Each is
     /// fed back when the next one is asked for, so that the session holds all but the last. Bad
-    /// input: weights that make the logits no numbers (bad_format).
+    /// input: weights that make the logits no numbers (bad_format), and a filter that memory ends
+    /// for.
     Result<std::optional<std::int32_t>> next() {
+        return memory_errors("the next token", [&] { return choose(); });
+    }
+
+    /// The session holds the prompt and the tokens given so far but the last, also with a source:
+    /// what that was ahead is taken back. So it is after the last token, and when this ends.
+    void settle() noexcept {
+        if (source_ != nullptr) source_->settle(session_);
+    }
+
+    /// Why there are no more tokens; `caller` as long as there may be.
+    [[nodiscard]] StopReason stop_reason() const noexcept { return reason_; }
+
+  private:
+    /// Tokens that can still be chosen once the session holds so many.
+    [[nodiscard]] std::size_t left(std::size_t held) const noexcept {
+        return std::min(options_.max_tokens - generated_, session_.context_tokens() - held + 1);
+    }
+    Result<std::optional<std::int32_t>> choose() {
         if (generated_ > 0) {
             if (std::find(options_.stop_ids.begin(), options_.stop_ids.end(), last_) !=
                 options_.stop_ids.end())
@@ -111,21 +130,6 @@ class Generation {
         ++generated_;
         return std::optional(last_);
     }
-
-    /// The session holds the prompt and the tokens given so far but the last, also with a source:
-    /// what that was ahead is taken back. So it is after the last token, and when this ends.
-    void settle() noexcept {
-        if (source_ != nullptr) source_->settle(session_);
-    }
-
-    /// Why there are no more tokens; `caller` as long as there may be.
-    [[nodiscard]] StopReason stop_reason() const noexcept { return reason_; }
-
-  private:
-    /// Tokens that can still be chosen once the session holds so many.
-    [[nodiscard]] std::size_t left(std::size_t held) const noexcept {
-        return std::min(options_.max_tokens - generated_, session_.context_tokens() - held + 1);
-    }
     std::optional<std::int32_t> end(StopReason reason) {
         settle();
         reason_ = reason;
@@ -148,9 +152,9 @@ class Generation {
 /// stop token included, and may return false to stop; progress while the prompt is read. The last
 /// token is not fed back: after it, the session holds the prompt and all generated tokens but the
 /// last. `filter` says which tokens may come next; `source`, a Speculation, makes it quicker.
-/// Decoding allocates nothing. Bad input: what
-/// Session::append refuses, and a cancellation through progress; nothing is generated then. Weights
-/// that make the logits no numbers end it with an error (bad_format).
+/// Decoding allocates nothing. Bad input: what Session::append refuses, and a cancellation through
+/// progress; nothing is generated then. Weights that make the logits no numbers end it with an
+/// error (bad_format), and so does a filter that memory ends for (out_of_memory).
 template <class Model, class OnToken>
 Result<StopReason> generate(Session<Model>& session, SessionInput<Model> prompt, Sampler& sampler,
                             const GenerateOptions& options, OnToken&& on_token,
