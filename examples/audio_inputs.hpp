@@ -1,8 +1,8 @@
 // The clips that messages name, as the model hears them.
 #pragma once
 
-#include "carat/media/audio_file.hpp"
-#include "carat/media/mel.hpp"
+#include "carat/media/audio/audio_file.hpp"
+#include "carat/media/audio/mel.hpp"
 #include "carat/prompt/media_parts.hpp"
 #include "carat/text/read_file.hpp"
 

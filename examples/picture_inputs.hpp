@@ -1,10 +1,10 @@
 // The pictures and videos that messages name, as the model sees them.
 #pragma once
 
-#include "carat/media/decode_image.hpp"
-#include "carat/media/patches.hpp"
-#include "carat/media/picture_config.hpp"
-#include "carat/media/video.hpp"
+#include "carat/media/image/decode_image.hpp"
+#include "carat/media/image/patches.hpp"
+#include "carat/media/image/picture_config.hpp"
+#include "carat/media/video/video.hpp"
 #include "carat/prompt/media_expansion.hpp"
 #include "carat/prompt/media_parts.hpp"
 #include "carat/text/read_file.hpp"

@@ -2,7 +2,7 @@
 //
 //   transcribe --model examples/pocket examples/pocket/samples/sentence.wav
 #include "carat/chat.hpp"
-#include "carat/media/quiet_cuts.hpp"
+#include "carat/media/audio/quiet_cuts.hpp"
 #include "carat/parallel/thread_pool.hpp"
 #include "program.hpp"
 #include "prompt_media.hpp"

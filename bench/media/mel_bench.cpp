@@ -1,6 +1,6 @@
 // Features of ten seconds of noise, on one core. `real_time` says how many times faster than the
 // sound itself.
-#include "carat/media/mel.hpp"
+#include "carat/media/audio/mel.hpp"
 
 #include <benchmark/benchmark.h>
 

@@ -4,8 +4,8 @@
 #include "carat/chat.hpp"
 #include "carat/format/json_writer.hpp"
 #include "carat/gemma4.hpp"
-#include "carat/media/mel.hpp"
-#include "carat/media/patches.hpp"
+#include "carat/media/audio/mel.hpp"
+#include "carat/media/image/patches.hpp"
 #include "carat/parallel/executor.hpp"
 
 #include <carat/models/model.hpp>  // written by carat_add_model from examples/pocket/config.json

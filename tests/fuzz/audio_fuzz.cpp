@@ -1,6 +1,6 @@
 // Sound files, and the features of what is in them: whole, and in pieces.
-#include "carat/media/audio_file.hpp"
-#include "carat/media/mel.hpp"
+#include "carat/media/audio/audio_file.hpp"
+#include "carat/media/audio/mel.hpp"
 #include "check.hpp"
 
 #include <algorithm>

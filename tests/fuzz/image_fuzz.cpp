@@ -1,7 +1,7 @@
 // Pictures of all formats, as one and as an animation, and their way into patches.
-#include "carat/media/decode_image.hpp"
-#include "carat/media/gif.hpp"
-#include "carat/media/patches.hpp"
+#include "carat/media/image/decode_image.hpp"
+#include "carat/media/image/gif.hpp"
+#include "carat/media/image/patches.hpp"
 #include "check.hpp"
 
 using namespace carat;

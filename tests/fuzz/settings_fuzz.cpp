@@ -1,7 +1,7 @@
 // The small JSON files beside a model, each by its reader.
 #include "carat/checkpoint/config/generation_config.hpp"
-#include "carat/media/mel_config.hpp"
-#include "carat/media/picture_config.hpp"
+#include "carat/media/audio/mel_config.hpp"
+#include "carat/media/image/picture_config.hpp"
 #include "carat/text/tokenizer_config.hpp"
 #include "check.hpp"
 

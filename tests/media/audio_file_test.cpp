@@ -1,4 +1,4 @@
-#include "carat/media/audio_file.hpp"
+#include "carat/media/audio/audio_file.hpp"
 
 #include "carat/checkpoint/mapped_file.hpp"
 

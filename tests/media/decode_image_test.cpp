@@ -1,7 +1,7 @@
-#include "carat/media/decode_image.hpp"
+#include "carat/media/image/decode_image.hpp"
 
-#include "carat/media/gif.hpp"
-#include "carat/media/orientation.hpp"
+#include "carat/media/image/gif.hpp"
+#include "carat/media/image/orientation.hpp"
 #include "media/encoders.hpp"
 #include "media/pictures.hpp"
 

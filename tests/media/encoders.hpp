@@ -2,7 +2,7 @@
 /// Pictures written for tests, by the libraries that carat reads them with.
 #pragma once
 
-#include "carat/media/image.hpp"
+#include "carat/media/image/image.hpp"
 
 #include <cstddef>
 #include <cstdint>

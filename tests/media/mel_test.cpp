@@ -1,4 +1,4 @@
-#include "carat/media/mel.hpp"
+#include "carat/media/audio/mel.hpp"
 
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/checkpoint/safetensors.hpp"

@@ -1,9 +1,9 @@
-#include "carat/media/patches.hpp"
+#include "carat/media/image/patches.hpp"
 
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/checkpoint/safetensors.hpp"
 #include "carat/format/json.hpp"
-#include "carat/media/rescale.hpp"
+#include "carat/media/image/rescale.hpp"
 #include "media/pictures.hpp"
 
 #include <doctest/doctest.h>

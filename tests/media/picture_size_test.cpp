@@ -1,4 +1,4 @@
-#include "carat/media/picture_size.hpp"
+#include "carat/media/image/picture_size.hpp"
 
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/format/json.hpp"

@@ -2,7 +2,7 @@
 /// Pictures by formula, as the fixtures have them. See fixtures/README.md.
 #pragma once
 
-#include "carat/media/image.hpp"
+#include "carat/media/image/image.hpp"
 
 #include <cstddef>
 #include <cstdint>

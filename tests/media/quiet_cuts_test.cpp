@@ -1,4 +1,4 @@
-#include "carat/media/quiet_cuts.hpp"
+#include "carat/media/audio/quiet_cuts.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "carat/media/resize.hpp"
+#include "carat/media/image/resize.hpp"
 
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/format/json.hpp"

@@ -1,8 +1,8 @@
 // Prompts with pictures and videos, from their sizes to ids, as the reference's processor gives
 // them.
 #include "carat/format/json.hpp"
-#include "carat/media/frame_times.hpp"
-#include "carat/media/picture_size.hpp"
+#include "carat/media/image/picture_size.hpp"
+#include "carat/media/video/frame_times.hpp"
 #include "carat/prompt/media_expansion.hpp"
 #include "carat/text/read_file.hpp"
 #include "carat/text/tokenizer.hpp"

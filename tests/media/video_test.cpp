@@ -1,9 +1,9 @@
-#include "carat/media/video.hpp"
+#include "carat/media/video/video.hpp"
 
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/format/json.hpp"
-#include "carat/media/audio_file.hpp"
-#include "carat/media/patches.hpp"
+#include "carat/media/audio/audio_file.hpp"
+#include "carat/media/image/patches.hpp"
 #include "support/files.hpp"
 
 #include <doctest/doctest.h>

@@ -4,7 +4,7 @@
 #include "carat/checkpoint/safetensors.hpp"
 #include "carat/format/json.hpp"
 #include "carat/format/json_writer.hpp"
-#include "carat/media/audio_file.hpp"
+#include "carat/media/audio/audio_file.hpp"
 #include "carat/text/read_file.hpp"
 #include "run_program.hpp"
 

@@ -1,5 +1,5 @@
 // carat::media: a picture.
-#include <carat/media/decode_image.hpp>
+#include <carat/media/image/decode_image.hpp>
 #include <string>
 
 int main(int argc, char** argv) {

@@ -1,0 +1,104 @@
+/// \file
+/// What picture_config.hpp declares.
+#pragma once
+
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/json.hpp"
+#include "carat/media/image/image_limits.hpp"
+#include "carat/media/image/picture_config.hpp"
+#include "carat/media/image/resize.hpp"
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace carat::inline CARAT_ABI {
+
+CARAT_ONCE Result<VisionProcessorConfig> read_vision_processor_config(std::string_view json_text,
+                                                                      std::string_view what) {
+    return memory_errors([&]() -> Result<VisionProcessorConfig> {
+        const Result<Json> tree = parse_json(json_text, what);
+        if (!tree) return tree.error();
+        std::string wrong;
+        const auto section = [&](const char* name) {
+            const JsonValue* in = json::find(*tree, name);
+            const auto get = [in](const char* key) {
+                const JsonValue* v = json::find(in, key);
+                return v != nullptr && v->IsNull() ? nullptr : v;
+            };
+            const auto refuse = [&wrong, name](std::string_view key, std::string_view why = {}) {
+                if (wrong.empty()) wrong = joined({name, ".", key, why.empty() ? "" : " ", why});
+            };
+            const auto size = [=](const char* key, std::size_t& to, std::size_t most) {
+                const JsonValue* v = get(key);
+                if (v == nullptr) return;
+                const auto n = json::unsigned_integer(v);
+                if (n && *n >= 1 && *n <= most)
+                    to = static_cast<std::size_t>(*n);
+                else
+                    refuse(key, "must be a whole number from 1 to " + std::to_string(most));
+            };
+            const auto flag = [=](const char* key, bool& to) {
+                const JsonValue* v = get(key);
+                if (v == nullptr) return;
+                if (const auto b = json::boolean(v))
+                    to = *b;
+                else
+                    refuse(key,
+                           std::string("is ") + json::type_name(v) + ", expected true or false");
+            };
+            struct Section {
+                decltype(get) value;
+                decltype(refuse) fault;
+                decltype(size) number;
+                decltype(flag) boolean;
+            };
+            return Section{get, refuse, size, flag};
+        };
+        const auto picture = [](const auto& s, PictureConfig& c) {
+            s.number("patch_size", c.patch_size, 256);
+            s.number("pooling_kernel_size", c.pooling_kernel_size, 64);
+            s.number("max_soft_tokens", c.max_soft_tokens, 1120);
+            if (!is_soft_token_budget(c.max_soft_tokens))
+                s.fault("max_soft_tokens", "is " + std::to_string(c.max_soft_tokens) +
+                                               ", expected 70, 140, 280, 560 or 1120");
+            if (const std::string all = detail::budget_fault(c); !all.empty()) s.fault(all);
+            s.boolean("do_resize", c.do_resize);
+            std::size_t bicubic = 3;
+            s.number("resample", bicubic, 3);
+            if (bicubic != 3) s.fault("resample", "must be 3, bicubic");
+            bool rescale = true;
+            s.boolean("do_rescale", rescale);
+            if (!rescale) s.fault("do_rescale", "must be true");
+            const JsonValue* factor = s.value("rescale_factor");
+            if (factor != nullptr && json::number(factor) != 1.0 / 255.0)
+                s.fault("rescale_factor", "must be 1 / 255");
+            for (const auto& [key, neutral] : {std::pair("image_mean", 0.0), {"image_std", 1.0}}) {
+                const JsonValue* all = s.value(key);
+                if (all != nullptr && !all->IsArray() && json::number(all) != neutral)
+                    s.fault(key, "must change nothing");
+                for (const JsonValue& v : json::elements(all))
+                    if (json::number(v) != neutral) s.fault(key, "must change nothing");
+            }
+        };
+        VisionProcessorConfig c;
+        picture(section("image_processor"), c.image);
+        const auto video = section("video_processor");
+        picture(video, c.video.frame);
+        video.number("num_frames", c.video.num_frames, 100000);
+        // As many pixels for all frames together as a decoder is held to.
+        const std::size_t pixels =
+            c.video.frame.max_soft_tokens * c.video.frame.side() * c.video.frame.side();
+        if (const std::size_t most = ImageLimits{}.max_pixels;
+            wrong.empty() && c.video.num_frames > most / pixels)
+            video.fault("num_frames", joined({"is ", c.video.num_frames, ", each of up to ", pixels,
+                                              " pixels, expected at most ", most, " in all"}));
+        video.boolean("do_sample_frames", c.video.do_sample_frames);
+        if (!wrong.empty()) return Error{Errc::bad_format, std::string(what) + ": " + wrong};
+        return c;
+    });
+}
+
+}  // namespace carat::inline CARAT_ABI
