@@ -48,7 +48,7 @@ static carat::Result<void> merge(std::vector<std::byte>& file, const std::string
             for (std::size_t k = 0; k < rank; ++k)
                 sum[i] += scale * up[i / in * rank + k] * down[k * in + i % in];
         const auto* from = reinterpret_cast<const std::byte*>(sum.data());
-        convert_elements(&file[w->data - file.data()], w->dtype, from, DType::f32, sum.size());
+        convert_elements(&file[0] + (w->data - &file[0]), w->dtype, from, DType::f32, sum.size());
     }
     return {};
 }
