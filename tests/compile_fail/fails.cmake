@@ -12,6 +12,7 @@ if(at EQUAL -1)
 endif()
 # Nobody reads on: no other error may stand before it.
 string(SUBSTRING "${output}" 0 ${at} before)
+string(REPLACE ";" "," before "${before}")  # or a condition that a compiler quotes counts as two
 string(REGEX MATCHALL " error: [^\n]*" errors "${before}")
 list(LENGTH errors count)
 if(count GREATER 1)
