@@ -92,7 +92,7 @@ TEST_CASE("a filter has the last word, and is told how many tokens are left") {
 }
 
 #if defined(__cpp_exceptions)
-TEST_CASE("a filter whose memory ends is an error, not an exception") {
+TEST_CASE("a filter whose memory ends is an error, and can be asked again") {
     struct Greedy {
         std::size_t after;
         TokenMask allowed(std::size_t) {
@@ -101,18 +101,28 @@ TEST_CASE("a filter whose memory ends is an error, not an exception") {
         }
         void accept(std::int32_t) { --after; }
     };
+    std::vector<std::int32_t> expected;
+    Made reference;
+    REQUIRE(generate(reference.session, {.ids = prompt}, reference.sampler,
+                     {.max_tokens = 4, .stop_ids = {}},
+                     [&](std::int32_t id) { expected.push_back(id); }));
     for (const std::size_t after : {0u, 2u}) {
         CAPTURE(after);
         Made made;
         Greedy filter{after};
-        std::size_t told = 0;
-        const auto stop = generate(
-            made.session, {.ids = prompt}, made.sampler, {.max_tokens = 6, .stop_ids = {}},
-            [&](std::int32_t) { ++told; }, {}, filter);
-        REQUIRE_FALSE(stop);
-        CHECK(stop.error().code == Errc::out_of_memory);
-        CHECK(stop.error().text == "the next token: out of memory");
-        CHECK(told == after);
+        Generation<A> generation(made.session, made.sampler, {.max_tokens = 4, .stop_ids = {}},
+                                 filter);
+        REQUIRE(generation.read({.ids = prompt}));
+        std::vector<std::int32_t> told;
+        while (told.size() < after) told.push_back(**generation.next());
+        const auto failed = generation.next();
+        REQUIRE_FALSE(failed);
+        CHECK(failed.error().code == Errc::out_of_memory);
+        CHECK(failed.error().text == "the next token: out of memory");
+        filter.after = expected.size();  // there is memory again
+        while (told.size() < expected.size()) told.push_back(**generation.next());
+        CHECK(told == expected);
+        CHECK_FALSE(*generation.next());
     }
 }
 #endif

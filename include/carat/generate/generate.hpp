@@ -81,8 +81,8 @@ class Generation {
 
     /// The next token, a stop token included, or nothing once there is a reason to stop. Each is
     /// fed back when the next one is asked for, so that the session holds all but the last. Bad
-    /// input: weights that make the logits no numbers (bad_format), and a filter that memory ends
-    /// for.
+    /// input: weights that make the logits no numbers (bad_format), and a filter that has no memory
+    /// to say what is allowed (out_of_memory), which may be asked again.
     Result<std::optional<std::int32_t>> next() {
         return memory_errors("the next token", [&] { return choose(); });
     }
@@ -102,7 +102,7 @@ class Generation {
         return std::min(options_.max_tokens - generated_, session_.context_tokens() - held + 1);
     }
     Result<std::optional<std::int32_t>> choose() {
-        if (generated_ > 0) {
+        if (given_) {
             if (std::find(options_.stop_ids.begin(), options_.stop_ids.end(), last_) !=
                 options_.stop_ids.end())
                 return end(StopReason::stop_token);
@@ -113,6 +113,7 @@ class Generation {
                                     : session_.append(std::span(&last_, 1));
             if (!logits) return logits.error();
             logits_ = *logits;
+            given_ = false;
             ++held_;
         } else if (options_.max_tokens == 0) {
             return end(StopReason::max_tokens);
@@ -125,9 +126,10 @@ class Generation {
             return Error{Errc::bad_format,
                          joined({"the logits after ", held_,
                                  " tokens are not finite: the weights are damaged"})};
-        sampler_.observe(last_);
         filter_.accept(last_);
+        sampler_.observe(last_);
         ++generated_;
+        given_ = true;
         return std::optional(last_);
     }
     std::optional<std::int32_t> end(StopReason reason) {
@@ -143,6 +145,7 @@ class Generation {
     LogitsSource<Model>* source_;
     std::span<const float> logits_{};
     std::int32_t last_ = 0;
+    bool given_ = false;  ///< last_ was given, and the session does not hold it
     std::size_t generated_ = 0;
     std::size_t held_ = 0;  ///< tokens that the session holds without those of a source
     StopReason reason_ = StopReason::caller;
