@@ -101,6 +101,7 @@ class Generation {
     [[nodiscard]] std::size_t left(std::size_t held) const noexcept {
         return std::min(options_.max_tokens - generated_, session_.context_tokens() - held + 1);
     }
+    /// next(), but a filter without memory may throw.
     Result<std::optional<std::int32_t>> choose() {
         if (given_) {
             if (std::find(options_.stop_ids.begin(), options_.stop_ids.end(), last_) !=
