@@ -47,7 +47,7 @@ double value(const q8_activation* x, std::size_t i) {
 template <class Format, class X, std::size_t out, std::size_t in>
 void check_products() {
     const Packed<Format, out, in> w(random_values(out * in, 1));
-    for (const std::size_t columns : {1u, 2u, 7u, 8u, 9u, 19u, 50u}) {
+    for (const std::size_t columns : {1u, 2u, 3u, 4u, 5u, 7u, 8u, 9u, 14u, 19u, 50u}) {
         CAPTURE(columns);
         const std::vector<float> floats = random_values(columns * in, 2);
         std::vector<X> x(columns * in / values_in<X>);
@@ -86,7 +86,7 @@ TEST_CASE("panels times f32 are levels times scales times values") {
     check_products<q8_0, float, 37, 32>();
     check_products<q4_0, float, 48, 96>();
     check_products<q4_0, float, 37, 32>();
-    check_products<q8_0, float, 149, 32>();
+    check_products<q8_0, float, 245, 32>();
     check_products<q8_0, float, 37, 544>();  // many tokens' levels are made in pieces
     check_products<q4_0, float, 32, 544>();
 }
@@ -95,8 +95,9 @@ TEST_CASE("panels times eight-bit activations are the product of what both store
     check_products<q8_0, q8_activation, 37, 32>();
     check_products<q4_0, q8_activation, 48, 96>();
     check_products<q4_0, q8_activation, 37, 32>();
-    check_products<q8_0, q8_activation, 149, 96>();  // a token alone reads several places of these
-    check_products<q4_0, q8_activation, 149, 96>();
+    check_products<q8_0, q8_activation, 245, 96>();  // few tokens read eight, four, two places
+    check_products<q4_0, q8_activation, 245, 96>();
+    check_products<q8_0, q8_activation, 149, 4096>();  // groups of tokens take a few panels at once
     check_products<q4_0, q8_activation, 128, 32>();
 }
 TEST_CASE("the largest levels of both operands do not overflow the integer dot product") {

@@ -205,28 +205,24 @@ inline void exact_panels(const PanelBlock<Format>* w, std::size_t blocks, std::s
     using namespace detail;
     if (tokens >= exact_panels_from)
         return exact_panel_groups(w, blocks, rows, x, x_stride, tokens, y, y_stride);
-    std::size_t panel = 0;
-    if (tokens == 1) {
-        const std::size_t each = rows / panel_rows / panel_places;
-        for (; panel < each; ++panel)
-            exact_panel_columns<panel_places, 1>(w + panel * blocks, each * blocks, blocks, x, 0,
-                                                 y + panel * panel_rows, each * panel_rows, 0,
-                                                 panel_rows);
-        panel = each * panel_places;
+    const auto take = [&](auto columns, std::size_t c, auto places, const PanelBlock<Format>* first,
+                          std::size_t stride, float* to, std::size_t y_panel, std::size_t n) {
+        exact_panel_columns<places, columns>(first, stride, blocks, x + c * x_stride, x_stride,
+                                             to + c * y_stride, y_panel, y_stride, n);
+    };
+    constexpr std::size_t most = 4;
+    if (tokens <= most) {
+        with_constant<most>(tokens, [&](auto columns) {
+            for_places<panel_places<columns>>(w, blocks, rows, y,
+                                              [&](auto... at) { take(columns, 0, at...); });
+        });
+        return;
     }
-    for (; panel * panel_rows < rows; ++panel) {
-        const std::size_t r = panel * panel_rows;
-        const auto columns = [&](auto count, std::size_t c) {
-            exact_panel_columns<1, count>(w + panel * blocks, 0, blocks, x + c * x_stride, x_stride,
-                                          y + c * y_stride + r, 0, y_stride,
-                                          std::min(panel_rows, rows - r));
-        };
-        std::size_t c = 0;
-        for (; c + 4 <= tokens; c += 4) columns(std::integral_constant<std::size_t, 4>{}, c);
-        if (tokens - c == 3) columns(std::integral_constant<std::size_t, 3>{}, c);
-        if (tokens - c == 2) columns(std::integral_constant<std::size_t, 2>{}, c);
-        if (tokens - c == 1) columns(std::integral_constant<std::size_t, 1>{}, c);
-    }
+    for_places<1>(w, blocks, rows, y, [&](auto... at) {
+        for (std::size_t c = 0; c < tokens; c += most)
+            with_constant<most>(std::min(most, tokens - c),
+                                [&](auto columns) { take(columns, c, at...); });
+    });
 }
 
 }  // namespace HWY_NAMESPACE

@@ -93,15 +93,70 @@ HWY_INLINE void panel_tile(const PanelBlock<Format>* w, std::size_t stride, std:
     }
 }
 
-/// The panels of `rows` rows with a few tokens: what is left beside whole tiles, and the tokens of
-/// a call that verifies guesses. Of no shape, so that it is compiled once a format.
+/// Tokens of a tile; and from how many on tiles are faster than groups of few_tokens, which take
+/// more panels together.
+inline constexpr std::size_t panel_tile_tokens = many_registers ? 8 : 4;
+inline constexpr std::size_t panel_tiles_from = panel_parts == 1 ? 16 : panel_tile_tokens;
+inline constexpr std::size_t few_tokens = 4;
+
+/// The panels of `rows` rows with `tokens` tokens, a multiple of panel_tile_tokens.
+template <class Format>
+HWY_NOINLINE void panel_tiles(const PanelBlock<Format>* w, std::size_t blocks,
+                              const q8_activation* x, std::size_t tokens, float* y,
+                              std::size_t y_stride, std::size_t rows) {
+    for (std::size_t r = 0; r < rows; r += panel_rows, w += blocks)
+        for (std::size_t c = 0; c < tokens; c += panel_tile_tokens)
+            panel_tile<1, panel_tile_tokens, parts_together>(w, 0, blocks, x + c * blocks, blocks,
+                                                             y + r + c * y_stride, 0, y_stride,
+                                                             std::min(panel_rows, rows - r));
+}
+
+/// The panels of `rows` rows with a few tokens: one alone, those of a call that verifies guesses,
+/// and what is left beside whole tiles. Of no shape, so that it is compiled once a format.
 template <std::size_t columns, class Format>
 HWY_NOINLINE void panel_columns(const PanelBlock<Format>* w, std::size_t blocks,
                                 const q8_activation* x, std::size_t x_stride, float* y,
                                 std::size_t y_stride, std::size_t rows) {
-    for (std::size_t r = 0; r < rows; r += panel_rows, w += blocks)
-        panel_tile<1, columns, columns == 1 ? panel_parts : parts_together>(
-            w, 0, blocks, x, x_stride, y + r, 0, y_stride, std::min(panel_rows, rows - r));
+    for_places<panel_places<columns>>(
+        w, blocks, rows, y,
+        [&](auto places, const PanelBlock<Format>* first, std::size_t stride, float* to,
+            std::size_t y_panel, std::size_t n) __attribute__((always_inline)) {
+            panel_tile<places, columns, columns == 1 ? panel_parts : parts_together>(
+                first, stride, blocks, x, x_stride, to, y_panel, y_stride, n);
+        });
+}
+
+/// In integers: y[c · y_stride + r] = w[r] · x[c] for r < rows, the rows of panels of `blocks`
+/// blocks each, and each of the tokens. Of no shape, as its parts.
+template <class Format>
+HWY_NOINLINE void panel_product(const PanelBlock<Format>* w, std::size_t blocks, std::size_t rows,
+                                const q8_activation* x, std::size_t tokens, float* y,
+                                std::size_t y_stride) {
+    std::size_t done = 0;  // tokens
+    if constexpr (has_tiles)
+        if (tokens >= tile_side && Tiles<1>::allowed()) {
+            panel_tile_product<Tiles<1>>(w, blocks, x, blocks, tokens, y, y_stride, rows);
+            done = tokens / tile_side * tile_side;
+        }
+    const std::size_t left = tokens - done;
+    const std::size_t tiled =
+        left < panel_tiles_from ? done : done + left / panel_tile_tokens * panel_tile_tokens;
+    // Groups of tokens take the same panels one after the other: from the second-level cache.
+    constexpr std::size_t cache = std::size_t{1} << 18;
+    const std::size_t fit = cache / (blocks * sizeof(PanelBlock<Format>));
+    const std::size_t step = left > few_tokens ? std::max<std::size_t>(4, fit) * panel_rows : rows;
+    for (std::size_t r = 0; r < rows; r += step) {
+        const PanelBlock<Format>* panels = w + r / panel_rows * blocks;
+        const std::size_t n = std::min(step, rows - r);
+        if (tiled > done)
+            panel_tiles(panels, blocks, x + done * blocks, tiled - done, y + done * y_stride + r,
+                        y_stride, n);
+        for (std::size_t c = tiled; c < tokens; c += few_tokens)
+            with_constant<few_tokens>(std::min(few_tokens, tokens - c), [&](auto columns) {
+                panel_columns<columns>(panels, blocks, x + c * blocks, blocks, y + c * y_stride + r,
+                                       y_stride, n);
+            });
+    }
 }
 
 }  // namespace detail
@@ -118,42 +173,8 @@ template <class Format, std::size_t out, std::size_t in>
 inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::size_t end,
                    ActivationRows<const q8_activation, in> x, float* y,
                    std::size_t y_stride) noexcept {
-    using namespace detail;
-    constexpr std::size_t blocks = in / quant_block, tile = many_registers ? 8 : 4;
-    const auto* first = w.data()[begin / panel_rows].data();
-    std::size_t done = 0, panel = 0;  // tokens of all panels; panels
-    if constexpr (has_tiles)
-        if (x.rows() >= tile_side && Tiles<1>::allowed()) {
-            panel_tile_product<Tiles<1>>(first, blocks, x.data(), blocks, x.rows(), y, y_stride,
-                                         end - begin);
-            done = x.rows() / tile_side * tile_side;
-        }
-    if (x.rows() == 1) {
-        const std::size_t each = (end - begin) / panel_rows / panel_places;
-        for (; panel < each; ++panel)
-            panel_tile<panel_places, 1, panel_parts>(first + panel * blocks, each * blocks, blocks,
-                                                     x.data(), 0, y + panel * panel_rows,
-                                                     each * panel_rows, 0, panel_rows);
-        panel = each * panel_places;
-    }
-    const std::size_t tiled = done + (x.rows() - done) / tile * tile;
-    if (tiled > done)
-        for (std::size_t r = begin; r < end; r += panel_rows, ++panel)
-            for (std::size_t c = done; c < tiled; c += tile)
-                panel_tile<1, tile, parts_together>(
-                    first + panel * blocks, 0, blocks, x.data() + c * blocks, blocks,
-                    y + (r - begin) + c * y_stride, 0, y_stride, std::min(panel_rows, end - r));
-    const std::size_t from = x.rows() == 1 ? panel * panel_rows : 0;  // of the rows
-    const auto rest = [&](auto columns, std::size_t c) {
-        panel_columns<columns>(first + from / panel_rows * blocks, blocks, x.data() + c * blocks,
-                               blocks, y + from + c * y_stride, y_stride, end - begin - from);
-    };
-    std::size_t c = tiled;
-    if constexpr (tile > 4)
-        if (x.rows() - c >= 4) rest(std::integral_constant<std::size_t, 4>{}, c), c += 4;
-    if (x.rows() - c == 3) return rest(std::integral_constant<std::size_t, 3>{}, c);
-    if (x.rows() - c == 2) return rest(std::integral_constant<std::size_t, 2>{}, c);
-    if (x.rows() - c == 1) return rest(std::integral_constant<std::size_t, 1>{}, c);
+    detail::panel_product(w.data()[begin / panel_rows].data(), in / quant_block, end - begin,
+                          x.data(), x.rows(), y, y_stride);
 }
 
 /// n values into blocks of 32: scale = max |x| / 127, levels to nearest. n is a multiple of 32. An
