@@ -22,11 +22,9 @@ namespace detail {
 /// follow from row to row. As many as registers hold sums for; with AVX-512 a token alone reads
 /// 1.1 times as fast from eight places as from four.
 template <std::size_t columns, class W, class X>
-inline constexpr std::size_t places = columns == 1
-                                          ? (many_registers ? 8 : 4)
-                                          : (sizeof(typename Products<W, X>::Sum) > sizeof(F32Vec)
-                                                 ? 2
-                                                 : 4);
+inline constexpr std::size_t places = columns == 1 ? (many_registers ? 8 : 4)
+                                                   : 4 * sizeof(F32Vec) /
+                                                         sizeof(typename Products<W, X>::Sum);
 /// Tile of bf16 activations that are too few to pack: sums plus operands fit the registers.
 inline constexpr std::size_t matmul_rows = many_registers ? 4 : 2;
 inline constexpr std::size_t matmul_columns = many_registers ? 6 : 4;
