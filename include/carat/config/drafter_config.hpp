@@ -39,7 +39,7 @@ struct DrafterConfig {
     [[nodiscard]] constexpr std::size_t layers_of(AttentionType type) const {
         std::size_t n = 0;
         for (std::size_t l = 0; l < text.num_hidden_layers; ++l)
-            n += text.attention_type(l) == type ? 1 : 0;
+            if (text.attention_type(l) == type) ++n;
         return n;
     }
     /// The kind of all layers of a type; with none of it, that of layer 0.

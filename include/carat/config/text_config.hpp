@@ -176,17 +176,20 @@ struct TextConfig {
     /// How many layers before `layer` are of its kind.
     [[nodiscard]] constexpr std::size_t kind_ordinal(std::size_t layer) const {
         std::size_t n = 0;
-        for (std::size_t l = 0; l < layer; ++l) n += kind(l) == kind(layer) ? 1 : 0;
+        for (std::size_t l = 0; l < layer; ++l)
+            if (kind(l) == kind(layer)) ++n;
         return n;
     }
     [[nodiscard]] constexpr std::size_t layers_of_kind(const LayerKind& k) const {
         std::size_t n = 0;
-        for (std::size_t l = 0; l < num_hidden_layers; ++l) n += kind(l) == k ? 1 : 0;
+        for (std::size_t l = 0; l < num_hidden_layers; ++l)
+            if (kind(l) == k) ++n;
         return n;
     }
     [[nodiscard]] constexpr std::size_t num_kinds() const {
         std::size_t n = 0;
-        for (std::size_t l = 0; l < num_hidden_layers; ++l) n += kind_leader(l) == l ? 1 : 0;
+        for (std::size_t l = 0; l < num_hidden_layers; ++l)
+            if (kind_leader(l) == l) ++n;
         return n;
     }
 };

@@ -92,7 +92,7 @@ class TokenTrie {
                                   .byte = static_cast<std::uint8_t>(now[i])});
             }
             nodes_.back().token = id;
-            single_bytes_ += now.size() == 1 ? 1 : 0;
+            if (now.size() == 1) ++single_bytes_;
             longest_ = std::max(longest_, now.size());
             last = now;
         }

@@ -98,7 +98,8 @@ template <class Model, class IsPlaceholder>
                                  ", expected 0 to ", Model::vocab - 1})};
     if (in.soft_tokens) {
         std::size_t placeholders = 0;
-        for (const std::int32_t id : in.ids) placeholders += is_placeholder(id) ? 1 : 0;
+        for (const std::int32_t id : in.ids)
+            if (is_placeholder(id)) ++placeholders;
         if (in.embeds || in.soft_tokens.rows() != placeholders)
             return Error{Errc::mismatch,
                          joined({"soft_tokens has ", in.soft_tokens.rows(), " rows, expected ",

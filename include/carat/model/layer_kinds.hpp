@@ -48,7 +48,7 @@ struct LayerKinds {
     static constexpr std::size_t owners(AttentionType type) {
         std::size_t n = 0;
         for (std::size_t l = 0; l < C.first_shared_layer(); ++l)
-            n += C.attention_type(l) == type ? 1 : 0;
+            if (C.attention_type(l) == type) ++n;
         return n;
     }
     /// The kind of the first owning layer of a type; with none, that of layer 0, and there are no
@@ -63,7 +63,7 @@ struct LayerKinds {
         std::array<std::size_t, layers> slot{};
         for (std::size_t l = 0; l < layers; ++l)
             for (std::size_t p = 0; p < C.kv_producer(l); ++p)
-                slot[l] += C.attention_type(p) == C.attention_type(l) && !C.shares_kv(p) ? 1 : 0;
+                if (C.attention_type(p) == C.attention_type(l) && !C.shares_kv(p)) ++slot[l];
         return slot;
     }();
 };

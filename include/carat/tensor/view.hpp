@@ -81,7 +81,8 @@ class View {
     [[nodiscard]] constexpr std::size_t extent(std::size_t axis) const {
         if (static_extents[axis] != dynamic) return static_extents[axis];
         std::size_t at = 0;
-        for (std::size_t i = 0; i < axis; ++i) at += static_extents[i] == dynamic ? 1 : 0;
+        for (std::size_t i = 0; i < axis; ++i)
+            if (static_extents[i] == dynamic) ++at;
         return sizes_[at];
     }
     /// Elements in all.
