@@ -47,7 +47,8 @@ TEST_CASE("whichever allocation fails while JSON is written, it is std::bad_allo
           }) > 1);
 }
 
-#if defined(__unix__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__unix__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
+    !defined(CARAT_EMULATED)
 TEST_CASE("a tree that the address space has no room for is an error") {
     const std::string text = list_of(2'000'000);
     CHECK(in_child([&] {
