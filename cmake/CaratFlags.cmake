@@ -2,7 +2,7 @@
 
 # carat_warnings: what we hold ourselves to. The presets turn warnings into errors (CMAKE_COMPILE_WARNING_AS_ERROR).
 add_library(carat_warnings INTERFACE)
-target_compile_options(carat_warnings INTERFACE -Wall -Wextra -Wconversion)
+target_compile_options(carat_warnings INTERFACE -Wall -Wextra -Wconversion -Wsign-conversion)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     # GCC 12 takes the undefined vectors in its own AVX-512 header for variables somebody forgot, wherever xsimd's or
     # Highway's use of them is inlined (GCC bug 105593).

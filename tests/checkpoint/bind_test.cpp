@@ -215,7 +215,7 @@ TEST_CASE("progress reaches the plan, and false cancels") {
         CHECK(last == total);
         CHECK(total == 4 * n + 8);
         std::size_t wrong = 0;
-        for (std::size_t i = 0; i < n; ++i) wrong += w[i] == static_cast<float>(i % 251) ? 0 : 1;
+        for (std::size_t i = 0; i < n; ++i) wrong += w[i] == static_cast<float>(i % 251) ? 0u : 1u;
         CHECK(wrong == 0);
     }
     View<const float, n> untouched;

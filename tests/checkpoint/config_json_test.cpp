@@ -360,7 +360,7 @@ TEST_CASE("every truncation of a config is an error, and any changed byte a conf
         std::string changed = json;
         for (auto changes = 1 + random() % 3; changes-- > 0;)
             changed[random() % changed.size()] = alphabet[random() % alphabet.size()];
-        refused += read_config(changed, "c") ? 0 : 1;
+        refused += read_config(changed, "c") ? 0u : 1u;
     }
     CHECK(refused > 0);
     CHECK(refused < 4000);

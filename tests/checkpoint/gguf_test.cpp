@@ -93,7 +93,7 @@ TEST_CASE("a file cut off anywhere is refused, whatever is missing") {
     const std::size_t head = 20'000;  // more than the head: some of the data too
     std::size_t accepted = 0;
     for (std::size_t n = 0; n < head; n += n < 2000 ? 1 : 97)
-        accepted += fault_of(std::string_view(all).substr(0, n)) == "accepted" ? 1 : 0;
+        accepted += fault_of(std::string_view(all).substr(0, n)) == "accepted" ? 1u : 0u;
     CHECK(accepted == 0);
     CHECK(fault_of(all) == "accepted");
 }

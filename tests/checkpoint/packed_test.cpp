@@ -136,7 +136,7 @@ TEST_CASE("every flipped bit is found, in the head, the data, the zeros and the 
         std::string broken = file;
         broken[i] = static_cast<char>(broken[i] ^ (1 << (i % 8)));
         const std::string said = outcome(broken);
-        accepted += said == expected ? 1 : 0;
+        accepted += said == expected ? 1u : 0u;
         if (said.find("model.carat: ") != 0) FAIL(i << ": " << said);
     }
     CHECK(accepted == 0);
@@ -153,7 +153,7 @@ TEST_CASE("a packed file that is cut off or goes on is refused") {
     for (std::size_t n = 1; n < file.size(); ++n) {
         const std::string said = outcome(std::string_view(file).substr(0, n));
         if (said.find("model.carat: ") != 0) FAIL(n << ": " << said);
-        accepted += said == expected ? 1 : 0;
+        accepted += said == expected ? 1u : 0u;
     }
     CHECK(accepted == 0);
     for (const std::size_t more : {1u, 8u, 4096u})

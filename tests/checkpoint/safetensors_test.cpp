@@ -243,7 +243,7 @@ TEST_CASE("whatever bytes change, a file is read or refused") {
         std::string file = small;
         for (auto changes = 1 + random() % 3; changes-- > 0;)
             file[random() % (file.size() - 14)] = static_cast<char>(random() % 256);
-        refused += read_exact(file) ? 0 : 1;
+        refused += read_exact(file) ? 0u : 1u;
     }
     CHECK(refused > 10'000);
     // Digits and punctuation only: more of these get past the JSON.
@@ -252,7 +252,7 @@ TEST_CASE("whatever bytes change, a file is read or refused") {
         std::string file = small;
         for (auto changes = 1 + random() % 2; changes-- > 0;)
             file[8 + random() % (file.size() - 22)] = alphabet[random() % alphabet.size()];
-        refused += read_exact(file) ? 0 : 1;
+        refused += read_exact(file) ? 0u : 1u;
     }
     CHECK(refused < 40'000);
 }

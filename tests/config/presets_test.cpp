@@ -23,7 +23,7 @@ static_assert(fault(e2b) == nullptr);
 constexpr std::size_t layers_of(const ModelConfig& m, AttentionType type) {
     std::size_t n = 0;
     for (std::size_t l = 0; l < m.text.num_hidden_layers; ++l)
-        n += m.text.attention_type(l) == type ? 1 : 0;
+        n += m.text.attention_type(l) == type ? 1u : 0u;
     return n;
 }
 constexpr bool full_layers_are(const ModelConfig& m, std::initializer_list<std::size_t> layers) {

@@ -30,7 +30,7 @@ class Validator {
         const auto count = [&](std::string_view word) {
             std::size_t n = 0;
             for (const JsonValue& one : json::elements(json::find(s, word)))
-                n += accepts(one, v) ? 1 : 0;
+                n += accepts(one, v) ? 1u : 0u;
             return n;
         };
         if (json::find(s, "anyOf") != nullptr && count("anyOf") == 0) return false;
@@ -51,7 +51,7 @@ class Validator {
         if (v.IsString()) {
             std::size_t length = 0;
             const std::string_view text = *json::string(v);
-            for (const char c : text) length += (c & 0xC0) != 0x80 ? 1 : 0;
+            for (const char c : text) length += (c & 0xC0) != 0x80 ? 1u : 0u;
             return within(s, "minLength", "maxLength", length);
         }
         if (v.IsArray()) {

@@ -165,7 +165,7 @@ TEST_CASE("of many tokens the same are left as by sorting them all, with few sor
         REQUIRE(left.size() == kept);
         std::size_t wrong = 0;
         for (std::size_t i = 0; i < kept; ++i)
-            wrong += static_cast<std::size_t>(left[i].id) == order[i] ? 0 : 1;
+            wrong += static_cast<std::size_t>(left[i].id) == order[i] ? 0u : 1u;
         CHECK(wrong == 0);
     }
 }

@@ -70,7 +70,7 @@ TEST_CASE("every picture of the fixtures, both resamplings, three budgets") {
                 CHECK(patches->soft_tokens == number(expected, "soft_tokens"));
                 const auto bytes = bytes_of(*patches);
                 ++runs;
-                exact += test::crc32(bytes) == number(expected, "crc32_u8") ? 1 : 0;
+                exact += test::crc32(bytes) == number(expected, "crc32_u8") ? 1u : 0u;
 
                 // What is stored of the pixels, to the distance of the reference's own variants.
                 const std::string key = name + "." + tokens + "." + processor;
@@ -89,7 +89,7 @@ TEST_CASE("every picture of the fixtures, both resamplings, three budgets") {
                     const int d = bytes[row * 768 + i % 768] -
                                   static_cast<int>(static_cast<std::uint8_t>(some->data[i]));
                     REQUIRE(d * d <= 4);
-                    different += d != 0 ? 1 : 0;
+                    different += d != 0 ? 1u : 0u;
                 }
                 const double most = name == "mult48" ? 0.07 : 0.005;
                 CHECK(static_cast<double>(different) <= most * static_cast<double>(some->bytes));

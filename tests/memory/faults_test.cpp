@@ -260,8 +260,8 @@ TEST_CASE("a mapping or an arena that the system refuses is an error") {
         });
         CAPTURE(more);
         CHECK(answer <= 1);
-        refused += answer == 1 ? 1 : 0;
-        opened += answer == 0 ? 1 : 0;
+        refused += answer == 1 ? 1u : 0u;
+        opened += answer == 0 ? 1u : 0u;
     }
     CHECK(refused > 0);
     CHECK(opened > 0);
@@ -282,8 +282,8 @@ TEST_CASE("a mapping or a buffer that the system refuses while packing leaves no
         CAPTURE(more);
         CHECK(answer <= 1);
         CHECK(folder.files() == (answer == 0 ? 1 : 0));
-        refused += answer == 1 ? 1 : 0;
-        packed += answer == 0 ? 1 : 0;
+        refused += answer == 1 ? 1u : 0u;
+        packed += answer == 0 ? 1u : 0u;
     }
     CHECK(refused > 0);
     CHECK(packed > 0);

@@ -91,7 +91,7 @@ TEST_CASE_FIXTURE(Setup,
         CHECK(*reason == StopReason::stop_token);
         CHECK(ids == expected);
         ++steps;
-        second_steps += first ? 0 : 1;
+        second_steps += first ? 0u : 1u;
     });
     CHECK(steps >= 20);
     CHECK(second_steps >= 4);  // answers from a tool's response

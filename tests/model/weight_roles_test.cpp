@@ -238,13 +238,13 @@ TEST_CASE("a file of other types is converted into those of the roles") {
     std::size_t wrong = 0;
     const auto table = stored("embed_tokens_per_layer.weight");
     for (std::size_t i = 0; i < table.size(); ++i)
-        wrong += weights.per_layer.embed_tokens_per_layer.data()[i] == table[i] ? 0 : 1;
+        wrong += weights.per_layer.embed_tokens_per_layer.data()[i] == table[i] ? 0u : 1u;
     const auto linear = stored("per_layer_model_projection.weight");
     for (std::size_t i = 0; i < linear.size(); ++i)
         wrong += weights.per_layer.per_layer_model_projection.data()[i].bits ==
                          from_f32<f16>(linear[i]).bits
-                     ? 0
-                     : 1;
+                     ? 0u
+                     : 1u;
     CHECK(wrong == 0);
 }
 

@@ -48,7 +48,7 @@ struct Setup {
         std::size_t n = 0;
         std::array<float, head_dim> out;
         const auto compare = [&](const std::vector<float>& x) {
-            for (std::size_t i = 0; i < head_dim; ++i) n += out[i] == rounded(x, i) ? 0 : 1;
+            for (std::size_t i = 0; i < head_dim; ++i) n += out[i] == rounded(x, i) ? 0u : 1u;
         };
         for (std::size_t head = 0; head < 2; ++head) {
             cache.key(head, index, out.data());

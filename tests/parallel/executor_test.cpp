@@ -59,8 +59,9 @@ void check_cover(E& executor, std::size_t n, std::size_t grain) {
         const std::lock_guard lock(mutex);
         ++parts;
         workers.insert(worker);
-        bad += begin % grain == 0 && begin < end && end <= n && worker < executor.concurrency() ? 0
-                                                                                                : 1;
+        bad += begin % grain == 0 && begin < end && end <= n && worker < executor.concurrency()
+                   ? 0u
+                   : 1u;
     });
     CHECK(std::all_of(visits.begin(), visits.end(), [](const auto& v) { return v == 1; }));
     CHECK(bad == 0);

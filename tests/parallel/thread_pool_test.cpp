@@ -53,7 +53,7 @@ TEST_CASE("what the calls wrote is visible when run returns, thousands of times 
     for (std::size_t round = 1; round <= 5000; ++round) {
         pool.run([&](std::size_t i) { counts[i] += round; });
         const std::size_t sum = std::accumulate(counts.begin(), counts.end(), std::size_t{0});
-        wrong += sum == 3 * round * (round + 1) / 2 ? 0 : 1;
+        wrong += sum == 3 * round * (round + 1) / 2 ? 0u : 1u;
     }
     CHECK(wrong == 0);
 }

@@ -34,7 +34,7 @@ void check_convert() {
     Elements<T> out(hard.size());
     simd::convert(hard.data(), hard.size(), out.data());
     std::size_t wrong = 0;
-    for (std::size_t i = 0; i < hard.size(); ++i) wrong += out[i] == from_f32<T>(hard[i]) ? 0 : 1;
+    for (std::size_t i = 0; i < hard.size(); ++i) wrong += out[i] == from_f32<T>(hard[i]) ? 0u : 1u;
     CHECK(wrong == 0);
     for (std::size_t n = 0; n < 70; ++n) {  // every length, so every place of an element in a row
         CAPTURE(n);
@@ -59,7 +59,7 @@ TEST_CASE("convert to f32 copies") {
     std::size_t wrong = 0;
     for (std::size_t i = 0; i < hard.size(); ++i)
         wrong +=
-            std::bit_cast<std::uint32_t>(out[i]) == std::bit_cast<std::uint32_t>(hard[i]) ? 0 : 1;
+            std::bit_cast<std::uint32_t>(out[i]) == std::bit_cast<std::uint32_t>(hard[i]) ? 0u : 1u;
     CHECK(wrong == 0);
 }
 
@@ -75,15 +75,17 @@ TEST_CASE("load_f32 widens every 16-bit pattern exactly, whole vectors and tails
             for (std::size_t j = 0; j < lanes; ++j) x[j] = T{static_cast<std::uint16_t>(i + j)};
             hwy::HWY_NAMESPACE::StoreU(simd::load_f32(x.data()), d, y.data());
             for (std::size_t j = 0; j < lanes; ++j)
-                wrong +=
-                    y[j] == to_f32(x[j]) || (std::isnan(y[j]) && std::isnan(to_f32(x[j]))) ? 0 : 1;
+                wrong += y[j] == to_f32(x[j]) || (std::isnan(y[j]) && std::isnan(to_f32(x[j])))
+                             ? 0u
+                             : 1u;
             const Elements<T> part(lanes - 1);
             std::copy_n(x.begin(), lanes - 1, part.begin());
             hwy::HWY_NAMESPACE::StoreU(simd::load_f32(part.data(), lanes - 1), d, y.data());
             for (std::size_t j = 0; j + 1 < lanes; ++j)
-                wrong +=
-                    y[j] == to_f32(x[j]) || (std::isnan(y[j]) && std::isnan(to_f32(x[j]))) ? 0 : 1;
-            wrong += y[lanes - 1] == 0.0f ? 0 : 1;
+                wrong += y[j] == to_f32(x[j]) || (std::isnan(y[j]) && std::isnan(to_f32(x[j])))
+                             ? 0u
+                             : 1u;
+            wrong += y[lanes - 1] == 0.0f ? 0u : 1u;
         }
     };
     check(bf16{});

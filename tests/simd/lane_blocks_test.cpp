@@ -55,15 +55,15 @@ void check_keys(std::size_t inner) {
     for (std::size_t lane = 0; lane < width; ++lane)
         for (std::size_t b = 0; b < blocks; ++b) {
             const auto out = keys[b].get(lane);
-            wrong += out.scale == rows[lane][b].scale && out.q == rows[lane][b].q ? 0 : 1;
+            wrong += out.scale == rows[lane][b].scale && out.q == rows[lane][b].q ? 0u : 1u;
         }
     Elements<X> out(inner * width + 5, 1);
     for (std::size_t i = 0; i < inner * width + 5; ++i) out[i] = from_f32<X>(-77.0f);
     simd::expand_keys(keys.data(), inner, out.data());
     for (std::size_t lane = 0; lane < width; ++lane)
         for (std::size_t i = 0; i < inner; ++i)
-            wrong += is(out[simd::panel_index<X>(inner, lane, i)], real(rows[lane], i)) ? 0 : 1;
-    for (std::size_t i = 0; i < 5; ++i) wrong += to_f32(out[inner * width + i]) == -77.0f ? 0 : 1;
+            wrong += is(out[simd::panel_index<X>(inner, lane, i)], real(rows[lane], i)) ? 0u : 1u;
+    for (std::size_t i = 0; i < 5; ++i) wrong += to_f32(out[inner * width + i]) == -77.0f ? 0u : 1u;
     CHECK(wrong == 0);
 }
 
@@ -83,7 +83,7 @@ void check_values(std::size_t lanes, std::size_t begin, std::size_t end) {
         for (std::size_t b = 0; b < blocks; ++b) {
             values[b].set(t, rows[t][b]);
             const auto out = values[b].get(t);
-            wrong += out.scale == rows[t][b].scale && out.q == rows[t][b].q ? 0 : 1;
+            wrong += out.scale == rows[t][b].scale && out.q == rows[t][b].q ? 0u : 1u;
         }
     }
     Elements<X> out(lanes * tokens, 1);
@@ -94,8 +94,8 @@ void check_values(std::size_t lanes, std::size_t begin, std::size_t end) {
             const bool inside = begin <= t && t < end;
             wrong +=
                 is(out[simd::panel_index<X>(tokens, lane, t)], inside ? real(rows[t], lane) : -77.0)
-                    ? 0
-                    : 1;
+                    ? 0u
+                    : 1u;
         }
     CHECK(wrong == 0);
 }

@@ -58,14 +58,14 @@ void check_product(std::size_t rows, std::size_t panels, std::size_t inner, std:
                 size += std::abs(product);
             }
             const double error = std::abs(y.real(r * y_stride + lane) - sum);
-            wrong += error <= size * 0x1p-24 * static_cast<double>(inner + 1) ? 0 : 1;
+            wrong += error <= size * 0x1p-24 * static_cast<double>(inner + 1) ? 0u : 1u;
         }
         if (r + 1 < rows)
             for (std::size_t i = 0; i < 3; ++i)
-                wrong += y[r * y_stride + lanes + i] == -77.0f ? 0 : 1;
+                wrong += y[r * y_stride + lanes + i] == -77.0f ? 0u : 1u;
         simd::panel_product(x.data() + r * x_stride, x_stride, 1, packed.data(), inner, panels,
                             begin, end, one.data(), lanes);
-        wrong += std::equal(one.begin(), one.end(), y.data() + r * y_stride) ? 0 : 1;
+        wrong += std::equal(one.begin(), one.end(), y.data() + r * y_stride) ? 0u : 1u;
     }
     CHECK(wrong == 0);
 }
@@ -119,14 +119,14 @@ void check_places() {
         for (std::size_t lane = 0; lane < lanes; ++lane) column[lane] = w[lane * inner + i];
         simd::set_inner(by_inner.data(), inner, i, column.data(), lanes);
     }
-    for (std::size_t i = 0; i < lanes * inner; ++i) wrong += by_lane[i] == by_inner[i] ? 0 : 1;
+    for (std::size_t i = 0; i < lanes * inner; ++i) wrong += by_lane[i] == by_inner[i] ? 0u : 1u;
     for (std::size_t lane = 0; lane < lanes; ++lane) {
         simd::get_lane(by_lane.data(), inner, lane, row.data());
-        wrong += std::equal(row.begin(), row.end(), w.data() + lane * inner) ? 0 : 1;
+        wrong += std::equal(row.begin(), row.end(), w.data() + lane * inner) ? 0u : 1u;
     }
     simd::get_inner(by_lane.data(), inner, 5, column.data(), lanes);
     for (std::size_t lane = 0; lane < lanes; ++lane)
-        wrong += column[lane] == w[lane * inner + 5] ? 0 : 1;
+        wrong += column[lane] == w[lane * inner + 5] ? 0u : 1u;
     CHECK(wrong == 0);
 }
 TEST_CASE(
@@ -147,8 +147,8 @@ TEST_CASE("panels keep their meaning from one type to the other") {
     for (std::size_t lane = 0; lane < 3 * simd::panel_width; ++lane)
         for (std::size_t i = 0; i < inner; ++i) {
             const bf16 expected = to_bf16(w[lane * inner + i]);
-            wrong += rounded[simd::panel_index<bf16>(inner, lane, i)] == expected ? 0 : 1;
-            wrong += again[simd::panel_index<float>(inner, lane, i)] == to_f32(expected) ? 0 : 1;
+            wrong += rounded[simd::panel_index<bf16>(inner, lane, i)] == expected ? 0u : 1u;
+            wrong += again[simd::panel_index<float>(inner, lane, i)] == to_f32(expected) ? 0u : 1u;
         }
     CHECK(wrong == 0);
 }

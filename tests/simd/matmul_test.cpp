@@ -29,9 +29,9 @@ void check_matmul(std::size_t rows, std::size_t columns, std::size_t k) {
         for (std::size_t r = 0; r < rows; ++r)
             wrong += y[c * y_stride + r] ==
                              simd::dot(w.data() + r * w_stride, x.data() + c * x_stride, k)
-                         ? 0
-                         : 1;
-        if (c + 1 < columns) wrong += y[c * y_stride + rows] == -77.0f ? 0 : 1;
+                         ? 0u
+                         : 1u;
+        if (c + 1 < columns) wrong += y[c * y_stride + rows] == -77.0f ? 0u : 1u;
     }
     CHECK(wrong == 0);
 }

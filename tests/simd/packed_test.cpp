@@ -41,10 +41,10 @@ void check_packed(std::size_t begin, std::size_t end, std::size_t tokens) {
             }
             // a rounding for each step of a sum in order, of which most cancel
             const double error = std::abs(static_cast<double>(y[t * y_stride + r]) - sum);
-            wrong += error <= size * 0x1p-24 * (3.0 + static_cast<double>(in) / 8.0) ? 0 : 1;
+            wrong += error <= size * 0x1p-24 * (3.0 + static_cast<double>(in) / 8.0) ? 0u : 1u;
         }
         for (std::size_t r = rows; r < y_stride; ++r)
-            wrong += y[t * y_stride + r] == -77.0f ? 0 : 1;
+            wrong += y[t * y_stride + r] == -77.0f ? 0u : 1u;
     }
     CHECK(wrong == 0);
 }

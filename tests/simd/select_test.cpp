@@ -22,7 +22,7 @@ TEST_CASE("numbers are copied as they are, and NaN as less than any") {
             std::size_t wrong = 0;
             for (std::size_t i = 0; i < n; ++i)
                 wrong +=
-                    out[i] == (i == at ? -std::numeric_limits<float>::infinity() : x[i]) ? 0 : 1;
+                    out[i] == (i == at ? -std::numeric_limits<float>::infinity() : x[i]) ? 0u : 1u;
             CHECK(wrong == 0);
         }
 }
@@ -35,7 +35,7 @@ TEST_CASE("the first element that is large enough is found from every start") {
             for (const float least : {-2.0f, 0.0f, 0.9f, x[n / 2], 2.0f}) {
                 std::size_t expected = begin;
                 while (expected < n && x[expected] < least) ++expected;
-                wrong += simd::find_at_least(x.data(), begin, n, least) == expected ? 0 : 1;
+                wrong += simd::find_at_least(x.data(), begin, n, least) == expected ? 0u : 1u;
             }
         CHECK(wrong == 0);
     }

@@ -113,10 +113,10 @@ void check_pairs(std::size_t wanted, std::size_t depth, std::size_t tokens, bool
                     size += std::abs(term);
                 }
                 const double error = std::abs(static_cast<double>(y[t * y_stride + r]) - sum);
-                wrong += error <= size * 0x1p-24 * static_cast<double>(3 + depth / 8) ? 0 : 1;
+                wrong += error <= size * 0x1p-24 * static_cast<double>(3 + depth / 8) ? 0u : 1u;
             }
             for (std::size_t r = wanted; r < y_stride; ++r)
-                wrong += y[t * y_stride + r] == -77.0f ? 0 : 1;
+                wrong += y[t * y_stride + r] == -77.0f ? 0u : 1u;
         }
         CHECK(wrong == 0);
     });
@@ -165,13 +165,13 @@ void check_lanes(std::size_t rows, std::size_t panels, std::size_t inner, std::s
                     size += std::abs(term);
                 }
                 const double error = std::abs(static_cast<double>(y[r * y_stride + lane]) - sum);
-                wrong += error <= size * 0x1p-24 * static_cast<double>(inner + 1) ? 0 : 1;
+                wrong += error <= size * 0x1p-24 * static_cast<double>(inner + 1) ? 0u : 1u;
             }
             for (std::size_t lane = lanes; lane < y_stride; ++lane)
-                wrong += y[r * y_stride + lane] == -77.0f ? 0 : 1;
+                wrong += y[r * y_stride + lane] == -77.0f ? 0u : 1u;
             simd::detail::lane_tile_product<T>(x.data() + r * x_stride, x_stride, 1, packed.data(),
                                                inner, panels, begin, end, one.data(), lanes);
-            wrong += std::equal(one.begin(), one.end(), &y[r * y_stride]) ? 0 : 1;
+            wrong += std::equal(one.begin(), one.end(), &y[r * y_stride]) ? 0u : 1u;
         }
         CHECK(wrong == 0);
     });
@@ -215,7 +215,7 @@ void check_panel(std::size_t blocks, std::size_t rows, std::size_t tokens) {
             for (std::size_t r = 0; r < y_stride; ++r) {
                 const bool computed = t < tokens / simd::tile_side * simd::tile_side && r < rows;
                 const float value = computed ? expected[t * panels * panel_rows + r] : -77.0f;
-                wrong += y[t * y_stride + r] == value ? 0 : 1;
+                wrong += y[t * y_stride + r] == value ? 0u : 1u;
             }
         CHECK(wrong == 0);
     });

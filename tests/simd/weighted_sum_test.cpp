@@ -32,7 +32,7 @@ void check_weighted_sum(std::size_t n, std::size_t width) {
             size += std::abs(product);
         }
         const double error = std::abs(out.real(i) - sum);
-        wrong += error <= size * 0x1p-24 * static_cast<double>(n + 1) ? 0 : 1;
+        wrong += error <= size * 0x1p-24 * static_cast<double>(n + 1) ? 0u : 1u;
     }
     CHECK(wrong == 0);
     CHECK(out[width] == -77.0f);

@@ -134,8 +134,8 @@ TEST_CASE("blocks of every type are read as they were made") {
             std::size_t wrong = 0;
             for (std::size_t i = 0; i < n; ++i)
                 wrong += std::abs(out[i] - b.values[i]) <= 1e-5f * (1.0f + std::abs(b.values[i]))
-                             ? 0
-                             : 1;
+                             ? 0u
+                             : 1u;
             CHECK(wrong == 0);
         }
 }
