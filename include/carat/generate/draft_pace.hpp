@@ -30,8 +30,10 @@ class DraftPace {
     [[nodiscard]] std::size_t next() const noexcept {
         if (fixed_ || most_ == 0) return most_;
         // Plain calls are what rounds are compared with: two to begin with, and one now and then,
-        // for they become slower with the context.
-        if (plain_calls_ < 2 || rounds_since_plain_ >= 32) return 0;
+        // for they become slower with the context. While no draft is right, one after each round:
+        // a round is little slower than a plain call, and looks free beside one that was slow once.
+        const std::size_t rounds = accepted_ < 1 ? 1 : 32;
+        if (plain_calls_ < 2 || rounds_since_plain_ >= rounds) return 0;
         const auto affordable = [&](std::size_t k) {  // also if none is accepted
             return debt_ + cost(k) - plain_ <= credit * plain_;
         };
@@ -48,7 +50,8 @@ class DraftPace {
 
     /// A call without drafts took so long.
     void plain(double ms) noexcept {
-        plain_ = plain_calls_ == 0 ? ms : plain_ + (plain_calls_ < 4 ? 0.5 : 0.25) * (ms - plain_);
+        // Calls are slow by chance, and never fast.
+        plain_ = plain_calls_ == 0 ? ms : plain_ + (ms < plain_ ? 0.75 : 0.25) * (ms - plain_);
         ++plain_calls_;
         rounds_since_plain_ = 0;
         owe(-share * ms);
