@@ -32,6 +32,8 @@ inline constexpr std::size_t panel_lanes = hn::MaxLanes(PanelF32());
 inline constexpr std::size_t panel_parts = panel_rows / panel_lanes;
 /// Parts of a panel that a tile of tokens takes together, as registers allow.
 inline constexpr std::size_t parts_together = std::min<std::size_t>(2, panel_parts);
+/// Tokens that are taken together where there are few.
+inline constexpr std::size_t few_tokens = 4;
 /// Panels that a few tokens take together, as registers allow. They wait for memory, and several
 /// places at once keep more of it under way: the machine's prefetchers run ahead of each, and begin
 /// anew with each page. With AVX-512 eight places give 1.05 to 1.1 times what four give.

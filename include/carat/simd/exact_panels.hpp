@@ -210,18 +210,17 @@ inline void exact_panels(const PanelBlock<Format>* w, std::size_t blocks, std::s
         exact_panel_columns<places, columns>(first, stride, blocks, x + c * x_stride, x_stride,
                                              to + c * y_stride, y_panel, y_stride, n);
     };
-    constexpr std::size_t most = 4;
-    if (tokens <= most) {
-        with_constant<most>(tokens, [&](auto columns) {
+    if (tokens <= few_tokens) {
+        with_constant<few_tokens>(tokens, [&](auto columns) {
             for_places<panel_places<columns>>(w, blocks, rows, y,
                                               [&](auto... at) { take(columns, 0, at...); });
         });
         return;
     }
     for_places<1>(w, blocks, rows, y, [&](auto... at) {
-        for (std::size_t c = 0; c < tokens; c += most)
-            with_constant<most>(std::min(most, tokens - c),
-                                [&](auto columns) { take(columns, c, at...); });
+        for (std::size_t c = 0; c < tokens; c += few_tokens)
+            with_constant<few_tokens>(std::min(few_tokens, tokens - c),
+                                      [&](auto columns) { take(columns, c, at...); });
     });
 }
 

@@ -79,12 +79,13 @@ inline void matmul(const W* w, std::size_t w_stride, std::size_t rows, const X* 
         });
         return;
     }
-    if (columns <= 5) {  // with few registers; the second time the rows are in a cache
-        const std::size_t first = columns - 2;
-        matmul(w, w_stride, rows, x, x_stride, first, k, y, y_stride);
-        return few_columns<2>(w, w_stride, rows, x + first * x_stride, x_stride, k,
-                              y + first * y_stride, y_stride);
-    }
+    if constexpr (few < 5)
+        if (columns <= 5) {  // the second time the rows are in a cache
+            const std::size_t first = columns - 2;
+            matmul(w, w_stride, rows, x, x_stride, first, k, y, y_stride);
+            return few_columns<2>(w, w_stride, rows, x + first * x_stride, x_stride, k,
+                                  y + first * y_stride, y_stride);
+        }
     if constexpr (std::is_same_v<X, float>) {
         exact_product(w, w_stride, rows, x, x_stride, columns, k, y, y_stride);
     } else {

@@ -97,7 +97,6 @@ HWY_INLINE void panel_tile(const PanelBlock<Format>* w, std::size_t stride, std:
 /// more panels together.
 inline constexpr std::size_t panel_tile_tokens = many_registers ? 8 : 4;
 inline constexpr std::size_t panel_tiles_from = panel_parts == 1 ? 16 : panel_tile_tokens;
-inline constexpr std::size_t few_tokens = 4;
 
 /// The panels of `rows` rows with `tokens` tokens, a multiple of panel_tile_tokens.
 template <class Format>
