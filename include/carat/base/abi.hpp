@@ -31,14 +31,22 @@
 #define CARAT_ABI v0_1_ssse3
 #elif defined(__SSE2__)
 #define CARAT_ABI v0_1_sse2
+#elif defined(__ARM_FEATURE_SVE2) && defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC) && \
+    defined(__ARM_FEATURE_MATMUL_INT8)
+#define CARAT_ABI v0_1_sve2_i8mm
 #elif defined(__ARM_FEATURE_SVE2) && defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
 #define CARAT_ABI v0_1_sve2_bf16
 #elif defined(__ARM_FEATURE_SVE2)
 #define CARAT_ABI v0_1_sve2
+#elif defined(__ARM_FEATURE_SVE) && defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC) && \
+    defined(__ARM_FEATURE_MATMUL_INT8)
+#define CARAT_ABI v0_1_sve_i8mm
 #elif defined(__ARM_FEATURE_SVE) && defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
 #define CARAT_ABI v0_1_sve_bf16
 #elif defined(__ARM_FEATURE_SVE)
 #define CARAT_ABI v0_1_sve
+#elif defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC) && defined(__ARM_FEATURE_MATMUL_INT8)
+#define CARAT_ABI v0_1_neon_i8mm
 #elif defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
 #define CARAT_ABI v0_1_neon_bf16
 #elif defined(__ARM_FEATURE_DOTPROD)

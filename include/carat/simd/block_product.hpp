@@ -104,7 +104,7 @@ HWY_INLINE hn::Vec<PanelF32> scaled(hn::Vec<PanelI32> sum, const q8_activation& 
 template <class Format>
 struct BlockProduct;
 
-#if HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3_DL
+#if HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3_DL && !defined(__AVXVNNI__)
 // In integers without a dot product instruction: pairs of products, the first factor unsigned,
 // summed with 16 bits.
 
@@ -201,6 +201,9 @@ struct BlockProduct {
     HWY_INLINE void add(Levels w, Operand x) {
 #if (HWY_TARGET & HWY_ALL_NEON) && defined(__ARM_FEATURE_DOTPROD)
         sum = hn::Vec<PanelI32>(vdotq_s32(sum.raw, hn::BitCast(PanelI8(), w).raw, x.raw));
+#elif HWY_TARGET == HWY_AVX2 && defined(__AVXVNNI__)
+        // AVX2's dot product of a client processor, of which Highway does not know.
+        sum = hn::Vec<PanelI32>{_mm256_dpbusd_avx_epi32(sum.raw, w.raw, x.raw)};
 #else
         sum = hn::SumOfMulQuadAccumulate(PanelI32(), w, x, sum);
 #endif

@@ -10,6 +10,7 @@
 
 #include "carat/simd/block_product.hpp"
 #include "carat/simd/exact_panels.hpp"
+#include "carat/simd/pair_tile.hpp"
 #include "carat/simd/tile_product.hpp"
 #include "carat/simd/unroll.hpp"
 #include "carat/tensor/matrix.hpp"
@@ -105,9 +106,14 @@ HWY_NOINLINE void panel_tiles(const PanelBlock<Format>* w, std::size_t blocks,
                               std::size_t y_stride, std::size_t rows) {
     for (std::size_t r = 0; r < rows; r += panel_rows, w += blocks)
         for (std::size_t c = 0; c < tokens; c += panel_tile_tokens)
-            panel_tile<1, panel_tile_tokens, parts_together>(w, 0, blocks, x + c * blocks, blocks,
-                                                             y + r + c * y_stride, 0, y_stride,
+            if constexpr (has_pair_tiles)
+                pair_tile<panel_tile_tokens, parts_together>(w, blocks, x + c * blocks,
+                                                             y + r + c * y_stride, y_stride,
                                                              std::min(panel_rows, rows - r));
+            else
+                panel_tile<1, panel_tile_tokens, parts_together>(
+                    w, 0, blocks, x + c * blocks, blocks, y + r + c * y_stride, 0, y_stride,
+                    std::min(panel_rows, rows - r));
 }
 
 /// The panels of `rows` rows with a few tokens: one alone, those of a call that verifies guesses,
