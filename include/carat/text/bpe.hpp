@@ -2,6 +2,7 @@
 /// Byte pair encoding in plain code: the meaning that the tests hold sentencepiece to.
 #pragma once
 
+#include "carat/base/sip_hash.hpp"
 #include "carat/text/unicode.hpp"
 #include "carat/text/vocabulary.hpp"
 
@@ -101,8 +102,8 @@ class Bpe {
         return symbols;
     }
 
-    std::unordered_map<std::string, std::int32_t> ids_;
-    std::unordered_map<std::uint64_t, std::pair<std::size_t, std::int32_t>>
+    std::unordered_map<std::string, std::int32_t, KeyedHash> ids_;
+    std::unordered_map<std::uint64_t, std::pair<std::size_t, std::int32_t>, KeyedHash>
         merges_;  // pair -> rank, result
 };
 

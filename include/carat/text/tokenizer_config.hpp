@@ -6,6 +6,7 @@
 #include "carat/base/joined.hpp"
 #include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
+#include "carat/base/sip_hash.hpp"
 #include "carat/format/json.hpp"
 #include "carat/text/vocabulary.hpp"
 
@@ -71,9 +72,9 @@ class TokenMarker {
   private:
     Vocabulary& v_;
     std::size_t indexed_ = 0;  // pieces that are in ids_
-    std::unordered_map<std::string_view, std::int32_t> ids_;
-    std::unordered_map<std::int32_t, std::size_t> places_;  // in v_.added, by id
-    std::unordered_map<std::string, std::size_t> names_;    // and by text
+    std::unordered_map<std::string_view, std::int32_t, KeyedHash> ids_;
+    std::unordered_map<std::int32_t, std::size_t, KeyedHash> places_;  // in v_.added, by id
+    std::unordered_map<std::string, std::size_t, KeyedHash> names_;    // and by text
 };
 
 inline Result<void> apply(const JsonValue& config, Vocabulary& v, std::string_view what) {

@@ -6,6 +6,7 @@
 #include "carat/base/joined.hpp"
 #include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
+#include "carat/base/sip_hash.hpp"
 #include "carat/format/gguf.hpp"
 #include "carat/text/gguf_head.hpp"
 #include "carat/text/vocabulary.hpp"
@@ -86,7 +87,7 @@ class TokenizerGgufReader {
         }
         if (merges->type != Gguf::Type::array || merges->element != Gguf::Type::string)
             return wrong("merges", "an array of string");
-        std::unordered_map<std::string_view, std::int32_t> ids;
+        std::unordered_map<std::string_view, std::int32_t, KeyedHash> ids;
         ids.reserve(v_.pieces.size());
         for (std::size_t i = 0; i < v_.pieces.size(); ++i)
             ids.emplace(v_.pieces[i], static_cast<std::int32_t>(i));

@@ -5,6 +5,7 @@
 #include "carat/base/joined.hpp"
 #include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
+#include "carat/base/sip_hash.hpp"
 #include "carat/format/json.hpp"
 #include "carat/text/vocabulary.hpp"
 
@@ -218,8 +219,8 @@ class TokenizerJsonReader {
     const JsonValue* model_;
     std::string_view what_;
     Vocabulary v_;
-    std::unordered_map<std::string_view, std::int32_t> ids_;  // keys are views into the tree
-    std::size_t size_ = 0;                                    // one more than the largest id
+    std::unordered_map<std::string_view, std::int32_t, KeyedHash> ids_;  // views into the tree
+    std::size_t size_ = 0;  // one more than the largest id
 };
 
 }  // namespace detail

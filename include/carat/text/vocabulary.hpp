@@ -6,6 +6,7 @@
 #include "carat/base/joined.hpp"
 #include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
+#include "carat/base/sip_hash.hpp"
 #include "carat/text/unicode.hpp"
 
 #include <array>
@@ -139,7 +140,7 @@ inline Result<void> check_pieces(const Vocabulary& v, std::string_view what) {
         return fail(joined({v.pieces.size(), " pieces and ", v.merges.size(),
                             " merges, expected at most ", max_pieces}));
     }
-    std::unordered_set<std::string_view> seen;
+    std::unordered_set<std::string_view, KeyedHash> seen;
     seen.reserve(v.pieces.size());
     std::size_t unknown = 0;
     std::size_t bytes = 0;
