@@ -18,6 +18,14 @@ namespace {
 constexpr TextConfig e2b = models::e2b_mini.text, e4b = models::e4b_mini.text,
                      a4b = models::a4b_mini.text, large = models::gemma4_31b_mini.text;
 
+// Tokens that nobody reads have their keys and values alone where the attention has `keys` of its
+// own: one that it inherits may not fit its forward.
+template <LayerKind K>
+struct Own : nn::Attention<K, weights::bf16> {};
+static_assert(nn::HasOwnKeys<nn::Attention<e2b.kind(0), weights::bf16>>);
+static_assert(!nn::HasOwnKeys<nn::Attention<e2b.kind(6), weights::bf16>>, "it shares them");
+static_assert(!nn::HasOwnKeys<Own<e2b.kind(0)>>);
+
 /// hidden.{layer} in, hidden.{layer + 1} out. A layer that shares keys and values reads the
 /// reference's.
 template <TextConfig C, std::size_t layer>

@@ -185,8 +185,8 @@ struct TextModel {
     /// Runs a call of at least one token that follows `seen` earlier ones, and leaves its keys and
     /// values in the cache. Returns the final norm of the last `keep` tokens, [keep, hidden], in
     /// scratch that the next call overwrites; of none if progress cancelled. Layers that share keys
-    /// and values run for those tokens only (spec/text.md section 8): exact, and most of a prompt's
-    /// work saved.
+    /// and values run for those tokens only (spec/text.md section 8), and of the others the layer
+    /// before them has but its keys and values computed: exact, and most of a prompt's work saved.
     template <Tap T = NoTap>
     Rows<float, hidden> forward(const Weights& w, const Input& in, std::size_t seen,
                                 const Cache& cache, const Scratch& s, ExecutorRef executor,
@@ -209,13 +209,22 @@ struct TextModel {
         const bool finished =
             for_each_layer([&]<std::size_t kind>(std::size_t layer, std::size_t ordinal) {
                 if (!progress(layer, layers)) return false;
-                if (layer == first_shared && first + keep < tokens) {
+                const auto& weights = std::get<kind>(w.layers)[ordinal];
+                bool only_kept = layer == first_shared;
+                if constexpr (skips_all_but_keys<kind, T>)
+                    if (layer + 1 == first_shared && keep < tokens) {
+                        const auto call = call_of<kind>(layer, 0, tokens - keep, in, seen, s);
+                        Layer<kind>{}.keys(weights, call, x.rows(0, tokens - keep),
+                                           cache.template of<Kinds::kinds[kind].attention>(layer),
+                                           std::get<kind>(s.layer), executor);
+                        only_kept = true;
+                    }
+                if (only_kept && first + keep < tokens) {
                     x = x.rows(tokens - keep, keep);
                     first = tokens - keep;
                 }
                 if (x.rows() == 0) return true;
-                run_layer<kind>(std::get<kind>(w.layers)[ordinal], layer, first, x, in, seen, cache,
-                                s, executor, tap);
+                run_layer<kind>(weights, layer, first, x, in, seen, cache, s, executor, tap);
                 if (layer + 1 < layers) show_hidden_state(tap, layer + 1, in.row + first, x);
                 return true;
             });
@@ -286,23 +295,40 @@ struct TextModel {
         nn::visible_keys(C, AttentionType::full, call, s.full_visible);
     }
 
-    template <std::size_t kind, Tap T>
-    void run_layer(const typename Layer<kind>::Weights& w, std::size_t layer, std::size_t first,
-                   Rows<float, hidden> x, const Input& in, std::size_t seen, const Cache& cache,
-                   const Scratch& s, ExecutorRef executor, T& tap) const {
-        constexpr AttentionType type = Kinds::kinds[kind].attention;
+    /// The last layer that owns keys and values is read by later tokens and layers through these
+    /// alone, except by a tap.
+    template <std::size_t kind, class T>
+    static constexpr bool skips_all_but_keys = [] {
+        if constexpr (first_shared == 0 || T::hidden_states || T::attentions || T::router)
+            return false;
+        else
+            return Kinds::places[first_shared - 1].kind == kind && Layer<kind>::has_keys;
+    }();
+
+    template <std::size_t kind>
+    static auto call_of(std::size_t layer, std::size_t first, std::size_t rows, const Input& in,
+                        std::size_t seen, const Scratch& s) {
+        constexpr bool full = Kinds::kinds[kind].attention == AttentionType::full;
+        const auto& visible = full ? s.full_visible : s.sliding_visible;
         typename Layer<kind>::Attention::Call call;
         call.first = seen + first;
         call.key_mask = in.key_mask;
         call.layer = layer;
         call.row = in.row + first;
-        if constexpr (type == AttentionType::full) {
-            call.visible = s.full_visible.rows(first, x.rows()).span();
-            call.rotary = s.full_rotary.from(first, x.rows());
-        } else {
-            call.visible = s.sliding_visible.rows(first, x.rows()).span();
-            call.rotary = s.sliding_rotary.from(first, x.rows());
-        }
+        call.visible = visible.rows(first, rows).span();
+        if constexpr (full)
+            call.rotary = s.full_rotary.from(first, rows);
+        else
+            call.rotary = s.sliding_rotary.from(first, rows);
+        return call;
+    }
+
+    template <std::size_t kind, Tap T>
+    void run_layer(const typename Layer<kind>::Weights& w, std::size_t layer, std::size_t first,
+                   Rows<float, hidden> x, const Input& in, std::size_t seen, const Cache& cache,
+                   const Scratch& s, ExecutorRef executor, T& tap) const {
+        constexpr AttentionType type = Kinds::kinds[kind].attention;
+        const auto call = call_of<kind>(layer, first, x.rows(), in, seen, s);
         const float* ple = nullptr;
         if constexpr (per_layer > 0) ple = s.ple.row(first).data() + layer * per_layer;
         Layer<kind>{}.forward(w, call, x, ple, layers * per_layer, cache.template of<type>(layer),

@@ -133,38 +133,55 @@ struct Attention {
         project(executor, s.output(q, executor), Product{w.o_proj, out});
     }
 
+    /// Only the tokens' keys and values, into the cache: all that is needed of tokens whose output
+    /// nobody reads.
+    void keys(const Weights& w, const Call& call, Rows<const float, hidden> x, const Cache& cache,
+              const Scratch& s, ExecutorRef executor) const requires(!K.shares_kv) {
+        project_keys(w, s.input(x, executor), s, executor);
+        for_rows(executor, x.rows(), [&](std::size_t t) { put_keys(w, call, t, cache, s); });
+    }
+
   private:
     /// Queries into s.q, keys and values into the cache.
     void project_heads(const Weights& w, const Call& call, ActivationRows<const A, hidden> x,
                        const Cache& cache, const Scratch& s, ExecutorRef executor) const {
         constexpr auto eps = static_cast<float>(K.rms_norm_eps);
-        if constexpr (K.shares_kv) {
-            project(executor, x, Product{w.q_proj, s.q});
-        } else if constexpr (K.k_eq_v) {
-            project(executor, x, Product{w.q_proj, s.q}, Product{w.k_proj, s.k});
-        } else {
-            project(executor, x, Product{w.q_proj, s.q}, Product{w.k_proj, s.k},
-                    Product{w.v_proj, s.v});
-        }
+        const Product q_proj{w.q_proj, s.q};
+        if constexpr (K.shares_kv)
+            project(executor, x, q_proj);
+        else
+            project_keys(w, x, s, executor, q_proj);
         for_rows(executor, x.rows(), [&](std::size_t t) {
             for (std::size_t h = 0; h < heads; ++h) {
                 float* q = s.q.row(t).data() + h * head_dim;
                 simd::rms_norm(q, w.q_norm.data(), head_dim, eps, q);
                 call.rotary.turn(t, q);
             }
-            if constexpr (!K.shares_kv) {
-                for (std::size_t h = 0; h < kv_heads; ++h) {
-                    float* k = s.k.row(t).data() + h * head_dim;
-                    float* v = (K.k_eq_v ? s.k : s.v).row(t).data() + h * head_dim;
-                    float* value = s.v.row(t).data() + h * head_dim;
-                    simd::rms_norm(v, head_dim, eps, value);
-                    cache.put_value(h, call.first + t, value);
-                    simd::rms_norm(k, w.k_norm.data(), head_dim, eps, k);
-                    call.rotary.turn(t, k);
-                    cache.put_key(h, call.first + t, k);
-                }
-            }
+            if constexpr (!K.shares_kv) put_keys(w, call, t, cache, s);
         });
+    }
+    /// With what else is projected from the same x.
+    template <class... Others>
+    static void project_keys(const Weights& w, ActivationRows<const A, hidden> x, const Scratch& s,
+                             ExecutorRef executor, const Others&... others) {
+        if constexpr (K.k_eq_v)
+            project(executor, x, others..., Product{w.k_proj, s.k});
+        else
+            project(executor, x, others..., Product{w.k_proj, s.k}, Product{w.v_proj, s.v});
+    }
+    static void put_keys(const Weights& w, const Call& call, std::size_t t, const Cache& cache,
+                         const Scratch& s) {
+        constexpr auto eps = static_cast<float>(K.rms_norm_eps);
+        for (std::size_t h = 0; h < kv_heads; ++h) {
+            float* k = s.k.row(t).data() + h * head_dim;
+            float* v = (K.k_eq_v ? s.k : s.v).row(t).data() + h * head_dim;
+            float* value = s.v.row(t).data() + h * head_dim;
+            simd::rms_norm(v, head_dim, eps, value);
+            cache.put_value(h, call.first + t, value);
+            simd::rms_norm(k, w.k_norm.data(), head_dim, eps, k);
+            call.rotary.turn(t, k);
+            cache.put_key(h, call.first + t, k);
+        }
     }
 
     /// Probabilities, which the output is not made of: it never has a whole row of them.

@@ -171,6 +171,16 @@ struct DecoderLayer {
         stream.scale(w.layer_scalar[0]);
     }
 
+    /// Whether tokens whose x nobody reads afterwards may have their keys and values alone.
+    static constexpr bool has_keys = !K.shares_kv && HasOwnKeys<Attention>;
+    void keys(const Weights& w, const typename Attention::Call& call, Rows<float, hidden> x,
+              const typename Attention::Cache& cache, const Scratch& s,
+              ExecutorRef executor) const requires has_keys {
+        const auto normed = s.normed.rows(0, x.rows());
+        Residual<hidden>{x, eps, executor}.norm(w.input_layernorm, normed);
+        attention.keys(w.self_attn, call, normed, cache, s.attention, executor);
+    }
+
   private:
     static constexpr auto eps = static_cast<float>(K.rms_norm_eps);
     /// output = norm_1(output) + norm_2(experts(norm(x), router(x))): the experts see their own

@@ -15,6 +15,11 @@
 namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
 
+namespace detail {
+template <class M, class Member>
+M class_of(Member M::*);  // which declares the member
+}
+
 /// Weights, and Scratch planned by take(space, sizes...).
 template <class M, class... Sizes>
 concept Module = requires(Arena& space, Sizes... sizes) {
@@ -34,6 +39,12 @@ concept AttentionModule = Module<M, std::size_t, std::size_t, std::size_t> &&
     { M::Cache::take(space, slots) } -> std::same_as<typename M::Cache>;
     call.first, call.row, call.layer, call.key_mask, call.visible, call.rotary;
 };
+
+/// An attention module may also have keys(weights, call, x, cache, scratch, executor) const, which
+/// leaves x's keys and values in the cache as forward does, and nothing else. One that it inherits
+/// does not count: its forward may be another.
+template <class M>
+concept HasOwnKeys = std::same_as<decltype(detail::class_of(&M::keys)), M>;
 
 /// take(space, tokens, workers).
 template <class M, LayerKind K>
