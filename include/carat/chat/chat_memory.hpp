@@ -98,12 +98,12 @@ class ChatMemory {
         constexpr std::size_t hidden = Model::Text::hidden;
         const auto placeholder = [&](std::int32_t id) { return tokens.is_placeholder(id); };
         const auto middle = p.ids.begin() + static_cast<std::ptrdiff_t>(kept);
-        const auto before = std::count_if(p.ids.begin(), middle, placeholder);
-        const auto after = std::count_if(middle, p.ids.end(), placeholder);
-        if (after > 0)
-            in.soft_tokens = View<const float, dynamic, hidden>(
-                p.rows.data() + static_cast<std::size_t>(before) * hidden,
-                static_cast<std::size_t>(after));
+        const auto before =
+            static_cast<std::size_t>(std::count_if(p.ids.begin(), middle, placeholder));
+        const auto rows = p.rows.size() / hidden;  // the session refuses another number
+        if (rows > before)
+            in.soft_tokens =
+                View<const float, dynamic, hidden>(p.rows.data() + before * hidden, rows - before);
         return in;
     }
 
