@@ -1,8 +1,7 @@
 // The whole: talk with the model.
 //
 //   chat --model examples/pocket "What is the capital of France?"
-//   chat --model examples/pocket                                      (talks until the end of
-//   input)
+//   chat --model examples/pocket      (talks until the end of input)
 #include "carat/chat.hpp"
 
 #include "carat/parallel/thread_pool.hpp"

@@ -21,13 +21,12 @@ set(below_constrain prompt ${below_prompt} generate ${below_generate})
 set(below_chat constrain ${below_constrain} checkpoint)
 set(everything base format config tensor parallel simd nn model generate checkpoint text prompt media constrain chat)
 set(below_instantiate ${everything})
-set(below_interop ${everything})
 
 # Of base/ these rooms take the name of the inline namespace and no more.
 set(cheap_rooms config tensor parallel simd nn)
 
 # Headers at the root are for users and may include everything; rooms include none of them but these.
-set(users_of_version ${everything} instantiate interop)
+set(users_of_version ${everything} instantiate)
 set(users_of_gemma4 instantiate)  # the one room above a door
 set(below_root_version "")
 set(below_root_fwd "")
@@ -35,7 +34,7 @@ set(below_root_fwd "")
 # Who may include which package.
 set(places_of_hwy simd)
 set(places_of_xsimd simd)
-set(places_of_Eigen media interop)
+set(places_of_Eigen media)
 set(places_of_unsupported media)  # Eigen's FFT
 set(places_of_rapidjson format)
 set(places_of_sentencepiece text)

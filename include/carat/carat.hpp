@@ -1,6 +1,7 @@
 /// \file
-/// All of carat. It needs the libraries of carat::text; programs without text include what they
-/// use, most often carat/gemma4.hpp and carat/generate/generate.hpp, and link nothing.
+/// All that carat::text is for, whose libraries it needs. Programs without text include what they
+/// use, most often carat/gemma4.hpp and carat/generate/generate.hpp, and link nothing. Not here:
+/// carat/gemma4_drafter.hpp, carat/pack.hpp, carat/media/, carat/instantiate/.
 #pragma once
 
 #include "carat/chat.hpp"

@@ -11,13 +11,13 @@ TEST_CASE("a config differs from itself in nothing, and from another model in it
     CHECK(describe_difference(presets::e2b.vision, presets::e4b.vision).empty());
     CHECK(describe_difference(presets::e2b.audio, presets::e4b.audio).empty());
     CHECK(describe_difference(presets::e2b, presets::e4b) ==
-          "hidden_size is 2560 in config.json, but this program was compiled for 1536\n"
-          "intermediate_size is 10240 in config.json, but this program was compiled for 6144\n"
-          "num_hidden_layers is 42 in config.json, but this program was compiled for 35\n"
-          "num_key_value_heads is 2 in config.json, but this program was compiled for 1\n"
-          "num_kv_shared_layers is 18 in config.json, but this program was compiled for 20\n"
-          "use_double_wide_mlp is false in config.json, but this program was compiled for true\n"
-          "layer_types[4] is sliding_attention in config.json, but this program was compiled for "
+          "hidden_size is 2560 in the file, but this program was compiled for 1536\n"
+          "intermediate_size is 10240 in the file, but this program was compiled for 6144\n"
+          "num_hidden_layers is 42 in the file, but this program was compiled for 35\n"
+          "num_key_value_heads is 2 in the file, but this program was compiled for 1\n"
+          "num_kv_shared_layers is 18 in the file, but this program was compiled for 20\n"
+          "use_double_wide_mlp is false in the file, but this program was compiled for true\n"
+          "layer_types[4] is sliding_attention in the file, but this program was compiled for "
           "full_attention");
 }
 
@@ -38,7 +38,7 @@ TEST_CASE("every text field is compared") {
     }
     other.rms_norm_eps = 1e-5;
     CHECK(describe_difference(base, other) ==
-          "rms_norm_eps is 1e-05 in config.json, but this program was compiled for 1e-06");
+          "rms_norm_eps is 1e-05 in the file, but this program was compiled for 1e-06");
     other = base;
     other.full_rope.theta = 123456.7;
     CHECK(describe_difference(base, other)
@@ -49,11 +49,11 @@ TEST_CASE("every text field is compared") {
     other.hidden_activation = Activation::silu;
     other.eos_token_id = 9;
     CHECK(describe_difference(base, other) ==
-          "hidden_activation is silu in config.json, but this program was compiled for "
+          "hidden_activation is silu in the file, but this program was compiled for "
           "gelu_pytorch_tanh\n"
-          "use_bidirectional_attention is null in config.json, but this program was compiled for "
+          "use_bidirectional_attention is null in the file, but this program was compiled for "
           "vision\n"
-          "eos_token_id is 9 in config.json, but this program was compiled for 1");
+          "eos_token_id is 9 in the file, but this program was compiled for 1");
 }
 
 TEST_CASE("fields that decide nothing may differ") {
@@ -72,13 +72,13 @@ TEST_CASE("towers are compared too") {
     vision.rope_theta = 1e4;
     vision.standardize = false;
     CHECK(describe_difference(presets::large_vision, vision) ==
-          "standardize is false in config.json, but this program was compiled for true\n"
-          "rope_parameters.rope_theta is 10000 in config.json, but this program was compiled for "
+          "standardize is false in the file, but this program was compiled for true\n"
+          "rope_parameters.rope_theta is 10000 in the file, but this program was compiled for "
           "100");
     AudioConfig audio = presets::audio;
     audio.subsampling_conv_channels[1] = 16;
     CHECK(describe_difference(presets::audio, audio) ==
-          "subsampling_conv_channels[1] is 16 in config.json, but this program was compiled for "
+          "subsampling_conv_channels[1] is 16 in the file, but this program was compiled for "
           "32");
 }
 
@@ -91,13 +91,13 @@ TEST_CASE("of whole models, towers and media ids are compared where both have th
     other.tokens.video = 5;
     other.tokens.eoa = 6;
     CHECK(describe_difference(base, other) ==
-          "rms_norm_eps is 1e-05 in config.json, but this program was compiled for 1e-06\n"
-          "vision_config.rope_parameters.rope_theta is 10000 in config.json, but this program was "
+          "rms_norm_eps is 1e-05 in the file, but this program was compiled for 1e-06\n"
+          "vision_config.rope_parameters.rope_theta is 10000 in the file, but this program was "
           "compiled for 100\n"
-          "audio_config.gradient_clipping is 7 in config.json, but this program was compiled for "
+          "audio_config.gradient_clipping is 7 in the file, but this program was compiled for "
           "1e+10\n"
-          "video_token_id is 5 in config.json, but this program was compiled for 258884\n"
-          "eoa_token_id is 6 in config.json, but this program was compiled for 258883");
+          "video_token_id is 5 in the file, but this program was compiled for 258884\n"
+          "eoa_token_id is 6 in the file, but this program was compiled for 258883");
     other.text = base.text;
     other.multimodal = false;
     other.vision = {};

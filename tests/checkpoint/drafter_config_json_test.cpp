@@ -68,7 +68,7 @@ TEST_CASE("a drafter that is not the compiled one is told apart by the fields th
     other.centroid_intermediate_top_k = 5;
     other.text.intermediate_size = 96;
     const std::string text = describe_difference(other, *e2b);
-    CHECK(text.find("centroid_intermediate_top_k is 4 in config.json, but this program was "
+    CHECK(text.find("centroid_intermediate_top_k is 4 in the file, but this program was "
                     "compiled for 5") != std::string::npos);
     CHECK(text.find("intermediate_size is 64") != std::string::npos);
     other = *e2b;

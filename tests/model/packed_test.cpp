@@ -173,7 +173,7 @@ TEST_CASE("a packed checkpoint for something else is refused in one line") {
         return c;
     }();
     CHECK(contains(refusal<Gemma4<more_window, weights::bf16>>(packed),
-                   "config.json: sliding_window is 16 in config.json, but"));
+                   "config.json: sliding_window is 16 in the file, but"));
     const std::string config = read_text(packed + "/config.json");
     std::string other = config;
     const std::size_t at = other.find("\"sliding_window\": 16");

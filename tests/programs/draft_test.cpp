@@ -121,7 +121,7 @@ TEST_CASE("an assistant that cannot be is one line, and its model says nothing")
     refused(assistant("below", "", -1), "token_ordering[0] is -1, expected 0 to 2047");
     refused(assistant("without", "masked_embedding.token_ordering"), "token_ordering is missing");
     refused(CARAT_SOURCE_DIR "/tests/fixtures/hf/assistant-e2b-mini",
-            "backbone_hidden_size is 64 in config.json");
+            "backbone_hidden_size is 64 in the file");
 }
 #else
 TEST_CASE("a chat that is compiled without an assistant says how to have one") {

@@ -1,13 +1,11 @@
 /// \file
 /// Regular expressions into automata: the subset of ECMA-262 that describes regular languages.
 ///
-///     a  \n \r \t \f \v \0  \xHH \uHHHH  \. (any punctuation)     a character
-///     .  [a-z_]  [^a-z]  \d \w \s \D \W \S (ASCII)                one of several
-///     (…)  (?:…)  a|b  *  +  ?  {n}  {n,}  {n,m}                  with a ? behind, which changes
-///     nothing ^ …  … $                                                    at the ends of the
-///     expression, or
-///                                                                 of an alternative outside of
-///                                                                 groups
+/// - a character: `a  \n \r \t \f \v \0  \xHH \uHHHH  \.` (any punctuation)
+/// - one of several: `.  [a-z_]  [^a-z]  \d \w \s \D \W \S` (ASCII)
+/// - groups, repeated: `(…)  (?:…)  a|b  *  +  ?  {n}  {n,}  {n,m}`, with a `?` behind, which
+///   changes nothing
+/// - `^ …  … $` at the ends of the expression, or of an alternative outside of groups
 ///
 /// Everything else (`\b`, `\p`, back references, look-around, named groups) is refused.
 #pragma once

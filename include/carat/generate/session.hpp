@@ -60,9 +60,9 @@ class Session {
         return {cache.bytes(), scratch.bytes(), all - cache.bytes() - scratch.bytes()};
     }
 
-    /// `weights` and the executor's object must outlive the session. `tokens` are the placeholder
-    /// ids of a multimodal model, nullptr for a text-only one; `rows_read` is told when rows of the
-    /// per-layer table have been read. Bad input: a context or a chunk of 0
+    /// `weights` and the executor's object must outlive the session. `placeholders` are the ids of
+    /// soft tokens of a multimodal model, nullptr for a text-only one; `rows_read` is told when
+    /// rows of the per-layer table have been read. Bad input: a context or a chunk of 0
     /// (invalid_argument), memory that the system refuses (out_of_memory).
     static Result<Session> create(const typename Model::Weights& weights, ExecutorRef executor,
                                   SessionOptions options = {},

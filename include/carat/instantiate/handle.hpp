@@ -19,7 +19,8 @@
 
 namespace carat::inline CARAT_ABI {
 
-/// A Session behind an interface: one virtual call a token. Its members are those of Session.
+/// A Session behind an interface: one virtual call a token. Its members are those of Session that
+/// need no template.
 class SessionHandle {
   public:
     using Logits = std::span<const float>;  ///< [vocab_size]

@@ -10,11 +10,9 @@
 
 namespace carat::inline CARAT_ABI {
 
-/// The variant that a template's text asks for: large if it puts an empty thought somewhere, that
-/// is if
-/// `<|channel>thought` and
-/// `<channel|>` have nothing between them but newlines (real or written `\n`) and what joins
-/// strings in a template.
+/// The variant that a template's text asks for: large if it puts an empty thought somewhere. That
+/// is where `<|channel>thought` and `<channel|>` have nothing between them but newlines (real or
+/// written `\n`) and what joins strings in a template.
 [[nodiscard]] ChatVariant chat_variant_of_template(std::string_view text) noexcept;
 
 /// The variant for a model's folder: that of `chat_template.jinja`, or of `chat_template` inside

@@ -18,7 +18,7 @@
 namespace carat::inline CARAT_ABI {
 namespace detail {
 
-/// Lines of "KEY is 2560 in config.json, but this program was compiled for 1536".
+/// Lines of "KEY is 2560 in the file, but this program was compiled for 1536".
 class Differences {
   public:
     std::string text;
@@ -27,7 +27,7 @@ class Differences {
     void line(std::string_view key, std::string_view compiled, std::string_view file) {
         if (!text.empty()) text += '\n';
         text.append(prefix).append(key).append(" is ").append(file);
-        text.append(" in config.json, but this program was compiled for ").append(compiled);
+        text.append(" in the file, but this program was compiled for ").append(compiled);
     }
     void compare(std::string_view key, std::size_t compiled, std::size_t file) {
         if (compiled != file) line(key, std::to_string(compiled), std::to_string(file));
