@@ -108,6 +108,8 @@ inline Result<void> pack_texts(const std::string& from, const ModelConfig& confi
     if (is_gguf_path(from) || is_gguf_folder(from)) {
         const Result<CheckpointFiles> files = CheckpointFiles::open(from, /*towers=*/false);
         if (!files) return files.error();
+        if (files->gguf() == nullptr)  // another folder than a moment ago
+            return Error{Errc::io, from + ": has changed while it was packed"};
         const Gguf& head = *files->gguf();
         const auto bytes = files->files()[0].map.bytes();
         if (auto done = to.write("tokenizer.gguf", gguf_metadata(bytes, head)); !done) return done;

@@ -114,6 +114,23 @@ TEST_CASE("a file that is not what its name says is told so") {
     }
 }
 
+TEST_CASE("a folder is a GGUF file's where that is what opens, and nothing else is there") {
+    const Folder folder("files");
+    write_text(folder / "x.gguf", GgufFile().bytes());
+    CHECK(is_gguf_folder(folder.path()));
+    CHECK(CheckpointFiles::open(folder.path())->gguf() != nullptr);
+    for (const char* name : {"model.safetensors.index.json", "model.safetensors", "model.carat"}) {
+        CAPTURE(name);
+        write_text(folder / name, "");
+        CHECK(weights_in(folder.path()) == name);
+        CHECK_FALSE(is_gguf_folder(folder.path()));
+        CHECK(contains(error_of(folder.path()), folder / name));
+        std::filesystem::remove(folder / name);
+    }
+    write_text(folder / "config.json", "");
+    CHECK_FALSE(is_gguf_folder(folder.path()));
+}
+
 TEST_CASE("a GGUF file may be named in capitals") {
     const Folder folder("files");
     write_text(folder / "M.GGUF", GgufFile().bytes());

@@ -150,6 +150,20 @@ TEST_CASE("a packed GGUF file is the model of that file, and needs nothing besid
     CHECK(Gguf::read(head->bytes(), "tokenizer.gguf"));
 }
 
+TEST_CASE("weights beside a GGUF file of another model are not that file's, and need a config") {
+    const Folder folder("packed");
+    const std::string from = folder / "from";
+    std::filesystem::create_directory(from);
+    for (const char* name : {"model.safetensors", "tokenizer.json"})
+        std::filesystem::copy_file(fixtures + "e2b-mini/" + name, from + "/" + name);
+    write_text(from + "/x.gguf", "");
+    CHECK(contains(refusal<E2b>(from), "config.json: cannot open"));
+    const auto done = pack_checkpoint<E2b>(from, folder / "to");
+    REQUIRE_FALSE(done);
+    CHECK(contains(done.error().text, "config.json: cannot open"));
+    CHECK_FALSE(std::filesystem::exists(folder / "to"));
+}
+
 TEST_CASE("a packed checkpoint for something else is refused in one line") {
     const Folder folder("packed");
     const std::string packed = folder / "p";

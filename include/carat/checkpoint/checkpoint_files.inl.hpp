@@ -72,20 +72,9 @@ CARAT_ONCE CheckpointFiles::~CheckpointFiles() = default;
     }
     if (is_gguf_path(path)) return open_gguf(std::move(all), path, towers);
     const std::string folder = path.empty() || path.ends_with('/') ? path : path + '/';
-    const std::string packed = folder + std::string(packed_name);
-    if (file_exists(packed)) {
-        if (Result<void> added = all.add(packed, all.gguf_); !added)
-            return std::move(added).error();
-        return all.indexed();
-    }
-    const std::string single = folder + "model.safetensors";
-    const std::string index = single + ".index.json";
-    if (file_exists(single)) {
-        if (Result<void> added = all.add(single, all.gguf_); !added)
-            return std::move(added).error();
-        return all.indexed();
-    }
-    if (!file_exists(index)) {
+    const std::string_view weights = weights_in(folder);
+    const std::string file = folder + std::string(weights);
+    if (weights.empty()) {
         const Result<std::string> gguf = gguf_in(path);
         if (!gguf) return gguf.error();
         if (!gguf->empty()) return open_gguf(std::move(all), *gguf, towers);
@@ -93,7 +82,9 @@ CARAT_ONCE CheckpointFiles::~CheckpointFiles() = default;
                                    ": there is neither model.safetensors nor "
                                    "model.safetensors.index.json nor a .gguf file"};
     }
-    if (Result<void> added = all.add_index(folder, index); !added) return std::move(added).error();
+    Result<void> added =
+        weights == safetensors_index_name ? all.add_index(folder, file) : all.add(file, all.gguf_);
+    if (!added) return std::move(added).error();
     return all.indexed();
 }
 

@@ -40,9 +40,6 @@
 
 namespace carat::inline CARAT_ABI {
 
-/// The file of a packed checkpoint in its folder.
-inline constexpr std::string_view packed_name = "model.carat";
-
 /// One tensor to write.
 struct PackedTensor {
     std::string name;

@@ -91,9 +91,23 @@ inline bool are_parts_of_one(std::string_view a, std::string_view b) {
     return folder.empty() || folder.ends_with('/') ? folder + found : folder + '/' + found;
 }
 
+/// A packed checkpoint, the file of a small model, and the index of a large one's.
+inline constexpr std::string_view packed_name = "model.carat",
+                                  safetensors_name = "model.safetensors",
+                                  safetensors_index_name = "model.safetensors.index.json";
+
+/// Which of those a folder has, the first of them: it comes before a GGUF file. Empty where there
+/// is none.
+[[nodiscard]] inline std::string_view weights_in(const std::string& folder) {
+    const std::string_view slash = folder.empty() || folder.ends_with('/') ? "" : "/";
+    for (const std::string_view name : {packed_name, safetensors_name, safetensors_index_name})
+        if (file_exists(joined({folder, slash, name}))) return name;
+    return {};
+}
+
 /// Whether a folder is that of a GGUF file alone, without what Hugging Face's have.
 [[nodiscard]] inline bool is_gguf_folder(const std::string& folder) {
-    if (file_exists(folder + "/config.json")) return false;
+    if (file_exists(folder + "/config.json") || !weights_in(folder).empty()) return false;
     const Result<std::string> file = gguf_in(folder);
     return !file || !file->empty();
 }
