@@ -46,6 +46,37 @@ TEST_CASE("whichever allocation fails, packing is an error that leaves nothing b
           }) > 20);
     CHECK(fail_until_good([&] { return Gemma::open(to); }) > 20);
 }
+/// Two threads that get no memory while they work.
+struct WithoutMemory {
+    [[nodiscard]] std::size_t concurrency() const noexcept { return 2; }
+    template <class F>
+    void run(F&& f) {
+        allocations_left = 0;
+        f(std::size_t{0});
+        f(std::size_t{1});
+        allocations_left = never;
+        ++runs;
+    }
+    std::size_t runs = 0;
+};
+TEST_CASE("threads that bring in weights need no memory of their own") {
+    constexpr std::size_t rows = 2048, in = 512;
+    const std::string file = safetensors(R"({"a":{"dtype":"F32","shape":[2048,512],)"
+                                         R"("data_offsets":[0,4194304]},"b":{"dtype":"BF16",)"
+                                         R"("shape":[2048,512],"data_offsets":[4194304,6291456]}})",
+                                         rows * in * 6);
+    auto files = CheckpointFiles::view(bytes(file), "f");
+    REQUIRE_MESSAGE(files, files.error().text);
+    WithoutMemory executor;
+    Binder bind(*files, {}, {.executor = executor});
+    PanelView<q8_0, rows, in> a, b;
+    bind("a", a);
+    bind("b", b);
+    const auto done = memory_errors([&] { return bind.finish(); });
+    allocations_left = never;
+    REQUIRE_MESSAGE(done, done.error().text);
+    CHECK(executor.runs == 1);
+}
 TEST_CASE("whichever allocation fails, reading a tokenizer is an error and no exception") {
     // As far as it is ours: sentencepiece, which gets what was read, ends the program itself.
     const std::string text = read_text(fixtures + "tokenizer/tokenizer.json");

@@ -165,9 +165,22 @@ inline bool run_packed_job(const ReadJob& job, std::byte* to) {
     return good;
 }
 
+/// The longest row that a job of them needs to have as floats.
+inline std::size_t longest_row(std::span<const ReadJob> jobs) {
+    std::size_t most = 0;
+    for (const ReadJob& job : jobs) {
+        const WantedTensor& want = *job.want;
+        if (!comes_packed(want) &&
+            (want.pack != nullptr || want.found.tensor->converted != Converted::nothing))
+            most = std::max(most, want.row_values);
+    }
+    return most;
+}
+
 /// False where the file is shorter than it was, or where a packed or converted tensor is not what
-/// was written.
-inline bool run_job(const ReadJob& job, std::byte* to) {
+/// was written. `values` and `stored` have room for longest_row(): nothing is allocated here, where
+/// no thread could say that it was refused.
+inline bool run_job(const ReadJob& job, std::byte* to, float* values, float* stored) {
     const WantedTensor& want = *job.want;
     if (comes_packed(want)) return run_packed_job(job, to);
     if (!read_by_rows(want)) {
@@ -193,17 +206,14 @@ inline bool run_job(const ReadJob& job, std::byte* to) {
         return false;
     }
     const bool converted = want.found.tensor->converted != Converted::nothing;
-    std::vector<float> values(want.pack != nullptr || converted ? want.row_values : 0);
-    std::vector<float> stored(converted ? want.row_values : 0);
     const auto place = [&](std::size_t row) {
         return to + stored_bytes(want.dtype, row * want.row_values);
     };
     for (std::size_t row = job.begin; row < job.end; ++row) {
         const auto [t, from] = row_source(want, row);
         if (converted) {
-            read_stored(t->dtype, from, want.row_values, stored.data());
-            if (!undo_conversion(t->converted, stored.data(), want.row_values, values.data()))
-                return false;
+            read_stored(t->dtype, from, want.row_values, stored);
+            if (!undo_conversion(t->converted, stored, want.row_values, values)) return false;
         } else if (want.pack == nullptr) {
             convert_elements(place(row), want.dtype, from, t->dtype, want.row_values);
             continue;
@@ -211,12 +221,12 @@ inline bool run_job(const ReadJob& job, std::byte* to) {
             want.pack_blocks(to, row, from);
             continue;
         } else {
-            read_stored(t->dtype, from, want.row_values, values.data());
+            read_stored(t->dtype, from, want.row_values, values);
         }
         if (want.pack != nullptr)
-            want.pack(to, row, values.data());
+            want.pack(to, row, values);
         else
-            convert_elements(place(row), want.dtype, reinterpret_cast<std::byte*>(values.data()),
+            convert_elements(place(row), want.dtype, reinterpret_cast<const std::byte*>(values),
                              DType::f32, want.row_values);
     }
     want.found.file->map.dont_need(part);
@@ -230,12 +240,15 @@ Result<void> run_jobs(std::span<const ReadJob> jobs, Place place,
                       const std::optional<ExecutorRef>& executor, ReadWork& work) {
     const std::size_t threads = executor ? executor->concurrency() : 1;
     const std::size_t batch = threads == 1 ? 1 : 4 * threads;
+    const std::size_t row = longest_row(jobs);
+    std::vector<float> rows(2 * row * threads);
     for (std::size_t first = 0; first < jobs.size(); first += batch) {
         const auto some = jobs.subspan(first, std::min(batch, jobs.size() - first));
         std::atomic<const ReadJob*> bad{nullptr};
         const auto share = [&](std::size_t worker) {
+            float* const values = rows.data() + 2 * row * worker;
             for (std::size_t i = worker; i < some.size(); i += threads)
-                if (!run_job(some[i], place(*some[i].want))) bad = &some[i];
+                if (!run_job(some[i], place(*some[i].want), values, values + row)) bad = &some[i];
         };
         if (threads == 1) {
             share(0);
