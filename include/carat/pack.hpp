@@ -92,8 +92,9 @@ class NewFolder {
 };
 
 /// The metadata of a GGUF file as one of its own, without tensors: the tokenizer and the template.
-inline std::string gguf_metadata(std::span<const std::byte> file, const Gguf& head) {
+inline std::string gguf_metadata(const Gguf& head) {
     constexpr std::size_t fixed = 24, tensor_count = 8;
+    const std::span<const std::byte> file = head.bytes();
     std::size_t end = fixed;
     for (const Gguf::Entry& e : head.metadata())
         end = std::max(end, static_cast<std::size_t>(e.value.bytes.data() - file.data()) +
@@ -111,8 +112,7 @@ inline Result<void> pack_texts(const std::string& from, const ModelConfig& confi
         if (files->gguf() == nullptr)  // another folder than a moment ago
             return Error{Errc::io, from + ": has changed while it was packed"};
         const Gguf& head = *files->gguf();
-        const auto bytes = files->files()[0].map.bytes();
-        if (auto done = to.write("tokenizer.gguf", gguf_metadata(bytes, head)); !done) return done;
+        if (auto done = to.write("tokenizer.gguf", gguf_metadata(head)); !done) return done;
         if (auto done = to.write("config.json", write_config(config)); !done) return done;
         return to.write("generation_config.json",
                         write_generation_config(read_gguf_generation_config(head)));

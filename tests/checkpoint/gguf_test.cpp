@@ -88,6 +88,54 @@ TEST_CASE("metadata of every type is read, tensors lie where the file says") {
     CHECK(files->find("q").tensor->bytes == 34);
 }
 
+TEST_CASE("what a head says is known after the file has changed or gone") {
+    const Folder folder("head");
+    const std::string path = folder / "m.gguf";
+    GgufFile file;
+    file.add("tokenizer.ggml.eos_token_id", std::uint32_t{7});
+    file.add("tokenizer.ggml.tokens", std::vector<std::string>{"a", "b", "<turn|>"});
+    const std::string all = file.bytes();
+    std::string other = all;
+    const std::size_t length = all.find('b') - sizeof(std::uint64_t);
+    other.replace(length, sizeof(std::uint64_t), raw(std::uint64_t{1} << 40));
+    for (const std::string& now : {other, std::string()}) {
+        write_text(path, all);
+        const auto files = CheckpointFiles::open(path);
+        REQUIRE_MESSAGE(files, files.error().text);
+        write_text(path, now);
+        CHECK(read_gguf_generation_config(*files->gguf()).eos_token_ids ==
+              std::vector<std::int32_t>{7, 2});
+        CHECK(files->gguf()->bytes().size() == all.size());
+    }
+#if defined(MADV_POPULATE_READ) && !defined(CARAT_EMULATED)
+    write_text(path, gguf_of(fixtures + "e2b-mini", models::e2b_mini.text).bytes());
+    const auto files = CheckpointFiles::open(path);
+    REQUIRE_MESSAGE(files, files.error().text);
+    write_text(path, "");
+    const auto config = read_gguf_config(*files);
+    REQUIRE_FALSE(config);
+    CHECK(config.error().code == Errc::io);
+    CHECK(config.error().text ==
+          path + ": tensor rope_freqs.weight is no longer in the file, which has been shortened");
+#endif
+}
+
+#if !defined(__EMSCRIPTEN__)
+TEST_CASE("a head of more than 256 MB is refused, not copied") {
+    const Folder folder("head");
+    const std::string path = folder / "m.gguf";
+    GgufFile file;
+    file.add("k", 9, raw(std::uint32_t{0}) + raw(std::uint64_t{Gguf::most_head_bytes}));
+    write_text(path, file.bytes());
+    std::filesystem::resize_file(path, Gguf::most_head_bytes + 1024);
+    const auto files = CheckpointFiles::open(path);
+    REQUIRE_FALSE(files);
+    CHECK(files.error().code == Errc::unsupported);
+    CHECK(files.error().text ==
+          path + ": has a head of 268435520 bytes, expected at most 268435456");
+}
+#endif
+
 TEST_CASE("a file cut off anywhere is refused, whatever is missing") {
     const std::string all = gguf_of(fixtures + "e2b-mini", models::e2b_mini.text).bytes();
     const std::size_t head = 20'000;  // more than the head: some of the data too

@@ -51,7 +51,8 @@ class CheckpointFiles {
     /// MappedFile, Safetensors, Gguf and read_packed() refuse; an index that is not one, that names
     /// a file outside the folder or one that is not there, or that says a tensor is in a shard
     /// where it is not; a part of a split file that is not the first, or whose others are not
-    /// beside it; a name that two files have. All faults of an index come at once.
+    /// beside it; a GGUF file whose head is larger than 256 MB; a name that two files have. All
+    /// faults of an index come at once.
     static Result<CheckpointFiles> open(const std::string& path, bool towers = true);
 
     /// The same for the bytes of one file of any format, in the caller's memory, which must stay
@@ -62,7 +63,8 @@ class CheckpointFiles {
     [[nodiscard]] Located find(std::string_view name) const noexcept;
     [[nodiscard]] std::span<const File> files() const noexcept { return files_; }
     /// The head of the GGUF file that the text model is in, of parts the first's, which has all
-    /// metadata; null where it is in none.
+    /// metadata; null where it is in none. Of a mapped file it is a copy, some 16 MB with a
+    /// tokenizer.
     [[nodiscard]] const Gguf* gguf() const noexcept { return gguf_.get(); }
     /// The head of the GGUF file of towers beside it, which is the last of files(); null where
     /// there is none.

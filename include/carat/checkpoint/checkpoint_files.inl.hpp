@@ -165,8 +165,12 @@ CARAT_ONCE CheckpointFiles::Located CheckpointFiles::find(std::string_view name)
         return Error{Errc::bad_format,
                      file.name + ": does not begin with \"GGUF\": not a GGUF file"};
     if (is_gguf) {
-        Result<Gguf> read = Gguf::read(bytes, file.name);
+        // A mapped file may become shorter, or another, while its head is still in use.
+        const bool mapped = !file.map.bytes().empty();
+        Result<Gguf> read =
+            mapped ? Gguf::read_copy(bytes, file.name) : Gguf::read(bytes, file.name);
         if (!read) return std::move(read).error();
+        if (mapped) file.map.dont_need(bytes.first(read->bytes().size()));
         if (const auto part = detail::part_of(*read); part.count > 1 && formats != gguf_part)
             return Error{
                 Errc::unsupported,

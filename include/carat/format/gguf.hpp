@@ -1,9 +1,9 @@
 /// \file
 /// Gguf: the head of a GGUF file, version 3: its metadata and the places of its tensors.
 ///
-/// Everything is a view of the caller's bytes; nothing a file says of itself is believed before the
-/// bytes are there. What a tensor's type and place mean is checkpoint/gguf/gguf_tensors.hpp's
-/// matter. Source: spec/checkpoint.md section 7.
+/// Everything is a view of the caller's bytes, or of a copy of the head; nothing a file says of
+/// itself is believed before the bytes are there. What a tensor's type and place mean is
+/// checkpoint/gguf/gguf_tensors.hpp's matter. Source: spec/checkpoint.md section 7.
 #pragma once
 
 #include "carat/base/joined.hpp"
@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -69,7 +70,8 @@ class Gguf {
 
     static constexpr std::size_t most_entries = std::size_t{1} << 16,
                                  most_tensors = std::size_t{1} << 17, most_key_bytes = 1024,
-                                 most_name_bytes = 64, most_nesting = 4;
+                                 most_name_bytes = 64, most_nesting = 4,
+                                 most_head_bytes = std::size_t{1} << 28;
 
     /// Reads the head of a file out of its first bytes, which must stay where they are. `what`
     /// names it in errors.
@@ -83,10 +85,33 @@ class Gguf {
             Reader in{file, 0, {}, Errc::bad_format};
             if (!all.read_head(in))
                 return Error{in.code, joined({printable(what, 400), ": ", in.fault})};
+            all.bytes_ = file;
             return all;
         });
     }
 
+    /// The same with a copy of the head, for a file that may change: its bytes need not stay. Bad
+    /// input: also a head of more than most_head_bytes.
+    static Result<Gguf> read_copy(std::span<const std::byte> file, std::string_view what) {
+        return memory_errors(what, [&]() -> Result<Gguf> {
+            const Result<Gguf> there = read(file, what);
+            if (!there) return there.error();
+            const std::size_t size = std::min(file.size(), there->data_start());
+            if (size > most_head_bytes)
+                return Error{Errc::unsupported,
+                             joined({printable(what, 400), ": has a head of ", size,
+                                     " bytes, expected at most ", most_head_bytes})};
+            std::unique_ptr<std::byte[]> own(new std::byte[size]);
+            std::memcpy(own.get(), file.data(), size);
+            // Again, for the file may have changed already.
+            Result<Gguf> copy = read({own.get(), size}, what);
+            if (copy) copy->own_ = std::move(own);
+            return copy;
+        });
+    }
+
+    /// What it is a view of: the whole file, or a copy of its head.
+    [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
     /// By key.
     [[nodiscard]] std::span<const Entry> metadata() const noexcept { return entries_; }
     /// In the order of the file.
@@ -368,6 +393,8 @@ class Gguf {
         return true;
     }
 
+    std::unique_ptr<std::byte[]> own_;
+    std::span<const std::byte> bytes_;
     std::vector<Entry> entries_;
     std::vector<Tensor> tensors_;
     std::size_t data_start_ = 0, alignment_ = 32;

@@ -26,7 +26,7 @@ namespace carat::inline CARAT_ABI {
 template <class F>
 Result<void> with_gguf_head(const std::string& path, F&& f) {
     return memory_errors(path, [&]() -> Result<void> {
-        constexpr std::size_t most = std::size_t{1} << 28;
+        constexpr std::size_t most = Gguf::most_head_bytes;
         const Result<detail::OpenFile> file = detail::open_file(path);
         if (!file) return file.error();
         std::vector<std::byte> bytes;

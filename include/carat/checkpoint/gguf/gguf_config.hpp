@@ -50,6 +50,10 @@ class GgufFields {
                                   expected}));
     }
     void unsupported(std::string_view why) { faults_.add(Errc::unsupported, why); }
+    void gone(std::string_view tensor) {
+        faults_.add(Errc::io, joined({"tensor ", tensor,
+                                      " is no longer in the file, which has been shortened"}));
+    }
 
     /// A size that must be there, unless there is a value for one that is not.
     std::size_t size(std::string_view key, std::optional<std::size_t> missing = std::nullopt) {
@@ -103,6 +107,10 @@ inline double rotating_share(const CheckpointFiles& files, GgufFields& in) {
     if (!found || found.tensor->dtype != DType::f32 || found.tensor->shape.size() != 1 ||
         found.tensor->shape[0] == 0 || found.tensor->shape[0] > most_heads)
         return 0.25;
+    if (!found.file->map.will_need(found.tensor->span())) {
+        in.gone("rope_freqs.weight");
+        return 0.25;
+    }
     const std::size_t pairs = found.tensor->shape[0];
     const auto divisor = [&](std::size_t i) {
         return Gguf::load<float>(found.tensor->data + i * sizeof(float));
