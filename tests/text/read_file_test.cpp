@@ -56,6 +56,22 @@ TEST_CASE("a pipe that nobody writes into is an error of every reader, not a wai
     }
 }
 
+#if defined(__linux__)
+TEST_CASE("a pipe among the system's devices is a pipe like any other") {
+    if (::access("/dev/shm", W_OK) == 0) {
+        const test::Pipe pipe("/dev/shm/carat_pipe_" + std::to_string(::getpid()));
+        const auto read = read_file(pipe.path());
+        REQUIRE_FALSE(read);
+        CHECK(read.error().text == pipe.refusal());
+    }
+    CHECK(detail::is_open_already("/dev/stdin"));
+    CHECK(detail::is_open_already("/dev/fd/63"));
+    for (const char* other : {"/dev/stdin/", "/dev/fd", "/dev/fd/", "/dev/fd/3/../x", "/dev/shm/1",
+                              "/dev/null", "dev/fd/3"})
+        CHECK_FALSE(detail::is_open_already(other));
+}
+#endif
+
 TEST_CASE("a pipe that is open already is read to its end") {
     int ends[2];
     REQUIRE(::pipe(ends) == 0);

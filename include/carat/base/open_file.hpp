@@ -38,10 +38,19 @@ inline Error not_regular(std::string_view path) {
     return {Errc::io, joined({path, ": cannot read: it is not a regular file"})};
 }
 
+/// /dev/stdin or /dev/fd/N.
+[[nodiscard]] inline bool is_open_already(std::string_view path) noexcept {
+    if (path == "/dev/stdin") return true;
+    constexpr std::string_view folder = "/dev/fd/";
+    if (!path.starts_with(folder) || path.size() == folder.size()) return false;
+    path.remove_prefix(folder.size());
+    return path.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 /// The file at `path`, to be read. Bad input: Errc::io with the system's reason.
 inline Result<OpenFile> open_file(const std::string& path) {
 #if defined(__unix__) || defined(__APPLE__)
-    if (!path.starts_with("/dev/")) {
+    if (!is_open_already(path)) {
         const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (file < 0) return io_error(path, "open", errno);
         struct stat about {};
