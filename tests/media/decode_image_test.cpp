@@ -1,6 +1,8 @@
 #include "carat/media/image/decode_image.hpp"
 
 #include "carat/media/image/gif.hpp"
+#include "carat/media/image/image_limits.hpp"
+#include "carat/media/image/jpeg.hpp"
 #include "carat/media/image/orientation.hpp"
 #include "media/encoders.hpp"
 #include "media/pictures.hpp"
@@ -168,6 +170,15 @@ TEST_CASE("more pixels than allowed are refused by their header") {
     CHECK(many.error().text == "x: 9 frames, expected at most 8");
     const auto tiny = test::encode_gif(1, 1, std::vector<Buffer>((1 << 16) + 1, Buffer(1)), 4, 5);
     CHECK(decode_animated_gif(tiny, "x").error().text == "x: 65537 frames, expected at most 65536");
+}
+
+TEST_CASE("a JPEG that is scanned again and again is refused, the larger the sooner") {
+    CHECK(fault(test::encode_empty_scans(256)).empty());
+    CHECK(fault(test::encode_empty_scans(257)) == "x: JPEG has more than 256 scans");
+    CHECK(detail::most_jpeg_scans(std::size_t{1} << 23) == 256);
+    CHECK(detail::most_jpeg_scans(std::size_t{1} << 24) == 128);
+    CHECK(detail::most_jpeg_scans(ImageLimits{}.max_pixels) == 16);
+    CHECK(detail::most_jpeg_scans(65500u * std::size_t{65500}) == 16);
 }
 
 TEST_CASE("what is no picture is one clear line") {

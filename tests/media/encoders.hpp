@@ -65,6 +65,31 @@ inline Buffer encode_png_with_texts(std::size_t texts, std::size_t letters) {
     return out;
 }
 
+/// A progressive JPEG of one grey block, whose scans all say nothing of it.
+inline Buffer encode_empty_scans(int scans) {
+    Buffer out = {0xff, 0xd8};
+    const auto segment = [&](std::uint8_t marker, const Buffer& body) {
+        const std::size_t length = body.size() + 2;
+        out.insert(out.end(), {0xff, marker, static_cast<std::uint8_t>(length >> 8),
+                               static_cast<std::uint8_t>(length)});
+        out.insert(out.end(), body.begin(), body.end());
+    };
+    Buffer steps(65, 1), codes(18);
+    steps[0] = 0;
+    codes[0] = 0x10;  // one code of one bit: as many empty blocks as 14 more bits say
+    codes[1] = 1;
+    codes[17] = 0xe0;
+    segment(0xdb, steps);
+    segment(0xc2, {8, 0, 8, 0, 8, 1, 1, 0x11, 0});
+    segment(0xc4, codes);
+    for (int i = 0; i < scans; ++i) {
+        segment(0xda, {1, 1, 0, 1, 63, static_cast<std::uint8_t>(i == 0 ? 0x01 : 0x10)});
+        out.insert(out.end(), {0, 1});
+    }
+    out.insert(out.end(), {0xff, 0xd9});
+    return out;
+}
+
 inline Buffer encode_jpeg(const Image& image, const Buffer& exif = {}, bool grey = false) {
     jpeg_compress_struct c{};
     jpeg_error_mgr errors{};

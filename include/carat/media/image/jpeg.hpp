@@ -5,6 +5,7 @@
 #include "carat/media/image/image_limits.hpp"
 #include "carat/media/image/orientation.hpp"
 
+#include <algorithm>
 #include <csetjmp>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +18,13 @@
 namespace carat::inline CARAT_ABI {
 namespace detail {
 
+/// How often a picture of so many pixels may be scanned: 256 times as long as they are 2^31 pixels
+/// in all, some seconds, and always 16 times, for usual progressive files have about ten.
+constexpr int most_jpeg_scans(std::size_t pixels) noexcept {
+    return static_cast<int>(std::clamp<std::uint64_t>(
+        (std::uint64_t{1} << 31) / std::max<std::uint64_t>(pixels, 1), 16, 256));
+}
+
 /// Everything a read needs, so that the function which libjpeg may leave by a jump has no variable
 /// of its own.
 struct JpegReader {
@@ -27,7 +35,7 @@ struct JpegReader {
     char fault[200] = "";  ///< no string: its memory could be refused inside of C
     Image image;
     std::vector<std::uint8_t> row;
-    int orientation = 1;
+    int orientation = 1, most_scans = 0;
 
     JpegReader() {
         jpeg.err = jpeg_std_error(&errors);
@@ -71,10 +79,12 @@ struct JpegReader {
     bool read_pixels() {
         if (setjmp(jump) != 0) return false;
         // A progressive file may repeat scans that add nothing, each as dear as the picture.
+        most_scans = most_jpeg_scans(image.pixels());
         progress.progress_monitor = [](j_common_ptr c) {
-            constexpr int most_scans = 256;
-            if (reinterpret_cast<j_decompress_ptr>(c)->input_scan_number > most_scans)
-                fail(c, "has too many scans");
+            auto& self = *static_cast<JpegReader*>(c->client_data);
+            if (self.jpeg.input_scan_number <= self.most_scans) return;
+            std::snprintf(self.fault, sizeof self.fault, "has more than %d scans", self.most_scans);
+            std::longjmp(self.jump, 1);
         };
         jpeg.progress = &progress;
         jpeg_start_decompress(&jpeg);
