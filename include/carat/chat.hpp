@@ -174,7 +174,9 @@ class Chat {
     }
 
     /// Declares functions to the model. They are called by reply(tools, …).
-    Result<void> set_tools(const Tools& tools) { return talk_.set_tools(tools.declarations()); }
+    Result<void> set_tools(const Tools& tools) {
+        return memory_errors("tools", [&] { return talk_.set_tools(tools.declarations()); });
+    }
 
     /// Answers with functions: calls what the model asks for, all of a turn's calls in order, tells
     /// it what they returned, and so on until it has an answer or has called `limit` times; then

@@ -200,29 +200,32 @@ class Gemma4 {
         if constexpr (!C.vision.present()) {
             return can_see().error();
         } else {
-            if (!state_->has_vision) return no_tensors("see", "a vision tower");
-            std::size_t most = 0;
-            for (std::size_t i = 0; i < pictures.size(); ++i) {
-                const Result<void> fine =
-                    Vision::check(pictures[i], "picture " + std::to_string(i));
-                if (!fine) return fine.error();
-                most = std::max(most, pictures[i].patches.rows());
-            }
-            const std::size_t workers = executor.concurrency();
-            Result<Arena> memory =
-                tower_memory({"a picture", "patches", most, Vision::cell, workers, see_bytes});
-            if (!memory) return std::move(memory).error();
-            const auto scratch = Vision::Scratch::take(*memory, most, workers);
-            SoftTokens tokens;
-            for (std::size_t i = 0; i < pictures.size(); ++i) {
-                const auto part = [&](std::size_t layer, std::size_t layers) {
-                    return progress(i * layers + layer, pictures.size() * layers);
-                };
-                const auto out = tokens.grow(pictures[i].patches.rows() / Vision::cell);
-                if (!Vision{}.forward(state_->vision, pictures[i], out, scratch, executor, part))
-                    return Error{Errc::cancelled, "cancelled by the caller"};
-            }
-            return tokens;
+            return memory_errors("soft tokens", [&]() -> Result<SoftTokens> {
+                if (!state_->has_vision) return no_tensors("see", "a vision tower");
+                std::size_t most = 0;
+                for (std::size_t i = 0; i < pictures.size(); ++i) {
+                    const Result<void> fine =
+                        Vision::check(pictures[i], "picture " + std::to_string(i));
+                    if (!fine) return fine.error();
+                    most = std::max(most, pictures[i].patches.rows());
+                }
+                const std::size_t workers = executor.concurrency();
+                Result<Arena> memory =
+                    tower_memory({"a picture", "patches", most, Vision::cell, workers, see_bytes});
+                if (!memory) return std::move(memory).error();
+                const auto scratch = Vision::Scratch::take(*memory, most, workers);
+                SoftTokens tokens;
+                for (std::size_t i = 0; i < pictures.size(); ++i) {
+                    const auto part = [&](std::size_t layer, std::size_t layers) {
+                        return progress(i * layers + layer, pictures.size() * layers);
+                    };
+                    const auto out = tokens.grow(pictures[i].patches.rows() / Vision::cell);
+                    if (!Vision{}.forward(state_->vision, pictures[i], out, scratch, executor,
+                                          part))
+                        return Error{Errc::cancelled, "cancelled by the caller"};
+                }
+                return tokens;
+            });
         }
     }
 
@@ -238,20 +241,22 @@ class Gemma4 {
         if constexpr (!C.audio.present()) {
             return can_hear().error();
         } else {
-            if (!state_->has_audio) return no_tensors("hear", "an audio tower");
-            const Result<std::size_t> frames = valid_frames(features, mask);
-            if (!frames) return frames.error();
-            const std::size_t workers = executor.concurrency();
-            Result<Arena> memory =
-                tower_memory({"a clip", "frames", *frames, 1, workers, hear_bytes});
-            if (!memory) return std::move(memory).error();
-            const auto scratch = Audio::Scratch::take(*memory, *frames, workers);
-            SoftTokens tokens;
-            const auto out = tokens.grow(Audio::soft_tokens(*frames));
-            if (!Audio{}.forward(state_->audio, features.rows(0, *frames), out, scratch, executor,
-                                 progress))
-                return Error{Errc::cancelled, "cancelled by the caller"};
-            return tokens;
+            return memory_errors("soft tokens", [&]() -> Result<SoftTokens> {
+                if (!state_->has_audio) return no_tensors("hear", "an audio tower");
+                const Result<std::size_t> frames = valid_frames(features, mask);
+                if (!frames) return frames.error();
+                const std::size_t workers = executor.concurrency();
+                Result<Arena> memory =
+                    tower_memory({"a clip", "frames", *frames, 1, workers, hear_bytes});
+                if (!memory) return std::move(memory).error();
+                const auto scratch = Audio::Scratch::take(*memory, *frames, workers);
+                SoftTokens tokens;
+                const auto out = tokens.grow(Audio::soft_tokens(*frames));
+                if (!Audio{}.forward(state_->audio, features.rows(0, *frames), out, scratch,
+                                     executor, progress))
+                    return Error{Errc::cancelled, "cancelled by the caller"};
+                return tokens;
+            });
         }
     }
 

@@ -196,6 +196,10 @@ TEST_CASE("memory that is refused while an answer is given is its error, and the
     CHECK(fail_until_good([&] { return chat.fork(); }) > 3);
     const AnswerShape shape = AnswerShape::choices({"a", "b"});
     CHECK(fail_until_good([&] { return chat.answer_as(shape); }) > 3);
+    Tools tools;
+    tools.add("get_weather", "Get the weather in a city.", {{"city", "The city name."}},
+              [](const std::string& city) { return city; });
+    CHECK(fail_until_good([&] { return chat.set_tools(tools); }) > 3);
 }
 #endif
 

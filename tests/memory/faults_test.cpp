@@ -3,6 +3,7 @@
 
 #include "carat/checkpoint/safetensors_writer.hpp"
 #include "carat/gemma4.hpp"
+#include "carat/generate/sampler.hpp"
 #include "carat/pack.hpp"
 #include "carat/text/tokenizer.hpp"
 #include "carat/text/tokenizer_json.hpp"
@@ -34,6 +35,49 @@ using Gemma = Gemma4<models::e2b_mini>;
 TEST_CASE("whichever allocation fails, opening a model is an error and no exception") {
     const std::string folder = fixture_path("e2b-mini");
     CHECK(fail_until_good([&] { return Gemma::open(folder); }) > 20);
+}
+TEST_CASE("whichever allocation fails, opening a file and a sampler is an error") {
+    const std::string file =
+        safetensors(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4);
+    GgufFile gguf;
+    gguf.add("tokenizer.ggml.tokens", std::vector<std::string>{"a", "b"});
+    gguf.tensor("a", {1}, 0, "1234");
+    const std::string other = gguf.bytes();
+    const Folder folder("no_memory");
+    const std::string inside = folder.path(), path = folder / "m.gguf";
+    write_text(path, other);
+    CHECK(fail_until_good([&] { return CheckpointFiles::view(bytes(file), "x"); }) > 5);
+    CHECK(fail_until_good([&] { return CheckpointFiles::view(bytes(other), "x"); }) > 5);
+    CHECK(fail_until_good([&] { return CheckpointFiles::open(path); }) > 10);
+    CHECK(fail_until_good([&] { return CheckpointFiles::open(inside); }) > 10);
+    CHECK(fail_until_good([] { return Sampler::create(1000, {}); }) > 3);
+}
+TEST_CASE("whichever allocation fails, seeing, hearing and placing is an error") {
+    const auto model = Gemma::open(fixture_path("e2b-mini"));
+    REQUIRE_MESSAGE(model, model.error().text);
+    Serial serial;
+    std::vector<float> patches(9 * Gemma::Vision::patch, 0.5f), mel(40 * 128, 0.1f);
+    std::vector<std::int32_t> places;
+    for (std::int32_t i = 0; i < 9; ++i) places.insert(places.end(), {i % 3, i / 3});
+    const Gemma::Picture picture{Rows<const float, Gemma::Vision::patch>(patches.data(), 9),
+                                 nn::vision::Positions(places.data(), 9)};
+    MediaSoftTokens<Gemma::Text::hidden> media;
+    CHECK(fail_until_good([&] {
+              auto seen = model->see(std::span(&picture, 1), serial);
+              allocations_left = never;  // the test's own
+              if (seen) media.image = *seen;
+              return seen;
+          }) > 0);
+    CHECK(fail_until_good([&] {
+              return model->hear(Rows<const float, nn::audio::mel_bins>(mel.data(), 40), {},
+                                 serial);
+          }) > 0);
+    const std::vector<std::int32_t> ids(media.image.rows(), Gemma::config.tokens.image);
+    REQUIRE(ids.size() == 1);
+    CHECK(fail_until_good([&] {
+              MediaSoftTokens<Gemma::Text::hidden>::Used used;
+              return media.in_order(ids, Gemma::config.tokens, used);
+          }) > 0);
 }
 TEST_CASE("whichever allocation fails, packing is an error that leaves nothing behind") {
     const Folder folder("no_memory");

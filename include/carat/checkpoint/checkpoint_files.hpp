@@ -89,6 +89,7 @@ class CheckpointFiles {
         std::size_t file;
     };
 
+    static Result<CheckpointFiles> open_path(const std::string& path, bool towers);
     static Result<CheckpointFiles> open_gguf(CheckpointFiles all, const std::string& path,
                                              bool towers);
 

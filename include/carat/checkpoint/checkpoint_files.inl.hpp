@@ -64,6 +64,11 @@ CARAT_ONCE CheckpointFiles::~CheckpointFiles() = default;
 
 [[gnu::cold]] CARAT_ONCE Result<CheckpointFiles> CheckpointFiles::open(const std::string& path,
                                                                        bool towers) {
+    return memory_errors(path, [&] { return open_path(path, towers); });
+}
+
+[[gnu::cold]] CARAT_ONCE Result<CheckpointFiles> CheckpointFiles::open_path(const std::string& path,
+                                                                            bool towers) {
     CheckpointFiles all;
     all.name_ = path;
     if (path.ends_with(".safetensors")) {
@@ -90,12 +95,14 @@ CARAT_ONCE CheckpointFiles::~CheckpointFiles() = default;
 
 [[gnu::cold]] CARAT_ONCE Result<CheckpointFiles> CheckpointFiles::view(
     std::span<const std::byte> bytes, std::string what) {
-    CheckpointFiles all;
-    all.name_ = what;
-    File file{std::move(what), MappedFile(), {}};
-    if (Result<void> added = all.add(std::move(file), bytes, all.gguf_); !added)
-        return std::move(added).error();
-    return all.indexed();
+    return memory_errors([&]() -> Result<CheckpointFiles> {
+        CheckpointFiles all;
+        all.name_ = what;
+        File file{std::move(what), MappedFile(), {}};
+        if (Result<void> added = all.add(std::move(file), bytes, all.gguf_); !added)
+            return std::move(added).error();
+        return all.indexed();
+    });
 }
 
 CARAT_ONCE CheckpointFiles::Located CheckpointFiles::find(std::string_view name) const noexcept {

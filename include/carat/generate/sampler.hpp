@@ -36,32 +36,35 @@ class Sampler {
     /// Bad input: an option out of its range, a suppressed id outside the vocabulary, nothing left
     /// to choose from.
     static Result<Sampler> create(std::size_t vocab_size, SamplerOptions options) {
-        const auto refuse = [](std::string what) {
-            return Error{Errc::invalid_argument, std::move(what)};
-        };
-        if (!(options.temperature > 0.0f) || !std::isfinite(options.temperature))
-            return refuse("temperature is " + std::to_string(options.temperature) +
-                          ", expected a number above 0 (or greedy decoding)");
-        if (!(options.top_p > 0.0f && options.top_p <= 1.0f))
-            return refuse("top_p is " + std::to_string(options.top_p) +
-                          ", expected above 0 and at most 1");
-        if (!(options.min_p >= 0.0f && options.min_p <= 1.0f))
-            return refuse("min_p is " + std::to_string(options.min_p) + ", expected 0 to 1");
-        if (!(options.repetition_penalty > 0.0f) || !std::isfinite(options.repetition_penalty))
-            return refuse("repetition_penalty is " + std::to_string(options.repetition_penalty) +
-                          ", expected a number above 0");
-        for (const std::int32_t id : options.suppress_tokens)
-            if (id < 0 || static_cast<std::size_t>(id) >= vocab_size)
-                return Error{Errc::out_of_range, "suppress_tokens has id " + std::to_string(id) +
-                                                     ", expected 0 to " +
-                                                     std::to_string(vocab_size - 1)};
-        std::vector<std::int32_t> suppressed = options.suppress_tokens;
-        std::sort(suppressed.begin(), suppressed.end());
-        suppressed.erase(std::unique(suppressed.begin(), suppressed.end()), suppressed.end());
-        if (suppressed.size() == vocab_size)
-            return refuse("suppress_tokens leaves none of " + std::to_string(vocab_size) +
-                          " tokens to choose from");
-        return Sampler(vocab_size, std::move(options));
+        return memory_errors("a sampler", [&]() -> Result<Sampler> {
+            const auto refuse = [](std::string what) {
+                return Error{Errc::invalid_argument, std::move(what)};
+            };
+            if (!(options.temperature > 0.0f) || !std::isfinite(options.temperature))
+                return refuse("temperature is " + std::to_string(options.temperature) +
+                              ", expected a number above 0 (or greedy decoding)");
+            if (!(options.top_p > 0.0f && options.top_p <= 1.0f))
+                return refuse("top_p is " + std::to_string(options.top_p) +
+                              ", expected above 0 and at most 1");
+            if (!(options.min_p >= 0.0f && options.min_p <= 1.0f))
+                return refuse("min_p is " + std::to_string(options.min_p) + ", expected 0 to 1");
+            if (!(options.repetition_penalty > 0.0f) || !std::isfinite(options.repetition_penalty))
+                return refuse("repetition_penalty is " +
+                              std::to_string(options.repetition_penalty) +
+                              ", expected a number above 0");
+            for (const std::int32_t id : options.suppress_tokens)
+                if (id < 0 || static_cast<std::size_t>(id) >= vocab_size)
+                    return Error{Errc::out_of_range, "suppress_tokens has id " +
+                                                         std::to_string(id) + ", expected 0 to " +
+                                                         std::to_string(vocab_size - 1)};
+            std::vector<std::int32_t> suppressed = options.suppress_tokens;
+            std::sort(suppressed.begin(), suppressed.end());
+            suppressed.erase(std::unique(suppressed.begin(), suppressed.end()), suppressed.end());
+            if (suppressed.size() == vocab_size)
+                return refuse("suppress_tokens leaves none of " + std::to_string(vocab_size) +
+                              " tokens to choose from");
+            return Sampler(vocab_size, std::move(options));
+        });
     }
 
     /// Tells of a token of the prompt or of the output, for the repetition penalty. Ids outside the

@@ -54,21 +54,24 @@ struct MediaSoftTokens {
     };
     Result<SoftTokens<width>> in_order(std::span<const std::int32_t> ids, const MediaTokens& tokens,
                                        Used& used) const {
-        SoftTokens<width> out;
-        const auto count = static_cast<std::size_t>(std::count_if(
-            ids.begin(), ids.end(), [&](std::int32_t id) { return tokens.is_placeholder(id); }));
-        const Rows<float, width> rows = out.grow(count);
-        std::size_t row = 0;
-        for (const std::int32_t id : ids) {
-            if (!tokens.is_placeholder(id)) continue;
-            const bool is_image = id == tokens.image, is_video = id == tokens.video;
-            const SoftTokens<width>& from = is_image ? image : is_video ? video : audio;
-            std::size_t& next = is_image ? used.image : is_video ? used.video : used.audio;
-            if (next == from.rows())
-                return missing(is_image ? "image" : is_video ? "video" : "audio", next);
-            std::copy_n(from.view().row(next++).data(), width, rows.row(row++).data());
-        }
-        return out;
+        return memory_errors("soft tokens", [&]() -> Result<SoftTokens<width>> {
+            SoftTokens<width> out;
+            const auto count = static_cast<std::size_t>(
+                std::count_if(ids.begin(), ids.end(),
+                              [&](std::int32_t id) { return tokens.is_placeholder(id); }));
+            const Rows<float, width> rows = out.grow(count);
+            std::size_t row = 0;
+            for (const std::int32_t id : ids) {
+                if (!tokens.is_placeholder(id)) continue;
+                const bool is_image = id == tokens.image, is_video = id == tokens.video;
+                const SoftTokens<width>& from = is_image ? image : is_video ? video : audio;
+                std::size_t& next = is_image ? used.image : is_video ? used.video : used.audio;
+                if (next == from.rows())
+                    return missing(is_image ? "image" : is_video ? "video" : "audio", next);
+                std::copy_n(from.view().row(next++).data(), width, rows.row(row++).data());
+            }
+            return out;
+        });
     }
     /// Whether everything was used. Bad input: soft tokens of a kind that no placeholder took.
     [[nodiscard]] Result<void> finished(const Used& used) const {
