@@ -508,6 +508,26 @@ TEST_CASE("so does one of quantised keys and values") {
     check_saved<WithCache<q4_0>>();
 }
 
+TEST_CASE("a fork touches no more of the reserved context than its tokens take") {
+    const MadeUp<A> made;
+    auto s = session(made, {.context_tokens = 300, .chunk_tokens = 2});
+    read(s, {.ids = some(0, 9)});  // sliding layers have forgotten some
+    REQUIRE_FALSE(s.can_rewind(1));
+    // What stands behind the tokens is no part of the sequence, and tells what was copied.
+    const auto& full = s.cache().full[0];
+    std::array<float, std::decay_t<decltype(full)>::row> key;
+    key.fill(1.0f);
+    full.put_key(0, 0, key.data());
+    full.put_key(0, 200, key.data());
+    const auto forked = s.fork();
+    REQUIRE(forked);
+    const auto first_of = [&](std::size_t index) {
+        return to_f32(forked->cache().full[0].stored(0, index).key[0]);
+    };
+    CHECK(first_of(0) == 1.0f);
+    CHECK(first_of(200) == 0.0f);
+}
+
 TEST_CASE("a state that lacks keys of the window is refused: others' keys would stand there") {
     const MadeUp<A> made;
     auto s = session(made, {.context_tokens = 14, .chunk_tokens = 2});

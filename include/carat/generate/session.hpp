@@ -255,12 +255,12 @@ class Session {
         other->oldest_ = oldest_;
         other->masked_ = masked_;
         std::copy_n(memory_.mask.data(), options_.context_tokens, other->memory_.mask.data());
-        const auto copy = [&](const auto& from, const auto& to) {
+        const auto copy = [&](const auto& from, const auto& to, bool wrapped) {
             for (std::size_t i = 0; i < from.size(); ++i)
-                to[i].copy(from[i], oldest_ > 0 ? from[i].capacity() : seen_);
+                to[i].copy(from[i], wrapped ? from[i].capacity() : seen_);
         };
-        copy(memory_.cache.sliding, other->memory_.cache.sliding);
-        copy(memory_.cache.full, other->memory_.cache.full);
+        copy(memory_.cache.sliding, other->memory_.cache.sliding, oldest_ > 0);
+        copy(memory_.cache.full, other->memory_.cache.full, false);
         return other;
     }
 
