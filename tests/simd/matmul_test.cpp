@@ -66,6 +66,10 @@ TEST_CASE("rows of several groups and tokens of several pieces have the sums of 
     for (const std::size_t k : {511u, 512u, 513u, 1024u, 1541u}) {
         check_matmul<float, float>(65, 7, k);
         check_matmul<bf16, float>(270, 15, k);
+        for (const std::size_t tokens : {4u, 5u}) {
+            check_matmul<bf16, float>(530, tokens, k);
+            check_matmul<bf16, bf16>(530, tokens, k);
+        }
     }
     check_matmul<f16, float>(128, 6, 2048);
 }

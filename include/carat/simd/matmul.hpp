@@ -80,11 +80,17 @@ inline void matmul(const W* w, std::size_t w_stride, std::size_t rows, const X* 
         return;
     }
     if constexpr (few < 5)
-        if (columns <= 5) {  // the second time the rows are in a cache
-            const std::size_t first = columns - 2;
-            matmul(w, w_stride, rows, x, x_stride, first, k, y, y_stride);
-            return few_columns<2>(w, w_stride, rows, x + first * x_stride, x_stride, k,
-                                  y + first * y_stride, y_stride);
+        if (columns <= 5) {  // twice, some rows at a time: the second time they are in a cache
+            const std::size_t fit = cached_weights / (k * sizeof(W) + 1) / 16 * 16;
+            const std::size_t step = std::max<std::size_t>(16, fit), first = columns - 2;
+            for (std::size_t r = 0; r < rows; r += step) {
+                const std::size_t n = std::min(step, rows - r);
+                const W* wr = w + r * w_stride;
+                matmul(wr, w_stride, n, x, x_stride, first, k, y + r, y_stride);
+                few_columns<2>(wr, w_stride, n, x + first * x_stride, x_stride, k,
+                               y + first * y_stride + r, y_stride);
+            }
+            return;
         }
     if constexpr (std::is_same_v<X, float>) {
         exact_product(w, w_stride, rows, x, x_stride, columns, k, y, y_stride);

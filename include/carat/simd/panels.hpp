@@ -147,8 +147,7 @@ HWY_NOINLINE void panel_product(const PanelBlock<Format>* w, std::size_t blocks,
     const std::size_t tiled =
         left < panel_tiles_from ? done : done + left / panel_tile_tokens * panel_tile_tokens;
     // Groups of tokens take the same panels one after the other: from the second-level cache.
-    constexpr std::size_t cache = std::size_t{1} << 18;
-    const std::size_t fit = cache / (blocks * sizeof(PanelBlock<Format>));
+    const std::size_t fit = cached_weights / (blocks * sizeof(PanelBlock<Format>));
     const bool once = tiled == tokens || (tiled == done && left <= few_tokens);
     const std::size_t step = once ? rows : std::max<std::size_t>(4, fit) * panel_rows;
     for (std::size_t r = 0; r < rows; r += step) {

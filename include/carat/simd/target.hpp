@@ -19,6 +19,8 @@
 
 #include <hwy/highway.h>
 
+#include <cstddef>
+
 #if HWY_MAJOR * 100 + HWY_MINOR < 102
 #error "carat needs Highway 1.2 or newer (headers only)."
 #endif
@@ -52,6 +54,9 @@ inline constexpr bool native_dot_bf16 = false;
 
 /// Whether there are 32 vector registers; AVX2 and SSE have 16.
 inline constexpr bool many_registers = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64;
+
+/// Bytes of weights that are still in the second-level cache when the next tokens take them.
+inline constexpr std::size_t cached_weights = std::size_t{1} << 18;
 
 }  // namespace HWY_NAMESPACE
 }  // namespace carat::inline CARAT_ABI::simd
