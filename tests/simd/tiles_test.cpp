@@ -20,6 +20,8 @@
 namespace carat::test {
 namespace {
 
+static_assert(simd::native_dot_bf16 || !simd::has_tiles);  // for what tiles cannot take
+
 /// The tiles of simd/tiles.hpp in plain C++, for machines that have none.
 template <std::size_t bytes>
 struct PlainTiles {

@@ -13,8 +13,9 @@
 #include <cstddef>
 #include <cstdint>
 
+// What tiles cannot take, or may not, goes to the bf16 dot product: with both or with neither.
 #if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AMX_INT8__) && \
-    defined(__linux__) && defined(__x86_64__)
+    HWY_NATIVE_DOT_BF16 && defined(__linux__) && defined(__x86_64__)
 #define CARAT_HAS_TILES 1
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,7 +26,7 @@
 namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
-/// Whether the machine compiled for has them.
+/// Whether the machine compiled for has them, and the bf16 dot product as well.
 inline constexpr bool has_tiles = CARAT_HAS_TILES == 1;
 /// Tokens and rows of a tile, and how many of their values are multiplied at once.
 inline constexpr std::size_t tile_side = 16, tile_depth = 32;
