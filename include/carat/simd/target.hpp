@@ -36,6 +36,14 @@
 #error \
     "carat: hwy/highway.h was included before carat and chose SVE; carat needs NEON. Include carat first."
 #endif
+#if HWY_HAVE_SCALABLE && !HWY_TARGET_IS_SVE
+#error \
+    "carat: Highway chose vectors whose size the compiler does not know, as RISC-V's; carat cannot store them."
+#endif
+#if HWY_TARGET == HWY_SCALAR
+#error \
+    "carat: Highway has no vectors for this target. Add the flag that turns them on, or compile with clang or g++ 14, where it emulates 128 bits."
+#endif
 #if !HWY_IS_LITTLE_ENDIAN
 #error "carat reads little-endian checkpoints as they are; big-endian machines are not supported."
 #endif
