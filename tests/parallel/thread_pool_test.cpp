@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <numeric>
 #include <set>
+#include <stdexcept>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -77,6 +78,22 @@ TEST_CASE("a run waits for the slowest call") {
     });
     CHECK(done == std::vector<int>(3, 1));
 }
+
+#if defined(__cpp_exceptions)
+TEST_CASE("what a call throws on the caller's thread waits for the other calls") {
+    ThreadPool pool(3);
+    std::vector<int> done(3);
+    CHECK_THROWS_AS(pool.run([&](std::size_t i) {
+        if (i == 0) throw std::length_error("the caller's");
+        std::this_thread::sleep_for(std::chrono::milliseconds(30));
+        done[i] = 1;
+    }),
+                    std::length_error);
+    CHECK(done == std::vector<int>{0, 1, 1});
+    pool.run([&](std::size_t i) { done[i] = 2; });
+    CHECK(done == std::vector<int>(3, 2));
+}
+#endif
 
 TEST_CASE("a pool may be used from several threads, one after the other") {
     ThreadPool pool(2);

@@ -36,6 +36,8 @@ using AttentionOperand = std::conditional_t<a == Arithmetic::fast, simd::FastOpe
 
 /// What may change scores before the mask, or be a mask: f(query, head, first_key, scores), where
 /// scores [n] are those of one query head with the keys first_key …; -infinity hides a key.
+/// It is called on the executor's threads, where an exception ends the program; only what it throws
+/// on the caller's own comes out of a ThreadPool, when the others have returned.
 template <class F>
 concept ScoreFunction = requires(const F f, std::size_t i, std::span<float> scores) {
     f(i, i, i, scores);

@@ -18,8 +18,9 @@ namespace carat::inline CARAT_ABI {
 /// concurrency() is how many calls can run at the same time, at least 1; it may change between
 /// calls of carat, not while one runs. A session uses no more than when it was made. run(f) calls
 /// f(i) exactly once for each i below concurrency() and returns when all have returned; what the
-/// calls wrote is then visible to the caller. A host with a thread pool of its own writes these two
-/// and gives it to carat.
+/// calls wrote is then visible to the caller. carat's f does not throw, unless a module of the
+/// host's does; an exception goes on, if at all, when all have returned. A host with a thread pool
+/// of its own writes these two and gives it to carat.
 template <class E>
 concept Executor = requires(E& e, void (*f)(std::size_t)) {
     { e.concurrency() } -> std::convertible_to<std::size_t>;

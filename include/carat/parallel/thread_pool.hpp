@@ -21,7 +21,8 @@ namespace carat::inline CARAT_ABI {
 
 /// An Executor of `threads` threads, the caller's included, or of as many as the system grants:
 /// concurrency() tells. One run at a time: run() may be called from any thread, but not from two at
-/// once and not from inside a run.
+/// once and not from inside a run. What f throws on the caller's thread goes on when all have
+/// returned; on another it ends the program.
 class ThreadPool {
   public:
     explicit ThreadPool(std::size_t threads) {
@@ -57,13 +58,21 @@ class ThreadPool {
             round_.fetch_add(1, std::memory_order_release);
             round_.notify_all();
         }
+        const Wait until_all_returned{pending_};
         f(std::size_t{0});
-        for (std::uint32_t left; (left = pending_.load(std::memory_order_acquire)) != 0;)
-            wait_while(pending_, left);
     }
 
   private:
     using Call = void (*)(void*, std::size_t);
+
+    /// Waits at the end of the scope, also where an exception leaves it: workers still use f.
+    struct Wait {
+        const std::atomic<std::uint32_t>& pending;
+        ~Wait() {
+            for (std::uint32_t left; (left = pending.load(std::memory_order_acquire)) != 0;)
+                wait_while(pending, left);
+        }
+    };
 
     void work(std::size_t index) {
         std::uint32_t seen = 0;
