@@ -226,6 +226,30 @@ TEST_CASE_FIXTURE(Setup, "a head that makes no numbers of a hidden state is an e
     CHECK(r.error().text == "the logits after 5 tokens are not finite: the weights are damaged");
 }
 
+TEST_CASE_FIXTURE(Setup, "where no allowed token has a number, none that is forbidden is taken") {
+    struct Only {
+        std::array<std::uint64_t, 1> words{1u << 7};
+        std::size_t accepted = 0;
+        TokenMask allowed(std::size_t) { return std::span<const std::uint64_t>(words); }
+        void accept(std::int32_t) { ++accepted; }
+    } only;
+    const std::vector<float> embeds(prompt.size() * Model::hidden, 0.5f);
+    auto* head = const_cast<float*>(made.weights.embed_tokens.data());
+    std::fill_n(head + 7 * Model::hidden, Model::hidden, std::nanf(""));
+    for (const bool greedy : {true, false}) {
+        auto s = session();
+        auto draw = sampler({.greedy = greedy});
+        const auto r = generate(
+            s,
+            Input{.ids = prompt,
+                  .embeds = Rows<const float, Model::hidden>(embeds.data(), prompt.size())},
+            draw, {.max_tokens = 9}, [](std::int32_t) {}, {}, only);
+        REQUIRE_FALSE(r);
+        CHECK(r.error().text == "none of the tokens allowed after 5 tokens has a finite logit");
+        CHECK(only.accepted == 0);
+    }
+}
+
 TEST_CASE("every reason to stop has a name") {
     CHECK(std::string(name_of(StopReason::stop_token)) == "stop_token");
     CHECK(std::string(name_of(StopReason::max_tokens)) == "max_tokens");

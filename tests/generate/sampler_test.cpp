@@ -231,13 +231,20 @@ TEST_CASE("the coldest temperature there is draws the best token, the hottest an
     for (const int n : counts) CHECK(n > 50);
 }
 
-TEST_CASE("a NaN among the logits is never chosen, and nothing but NaN is no crash") {
+TEST_CASE("a NaN among the logits is never chosen, and of nothing but NaN nothing is") {
     const float nan = std::numeric_limits<float>::quiet_NaN();
     const float some[] = {nan, -4.0f, nan, -5.0f}, none[] = {nan, nan, nan, nan};
     for (const bool greedy : {true, false}) {
         Sampler s = sampler(4, {.greedy = greedy});
         for (int i = 0; i < 20; ++i) CHECK(s(some) % 2 == 1);
-        CHECK(s(none) == 0);
+        CHECK(s(none) == -1);
+    }
+    const std::vector<std::uint64_t> words{1u << 2};
+    for (SamplerOptions o : {SamplerOptions{.greedy = true}, {}, {.top_k = 3}, {.top_p = 0.5f}}) {
+        CHECK(sampler(4, o)(some, TokenMask(words)) == -1);  // not 1, which is forbidden
+        o.suppress_tokens = {2};
+        const float all[] = {3.0f, 2.0f, 1.0f, 0.0f};
+        CHECK(sampler(4, o)(all, TokenMask(words)) == -1);
     }
 }
 

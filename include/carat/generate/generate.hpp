@@ -119,14 +119,19 @@ class Generation {
         } else if (options_.max_tokens == 0) {
             return end(StopReason::max_tokens);
         }
-        last_ = sampler_(logits_, filter_.allowed(left(held_)));
+        const TokenMask allowed = filter_.allowed(left(held_));
+        last_ = sampler_(logits_, allowed);
         // The session has looked at what goes into the head. Of logits without a number the sampler
         // has no better one: whoever looks at the choice need not look at all.
         if (const auto at = static_cast<std::size_t>(last_);
-            at >= logits_.size() || !std::isfinite(logits_[at]))
+            at >= logits_.size() || !std::isfinite(logits_[at])) {
+            if (last_ < 0 && allowed.restricts())
+                return Error{Errc::bad_format, joined({"none of the tokens allowed after ", held_,
+                                                       " tokens has a finite logit"})};
             return Error{Errc::bad_format,
                          joined({"the logits after ", held_,
                                  " tokens are not finite: the weights are damaged"})};
+        }
         filter_.accept(last_);
         sampler_.observe(last_);
         ++generated_;

@@ -82,12 +82,14 @@ class Sampler {
         random_.seed(options_.seed);
     }
 
-    /// The next token for logits [vocab_size], one that the mask allows. NaN counts as smallest.
+    /// The next token for logits [vocab_size], one that the mask allows; -1 where none of those has
+    /// a number, suppressed ones apart. NaN counts as smallest.
     std::int32_t operator()(std::span<const float> logits, TokenMask allowed = {}) noexcept {
         if (options_.greedy) {
             adjust(logits, allowed);
             const float* z = adjusted_.data();
             const float largest = simd::max_of(z, adjusted_.size());
+            if (largest == lowest) return -1;
             return static_cast<std::int32_t>(simd::find_at_least(z, 0, adjusted_.size(), largest));
         }
         // 53 bits of the generator, whose numbers the C++ standard fixes; its distributions it does
@@ -95,9 +97,10 @@ class Sampler {
         const double u = static_cast<double>(random_() >> 11) * 0x1p-53;
         if (!filters()) {
             scale(logits, allowed);
-            return left_[gather(u) - 1].id;
+            return possible_ ? left_[gather(u) - 1].id : -1;
         }
         const auto left = candidates(logits, allowed);
+        if (!possible_) return -1;
         double sum = 0.0;
         for (const Candidate& c : left) {
             sum += static_cast<double>(c.probability);
@@ -173,7 +176,8 @@ class Sampler {
     void scale(std::span<const float> logits, TokenMask allowed) noexcept {
         adjust(logits, allowed);
         largest_ = simd::max_of(adjusted_.data(), adjusted_.size());
-        if (largest_ == lowest) largest_ = adjusted_[0] = 0.0f;
+        possible_ = largest_ != lowest;
+        if (!possible_) largest_ = adjusted_[0] = 0.0f;
     }
     /// Weight of a logit: its probability over the best one's. Differences to the largest, which no
     /// temperature can make overflow.
@@ -254,6 +258,7 @@ class Sampler {
     std::vector<std::int32_t> seen_;
     std::vector<float> adjusted_;
     float largest_ = 0.0f;         ///< of adjusted_
+    bool possible_ = false;        ///< any of it
     std::vector<Candidate> left_;  ///< take_largest() keeps logits where probabilities will be
 };
 
