@@ -1,6 +1,9 @@
 /// \file
 /// DraftPace: whether drafting pays, and how many tokens at a time, by what it has cost and brought
-/// so far. Results do not depend on it, only time does.
+/// so far. In exact arithmetic, and with quantised weights, results do not depend on it, only time
+/// does. With bf16 in fast arithmetic a call of 6 tokens or 13, by the machine, has sums in another
+/// order than one of fewer (simd/matmul.hpp): with 5 drafts, or 12, logits differ by their
+/// rounding.
 ///
 /// Tokens of a round of K drafts, of which each is accepted with probability a after those before
 /// it: (1 - a^(K+1)) / (1 - a) (Leviathan et al. 2023, eq. 1). K is the one with the most tokens a

@@ -229,8 +229,8 @@ class Session {
 
     /// Becomes what another session of this model saved, whatever the context of either:
     /// read(std::span<std::byte>) fills the span and returns true, or false at the end of its
-    /// bytes. Bad input: a state of another model (mismatch), one that is cut off (bad_format) or
-    /// longer than this context (out_of_range). The session is empty then.
+    /// bytes. Bad input: a state of another shape or type (mismatch), one that is cut off
+    /// (bad_format) or longer than this context (out_of_range). The session is empty then.
     template <class Read>
     requires can_save Result<void> load(Read&& read) {
         clear();

@@ -1,6 +1,8 @@
 /// \file
 /// What a session remembers as bytes: keys and values as they are stored, token by token, behind a
-/// header that says whose they are.
+/// header that says how many tokens they are, of what type and of how many bytes each. A model of
+/// the same shape with other weights, a fine-tune say, takes them too: whose they are the caller
+/// knows.
 #pragma once
 
 #include "carat/base/joined.hpp"
@@ -42,8 +44,9 @@ struct SessionState {
     }
 
     /// read(std::span<std::byte>) fills the span and returns true, or false at the end of its
-    /// bytes. mask has a place for each token of the context. Bad input: a state of another model
-    /// (mismatch), one that is cut off (bad_format) or longer than the context (out_of_range).
+    /// bytes. mask has a place for each token of the context. Bad input: a state of another shape
+    /// or type (mismatch), one that is cut off (bad_format) or longer than the context
+    /// (out_of_range).
     template <class Read>
     static Result<SessionState> load(const Cache& cache, std::span<std::uint8_t> mask,
                                      Read&& read) {

@@ -29,7 +29,7 @@
 namespace carat::inline CARAT_ABI {
 
 /// Of one session at a time. Takes its memory once. The drafter's weights must outlive it. Clock
-/// tells the time, of which nothing but speed depends.
+/// tells the time, by which the pace decides how many tokens are drafted (generate/draft_pace.hpp).
 template <class Drafter, class Clock = std::chrono::steady_clock>
 class Speculation final : public LogitsSource<typename Drafter::Target> {
   public:
