@@ -68,6 +68,23 @@ TEST_CASE("a config that contradicts the vocabulary is an error") {
     CHECK(done.error().text == "c.json: added_tokens_decoder.1 is \\x1b[2J, but that id is <a>");
 }
 
+TEST_CASE("an added token is no longer than in a tokenizer's own file") {
+    const std::string most(max_added_token_bytes, 'x'), longer = most + 'x';
+    const std::string decoder = R"({"added_tokens_decoder": {"3": {"content": ")";
+    Vocabulary v = three();
+    CHECK(apply_tokenizer_config(v, decoder + most + R"("}}})", "c.json"));
+    v = three();
+    const auto added = apply_tokenizer_config(v, decoder + longer + R"("}}})", "c.json");
+    REQUIRE_FALSE(added);
+    CHECK(added.error().code == Errc::bad_format);
+    CHECK(added.error().text.starts_with("c.json: added token 1 (xxx"));
+    CHECK(added.error().text.ends_with(") has 257 bytes, expected at most 256"));
+    v = three();
+    v.pieces[2] = longer;  // a long piece may be there, but not as an added token
+    CHECK(apply_tokenizer_config(v, "{}", "c.json"));
+    CHECK_FALSE(apply_tokenizer_config(v, R"({"eot_token": ")" + longer + R"("})", "c.json"));
+}
+
 TEST_CASE("fifty thousand names of tokens are looked up, not compared with each other") {
     Vocabulary v = three();
     for (int i = 0; i < 50'000; ++i) {

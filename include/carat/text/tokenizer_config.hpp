@@ -132,7 +132,7 @@ inline Result<void> apply(const JsonValue& config, Vocabulary& v, std::string_vi
         for (const auto& entry : json::members(list)) tokens.mark_special(entry.value);
     }
     if (const auto add = json::boolean(json::find(config, "add_bos_token"))) v.add_bos = *add;
-    return {};
+    return check_added(v, what);
 }
 
 }  // namespace detail
@@ -141,7 +141,7 @@ inline Result<void> apply(const JsonValue& config, Vocabulary& v, std::string_vi
 /// errors. `added_tokens_decoder` adds tokens (also beyond the last id, without gaps) and says
 /// which are special; so do members whose name ends in `_token`, `extra_special_tokens` and
 /// `additional_special_tokens`. `add_bos_token` sets Vocabulary::add_bos. An id that belongs to
-/// another piece is an error.
+/// another piece is an error, and so is what check_vocabulary() refuses of added tokens.
 [[nodiscard]] inline Result<void> apply_tokenizer_config(Vocabulary& v, std::string_view text,
                                                          std::string_view what) {
     const auto tree = parse_json(text, what);

@@ -123,6 +123,26 @@ inline constexpr std::size_t max_added_token_bytes = 256;
 
 namespace detail {
 
+/// Added tokens are short and name pieces.
+inline Result<void> check_added(const Vocabulary& v, std::string_view what) {
+    const auto fail = [&](const std::string& why) {
+        return Error{Errc::bad_format, std::string(what) + ": " + why};
+    };
+    for (std::size_t i = 0; i < v.added.size(); ++i) {
+        const AddedToken& token = v.added[i];
+        if (token.text.size() > max_added_token_bytes)
+            return fail(
+                joined({"added token ", i, " (", printable(token.text), ") has ", token.text.size(),
+                        " bytes, expected at most ", max_added_token_bytes}));
+        if (token.id < 0 || static_cast<std::size_t>(token.id) >= v.pieces.size() ||
+            v.pieces[static_cast<std::size_t>(token.id)] != token.text) {
+            return fail(joined({"added token ", i, " (", printable(token.text), ") has the id ",
+                                std::to_string(token.id), ", which is not that piece's"}));
+        }
+    }
+    return {};
+}
+
 inline Result<void> check_pieces(const Vocabulary& v, std::string_view what) {
     constexpr std::size_t max_pieces = 1u << 24;  // ranks must be exact as float
     const auto fail = [&](const std::string& why) {
@@ -164,19 +184,7 @@ inline Result<void> check_pieces(const Vocabulary& v, std::string_view what) {
     if (unknown != 1)
         return fail(joined({unknown, " pieces stand for unknown text, expected one"}));
     if (bytes != 256) return fail(joined({bytes, " byte pieces, expected 256: <0x00> to <0xFF>"}));
-    for (std::size_t i = 0; i < v.added.size(); ++i) {
-        const AddedToken& token = v.added[i];
-        if (token.text.size() > max_added_token_bytes)
-            return fail(
-                joined({"added token ", i, " (", printable(token.text), ") has ", token.text.size(),
-                        " bytes, expected at most ", max_added_token_bytes}));
-        if (token.id < 0 || static_cast<std::size_t>(token.id) >= v.pieces.size() ||
-            v.pieces[static_cast<std::size_t>(token.id)] != token.text) {
-            return fail(joined({"added token ", i, " (", printable(token.text), ") has the id ",
-                                std::to_string(token.id), ", which is not that piece's"}));
-        }
-    }
-    return {};
+    return check_added(v, what);
 }
 
 }  // namespace detail
