@@ -238,6 +238,8 @@ TEST_CASE("a file that cannot be gone on with is refused in a line") {
     };
     CHECK(refusal("hello") == "not a conversation that carat saved");
     CHECK(refusal("carat chat 7\n{}\n12345678") == "saved in version 7 of the format, expected 3");
+    CHECK(refusal("carat chat \x1b[2J\n{}\n12345678") ==
+          "saved in version \\x1b[2J of the format, expected 3");
     std::string damaged = whole;
     damaged[damaged.size() / 2] ^= 1;
     CHECK(refusal(damaged) == "damaged: its checksum is wrong");

@@ -3,6 +3,7 @@
 /// model, what the session remembers, and a checksum of all that.
 #pragma once
 
+#include "carat/base/printable.hpp"
 #include "carat/base/result.hpp"
 #include "carat/chat/chat_media.hpp"
 #include "carat/chat/chat_prompt.hpp"
@@ -111,7 +112,7 @@ Result<ChatRecord> load_chat(const std::string& path, std::uint64_t model, std::
     const std::string found(text.substr(
         magic.size(), std::min<std::size_t>(first, 40) - std::min(magic.size(), first)));
     if (found != std::to_string(detail::chat_version))
-        return Error{Errc::unsupported, path + ": saved in version " + found +
+        return Error{Errc::unsupported, path + ": saved in version " + printable(found) +
                                             " of the format, expected " +
                                             std::to_string(detail::chat_version)};
     std::uint64_t stored = 0;
