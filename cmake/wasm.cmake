@@ -7,7 +7,9 @@ set(CMAKE_SYSTEM_PROCESSOR wasm32)
 set(CMAKE_CROSSCOMPILING_EMULATOR node --no-experimental-fetch)  # emscripten would fetch files with it, and cannot
 
 # Programs read this machine's files through node, and take the memory that they need; the page does without files.
-set(CMAKE_EXE_LINKER_FLAGS_INIT "-sNODERAWFS -sEXIT_RUNTIME -sALLOW_MEMORY_GROWTH")
+# The stack is Debian 12's by default; newer emscriptens, which know the old name too, give 64 KB, and a block of packed
+# weights alone takes that.
+set(CMAKE_EXE_LINKER_FLAGS_INIT "-sNODERAWFS -sEXIT_RUNTIME -sALLOW_MEMORY_GROWTH -sTOTAL_STACK=5242880")
 
 # Highway knows WebAssembly's vectors; Debian 12's xsimd knows SSE's, which emscripten turns into them, but not MMX's,
 # which Eigen would take too. Headers that know no architecture are this machine's own, behind emscripten's.
