@@ -34,8 +34,8 @@ inline constexpr std::size_t panel_width = 16;
 template <class X>
 inline constexpr std::size_t panel_pair = sizeof(X) == 2 ? 2 : 1;
 
-/// What rounded products are made of: bf16 where the target multiplies it, f32 elsewhere.
-using FastOperand = std::conditional_t<native_dot_bf16, bf16, float>;
+/// What rounded products are made of: bf16 where the target multiplies it fast, f32 elsewhere.
+using FastOperand = std::conditional_t<packs_pairs, bf16, float>;
 
 /// Place of element (lane, i) in panels of `inner` elements.
 template <class X>

@@ -23,11 +23,6 @@ HWY_BEFORE_NAMESPACE();
 namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
-/// Whether packed values are multiplied in pairs: by matrix tiles, or by the bf16 dot product. That
-/// of Sapphire Rapids is half as fast as f32 (35 to 42 and 70 to 83 G multiply-adds a second on a
-/// core).
-inline constexpr bool packs_pairs = has_tiles || (native_dot_bf16 && HWY_TARGET != HWY_AVX3_SPR);
-
 namespace detail {
 
 using Bf16Tag = hn::Repartition<hwy::bfloat16_t, F32Tag>;
