@@ -4,7 +4,6 @@
 #include "carat/prompt/chat_parse.hpp"
 #include "constrain/play.hpp"
 #include "constrain/validator.hpp"
-#include "support/faults.hpp"
 
 #include <doctest/doctest.h>
 
@@ -123,23 +122,6 @@ TEST_CASE("the name of a tool is shown as it may be printed") {
         CHECK_MESSAGE(refused.error().text.starts_with(shown), refused.error().text);
     }
 }
-
-#if defined(__cpp_exceptions)
-TEST_CASE("memory that ends while a form is read is an error") {
-    const auto tools = *parse_json(
-        R"([{"function":{"name":"f","parameters":{"properties":{"a":{"type":"string"}}}}}])",
-        "tools");
-    for (const AnswerShape& shape :
-         {AnswerShape::json(R"({"type":"object","properties":{"a":{"type":"string","pattern":"b"},
-                                "n":{"type":"number"}},"additionalProperties":{}})"),
-          AnswerShape::regex("[a-z]{3}"), AnswerShape::choices({"yes", "no"}),
-          AnswerShape::calls()}) {
-        CHECK(fail_until_good([&] { return shaped(shape, &tools); }) > 10);
-    }
-    const Constraint made = good(AnswerShape::choices({"nothing at all"}));
-    CHECK(fail_until_good([&, c = made]() mutable { return c.begin(14); }) > 3);
-}
-#endif
 
 TEST_CASE("a thought may come before the answer, or be open already") {
     Constraint c = good(AnswerShape::choices({"yes", "no"}));

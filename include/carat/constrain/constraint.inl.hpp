@@ -66,10 +66,10 @@ CARAT_ONCE Constraint::Constraint(std::shared_ptr<const constrain::Compiled> com
 
 CARAT_ONCE Result<void> Constraint::begin(std::size_t max_tokens, OutputStart start) {
     return memory_errors([&]() -> Result<void> {
+        plan_.clear();
+        now_ = masked_ = Matcher::dead;  // until there is memory for another
         if (matcher_.size() > max_size) forget();
         now_ = matcher_.at(compiled_->starts[static_cast<std::size_t>(start)], Matcher::bottom);
-        plan_.clear();
-        masked_ = Matcher::dead;
         const std::size_t cost = matcher_[now_].cost;  // every symbol has a token of its own
         if (cost <= max_tokens) return {};
         // A schema of two kilobytes may ask for gigabytes: only what may fit is written out.
@@ -98,8 +98,10 @@ CARAT_ONCE TokenMask Constraint::allowed(std::size_t tokens_left) {
     const auto positions = matcher_[now_].positions;
     for (const auto& p : positions) add(p, room);
     if (tight_) {
-        if (auto fresh = closing(now_, tokens_left); plan_.empty() || fresh.size() < plan_.size())
-            plan_.assign(fresh.rbegin(), fresh.rend());
+        if (auto fresh = closing(now_, tokens_left); plan_.empty() || fresh.size() < plan_.size()) {
+            std::reverse(fresh.begin(), fresh.end());
+            plan_ = std::move(fresh);
+        }
         if (!plan_.empty()) set(plan_.back());
     } else {
         masked_ = now_;
@@ -109,37 +111,37 @@ CARAT_ONCE TokenMask Constraint::allowed(std::size_t tokens_left) {
 }
 
 CARAT_ONCE void Constraint::accept(std::int32_t id) {
+    // Nothing changes before all memory is there: what was refused may be accepted again.
+    Matcher::Id to = now_;
+    if (const auto bytes = compiled_->trie->bytes(id); !bytes.empty()) {
+        for (const char c : bytes)
+            if (to != Matcher::dead) to = matcher_.next(to, static_cast<std::uint8_t>(c));
+    } else if (to != Matcher::dead) {
+        const auto at = std::find(compiled_->controls.begin(), compiled_->controls.end(), id);
+        to = at == compiled_->controls.end()
+                 ? Matcher::dead
+                 : matcher_.next(
+                       to, static_cast<constrain::Symbol>(constrain::first_control +
+                                                          (at - compiled_->controls.begin())));
+    }
+    if (to != Matcher::dead && matcher_.size() > max_size) {
+        to = matcher_.keep_only(to);
+        plan_sizes_.clear();
+        masked_ = Matcher::dead;
+    }
+    now_ = to;
     if (!plan_.empty() && plan_.back() == id) {
         plan_.pop_back();
     } else {
         plan_.clear();
     }
-    if (now_ == Matcher::dead) return;
-    if (const auto bytes = compiled_->trie->bytes(id); !bytes.empty()) {
-        for (const char c : bytes) {
-            now_ = matcher_.next(now_, static_cast<std::uint8_t>(c));
-            if (now_ == Matcher::dead) return;
-        }
-    } else {
-        const auto at = std::find(compiled_->controls.begin(), compiled_->controls.end(), id);
-        now_ = at == compiled_->controls.end()
-                   ? Matcher::dead
-                   : matcher_.next(
-                         now_, static_cast<constrain::Symbol>(constrain::first_control +
-                                                              (at - compiled_->controls.begin())));
-    }
-    if (now_ != Matcher::dead && matcher_.size() > max_size) {
-        now_ = matcher_.keep_only(now_);
-        plan_sizes_.clear();
-        masked_ = Matcher::dead;
-    }
 }
 
 CARAT_ONCE const Constraint::Local& Constraint::local(std::uint32_t state) {
     if (locals_.size() > max_locals) locals_.clear();
-    const auto [known, is_new] = locals_.try_emplace(compiled_->kinds[state]);
-    Local& l = known->second;
-    if (!is_new) return l;
+    const std::uint64_t kind = compiled_->kinds[state];
+    if (const auto known = locals_.find(kind); known != locals_.end()) return known->second;
+    Local l;
     const auto distance = std::int64_t{compiled_->grammar.states[state].distance};
     const auto mark = [&](std::int32_t id) {
         l.words[static_cast<std::size_t>(id) / 64] |= std::uint64_t{1} << (id % 64);
@@ -155,7 +157,7 @@ CARAT_ONCE const Constraint::Local& Constraint::local(std::uint32_t state) {
              l.words.resize(words_.size());
              for (const std::int32_t id : std::exchange(l.ids, {})) mark(id);
          });
-    return l;
+    return locals_.emplace(kind, std::move(l)).first->second;
 }
 
 CARAT_ONCE void Constraint::add(const Matcher::Position& p, std::size_t room) {

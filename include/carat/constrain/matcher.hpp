@@ -50,25 +50,25 @@ class Matcher {
         set_ids_.clear();
         rows_.clear();
     }
-    /// Forgets all but one set; its new number.
+    /// Forgets all but one set; its new number. Where memory is refused, nothing is forgotten.
     Id keep_only(Id id) {
-        const auto old = std::move(frames_);
-        std::vector<Position> positions = sets_[static_cast<std::size_t>(id)].positions;
-        const bool ended = sets_[static_cast<std::size_t>(id)].ended;
-        std::vector<bool> used(old.size());
-        for (const Position& p : positions) used[p.frame] = true;
-        for (std::size_t f = old.size(); f-- > 1;)  // callers' frames are older
+        Matcher kept(*grammar_);
+        const Set& set = sets_[static_cast<std::size_t>(id)];
+        std::vector<bool> used(frames_.size());
+        for (const Position& p : set.positions) used[p.frame] = true;
+        for (std::size_t f = frames_.size(); f-- > 1;)  // callers' frames are older
             if (used[f])
-                for (const Position& p : old[f].callers) used[p.frame] = true;
-        clear();
-        std::vector<std::uint32_t> now(old.size(), bottom);
+                for (const Position& p : frames_[f].callers) used[p.frame] = true;
+        std::vector<std::uint32_t> now(frames_.size(), bottom);
         const auto moved = [&](std::vector<Position> list) {
             for (Position& p : list) p.frame = now[p.frame];
             return list;
         };
-        for (std::size_t f = 1; f < old.size(); ++f)
-            if (used[f]) now[f] = frame_of(moved(old[f].callers), old[f].nests);
-        return set_of({.positions = moved(std::move(positions)), .ended = ended});
+        for (std::size_t f = 1; f < frames_.size(); ++f)
+            if (used[f]) now[f] = kept.frame_of(moved(frames_[f].callers), frames_[f].nests);
+        const Id out = kept.set_of({.positions = moved(set.positions), .ended = set.ended});
+        *this = std::move(kept);
+        return out;
     }
     /// How much is remembered, in kilobytes or so.
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -226,6 +226,8 @@ class Matcher {
 
         std::string key(1, set.ended ? '1' : '0');
         append(key, set.positions);
+        make_room(sets_);
+        make_room(rows_);
         const auto [known, is_new] =
             set_ids_.emplace(std::move(key), static_cast<Id>(sets_.size()));
         if (is_new) {
@@ -246,6 +248,8 @@ class Matcher {
         frame.depth += nests ? 1 : 0;
         std::string key(1, nests ? 'n' : '-');
         append(key, callers);
+        make_room(frames_);
+        make_room(ended_);
         const auto [known, is_new] =
             frame_ids_.emplace(std::move(key), static_cast<std::uint32_t>(frames_.size()));
         if (is_new) {
@@ -255,6 +259,11 @@ class Matcher {
             ended_.push_back(0);
         }
         return known->second;
+    }
+    /// For one more element: what a map already names is then added without memory.
+    template <class T>
+    static void make_room(std::vector<T>& list) {
+        if (list.size() == list.capacity()) list.reserve(2 * list.size() + 1);
     }
     static void append(std::string& key, std::span<const Position> positions) {
         for (const Position& p : positions)
