@@ -1,8 +1,10 @@
 // The system refuses memory while a form is read: an error. While a constraint is asked or told:
 // asked and told again, it says what it would have said.
 #include "carat/constrain/answer_shape.hpp"
+#include "carat/constrain/char_automaton.hpp"
 #include "carat/constrain/constraint.hpp"
 #include "carat/constrain/matcher.hpp"
+#include "carat/constrain/work_limit.hpp"
 #include "constrain/play.hpp"
 #include "support/faults.hpp"
 
@@ -62,6 +64,20 @@ TEST_CASE("memory that ends while a form is read is an error") {
         CHECK(fail_until_good([&] { return shaped(shape, &tools); }) > 10);
     }
     CHECK(fail_until_good([&, c = made]() mutable { return c.begin(14); }) > 3);
+}
+
+TEST_CASE("the edges of a state take memory now and then, not for each alternative") {
+    constrain::WorkLimit work;
+    constrain::CharNfa nfa(work);
+    const std::uint32_t state = nfa.add();
+    const constrain::CharSet chars = {{'a', 'b'}, {'d', 'e'}};
+    allocations_left = 50;
+    const auto done = memory_errors([&]() -> Result<void> {
+        for (int i = 0; i < 10000; ++i) nfa.connect(state, chars, state);
+        return {};
+    });
+    allocations_left = never;
+    CHECK(done);
 }
 
 TEST_CASE("whichever allocations fail while an output is constrained, all masks stay the same") {

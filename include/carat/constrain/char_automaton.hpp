@@ -238,7 +238,6 @@ class CharNfa {
     void connect(std::uint32_t from, const CharSet& chars, std::uint32_t to) {
         if (!work_.take(work_per_edge * chars.size())) return;
         auto& edges = states_[from].edges;
-        edges.reserve(edges.size() + chars.size());
         for (const CharRange& r : chars) edges.push_back({r, to});
     }
 
