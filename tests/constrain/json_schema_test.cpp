@@ -356,6 +356,35 @@ TEST_CASE("alternatives that take too long to compare are refused") {
               .starts_with("schema: #/oneOf: it takes too long"));
 }
 
+TEST_CASE("the types of alternatives draw on the limit of work") {
+    const auto read = [](const std::string& schema, std::size_t work, bool call) -> std::string {
+        const auto tree = *parse_json(schema, "schema");
+        constrain::Grammar g;
+        g.add_rule();
+        g.work.take(constrain::WorkLimit::max_work - work);
+        if (call) {
+            const auto done = constrain::add_arguments(g, &tree, 0, g.add_state(true), "f");
+            return done ? "" : done.error().text;
+        }
+        const auto rule = constrain::add_json_schema(g, tree);
+        return rule ? "" : rule.error().text;
+    };
+    const auto takes = [&](const std::string& schema, std::size_t work, const std::string& error,
+                           bool call = false) {
+        CAPTURE(schema);
+        CHECK(read(schema, 10 * work, call).empty());
+        const std::string refused = read(schema, work, call);
+        CHECK_MESSAGE(refused.starts_with(error), refused);
+        CHECK_MESSAGE(refused.find("too long") != std::string::npos, refused);
+    };
+    const auto types = [](const char* type) {
+        return R"({"type":[)" +
+               list(600, [&](std::size_t) { return '"' + std::string(type) + '"'; }) + "]}";
+    };
+    takes(R"({"oneOf":[)" + types("null") + "," + types("string") + "]}", 1000,
+          "schema: #/oneOf: it takes too long to see that alternatives 0 and 1 exclude");
+}
+
 TEST_CASE("the patterns of a schema share one limit of work") {
     const auto slow = [](std::size_t) {
         return R"({"type":"string","pattern":"^((?:)" + std::string(1000, 'a') + R"(){0}){700}$"})";

@@ -181,7 +181,8 @@ class SchemaDocument {
         const auto kinds = [&](const JsonValue& s, const std::vector<const JsonValue*>& values) {
             std::set<std::string> out;
             for (const JsonValue* v : values) out.emplace(kind_of(*v));
-            if (!out.empty()) return out;
+            const std::size_t named = json::elements(json::find(s, "type")).size();
+            if (!out.empty() || !work_.take(named)) return out;
             if (const auto types = types_of(s, ""))
                 for (const std::string& t : *types) out.insert(t == "integer" ? "number" : t);
             return out;
