@@ -274,7 +274,12 @@ class Chat {
           tokenizer_(std::move(tokenizer)),
           memory_(std::move(memory)),
           sampler_(std::move(sampler)),
-          settings_(std::move(settings)) {}
+          settings_(std::move(settings)),
+          stop_ids_(model.generation().eos_token_ids) {
+        // A model's files may name <eos> alone; a turn ends with these as well.
+        for (const char* piece : {"<turn|>", "<|tool_response>"})
+            if (const auto id = tokenizer_->id_of(piece)) stop_ids_.push_back(*id);
+    }
 
     PromptMaker prompts(Progress progress) {
         return {talk_,
@@ -288,10 +293,9 @@ class Chat {
     }
     /// Reads a prompt, with which an answer begins or goes on. How much of it was held already.
     Result<std::size_t> read(const ChatPrompt& p, std::size_t max_tokens, Progress progress) {
-        answer_->generation.emplace(memory_.session(), sampler_,
-                                    GenerateOptions{max_tokens, model_->generation().eos_token_ids},
-                                    constraint_ ? TokenFilter(*constraint_) : filter_,
-                                    drafts_.get());
+        answer_->generation.emplace(
+            memory_.session(), sampler_, GenerateOptions{max_tokens, stop_ids_},
+            constraint_ ? TokenFilter(*constraint_) : filter_, drafts_.get());
         return memory_.read(p, *answer_->generation, progress);
     }
 
@@ -395,6 +399,7 @@ class Chat {
     ChatMemory<Model> memory_;
     Sampler sampler_;
     ChatSettings settings_;
+    std::vector<std::int32_t> stop_ids_;
     Conversation talk_;
     ContextWindow window_;
     std::uint64_t replies_ = 0;

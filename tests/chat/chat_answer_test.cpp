@@ -1,0 +1,50 @@
+// What an answer does whatever the host leaves out: it ends, calls and draws as it should.
+#include "carat/chat.hpp"
+#include "carat/checkpoint/checkpoint_files.hpp"
+#include "carat/gemma4.hpp"
+#include "carat/models/pocket.hpp"
+#include "carat/parallel/executor.hpp"
+#include "support/files.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace carat::test {
+namespace {
+
+using Pocket = Gemma4<models::pocket, weights::bf16>;
+
+Chat<Pocket> chat_of(const Pocket& model, ChatSettings settings = {}) {
+    static Serial serial;
+    settings.session.context_tokens = 512;
+    auto chat = Chat<Pocket>::open(model, pocket, serial, std::move(settings));
+    REQUIRE_MESSAGE(chat, chat.error().text);
+    return *std::move(chat);
+}
+
+}  // namespace
+
+TEST_CASE("a turn ends where it ends, though no generation_config.json says how") {
+    auto files = CheckpointFiles::open(pocket);
+    REQUIRE_MESSAGE(files, files.error().text);
+    const auto bare = Pocket::from(*std::move(files));
+    REQUIRE_MESSAGE(bare, bare.error().text);
+    REQUIRE(bare->generation().eos_token_ids == std::vector<std::int32_t>{1});
+    auto chat = chat_of(*bare, {.sampling = SamplerOptions{.greedy = true}});
+    const auto turn = chat.user("What is the capital of France?").answer();
+    REQUIRE_MESSAGE(turn, turn.error().text);
+    CHECK(turn->reply.content == "The capital of France is Paris.");
+    CHECK(turn->stop == StopReason::stop_token);
+    auto fork = chat.fork();
+    REQUIRE_MESSAGE(fork, fork.error().text);
+    const auto next = fork->user("What is the capital of Japan?").answer();
+    REQUIRE_MESSAGE(next, next.error().text);
+    CHECK(next->stop == StopReason::stop_token);
+}
+
+}  // namespace carat::test
