@@ -17,6 +17,7 @@
 #include "carat/chat/running_answer.hpp"
 #include "carat/chat/tool_rounds.hpp"
 #include "carat/constrain/answer_shape.hpp"
+#include "carat/format/json.hpp"
 #include "carat/generate/generate.hpp"
 #include "carat/prompt/chat_parse.hpp"
 #include "carat/prompt/chat_variant.hpp"
@@ -173,7 +174,8 @@ class Chat {
         return turn;
     }
 
-    /// Declares functions to the model. They are called by reply(tools, …).
+    /// Declares functions to the model, instead of those declared before. They are called by
+    /// reply(tools, …), which may be given fewer of them.
     Result<void> set_tools(const Tools& tools) {
         return memory_errors("tools", [&] { return talk_.set_tools(tools.declarations()); });
     }
@@ -181,10 +183,12 @@ class Chat {
     /// Answers with functions: calls what the model asks for, all of a turn's calls in order, tells
     /// it what they returned, and so on until it has an answer or has called `limit` times; then
     /// the last turn still has its calls. on_result(const ToolCall&, const JsonValue&) hears of
-    /// each.
+    /// each. Declares `tools` where no functions are declared yet; those that are stay.
     template <class OnEvent, class OnResult>
     Result<ChatTurn> reply(const Tools& tools, OnEvent&& on_event, OnResult&& on_result,
                            Progress progress = {}, std::size_t limit = 8) {
+        if (json::elements(talk_.tools()).empty() && !tools.empty())
+            if (auto set = set_tools(tools); !set) return std::move(set).error();
         return detail::reply_with_tools(*this, tools, on_event, on_result, progress, limit);
     }
 

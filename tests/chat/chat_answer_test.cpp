@@ -19,6 +19,14 @@ namespace {
 
 using Pocket = Gemma4<models::pocket, weights::bf16>;
 
+const Pocket& model() {
+    static const auto opened = [] {
+        auto m = Pocket::open(pocket);
+        REQUIRE_MESSAGE(m, m.error().text);
+        return *std::move(m);
+    }();
+    return opened;
+}
 Chat<Pocket> chat_of(const Pocket& model, ChatSettings settings = {}) {
     static Serial serial;
     settings.session.context_tokens = 512;
@@ -45,6 +53,26 @@ TEST_CASE("a turn ends where it ends, though no generation_config.json says how"
     const auto next = fork->user("What is the capital of Japan?").answer();
     REQUIRE_MESSAGE(next, next.error().text);
     CHECK(next->stop == StopReason::stop_token);
+}
+
+TEST_CASE("functions that an answer may call are declared with it, but for those that are") {
+    auto chat = chat_of(model());
+    Tools tools;
+    tools.add("get_weather", "Get the weather in a city.", {{"city", "The city name."}},
+              [](const std::string& city) { return city == "London" ? "rainy" : "sunny"; });
+    chat.user("What is the weather in London?");
+    const auto turn = chat.answer(tools);
+    REQUIRE_MESSAGE(turn, turn.error().text);
+    CHECK(contains(turn->reply.content, "rainy"));
+    REQUIRE(json::elements(chat.conversation().tools()).size() == 1);
+
+    Tools more;  // the host's own, of which it calls one here
+    more.add("get_time", "The time of day.", [] { return "noon"; });
+    more.add("get_weather", "Get the weather in a city.", {{"city", "The city name."}},
+             [](const std::string&) { return "rainy"; });
+    REQUIRE(chat.set_tools(more));
+    REQUIRE(chat.user("What is the weather in London?").answer(tools));
+    CHECK(json::elements(chat.conversation().tools()).size() == 2);
 }
 
 }  // namespace carat::test
