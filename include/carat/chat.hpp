@@ -202,8 +202,10 @@ class Chat {
     }
 
     /// The same as a range of pieces of the answer's text. Leaving it early ends the answer. What
-    /// it took, or what went wrong, is in last() afterwards.
-    AnswerStream<Chat> reply() { return AnswerStream<Chat>(*this); }
+    /// it took, or what went wrong, is in last() afterwards. Nothing is said until it is iterated.
+    [[nodiscard("says nothing until it is iterated")]] AnswerStream<Chat> reply() {
+        return AnswerStream<Chat>(*this);
+    }
     /// The last answer that was given as a range.
     [[nodiscard]] const Result<ChatTurn>& last() const noexcept { return last_; }
 

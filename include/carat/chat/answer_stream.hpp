@@ -17,7 +17,7 @@ namespace carat::inline CARAT_ABI {
 /// What Chat::reply() returns: an input range of the text as it comes. Leaving it early ends the
 /// answer. The chat must stay where it is meanwhile.
 template <class Chat>
-class AnswerStream {
+class [[nodiscard]] AnswerStream {
   public:
     class Iterator {
       public:
