@@ -25,10 +25,12 @@ carat::Result<void> transcribe(const Arguments& a) {
     const auto model = Model::open(a.model);
     if (!model) return model.error();
     carat::ThreadPool pool(a.threads);
+    auto sampling = model->sampler_options();
+    sampling.greedy = true;
     auto chat = carat::Chat<Model>::open(*model, a.model, pool,
                                          {.max_tokens = a.max_tokens,
                                           .session = {.context_tokens = 1024 + a.max_tokens},
-                                          .sampling = carat::SamplerOptions{.greedy = true}});
+                                          .sampling = std::move(sampling)});
     if (!chat) return chat.error();
 
     const auto most =

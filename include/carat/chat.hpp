@@ -56,8 +56,7 @@ class Chat {
         return memory_errors("a chat", [&]() -> Result<Chat> {
             auto session = model.session(executor, settings.session);
             if (!session) return std::move(session).error();
-            SamplerOptions sampling = settings.sampling.value_or(model.sampler_options());
-            auto sampler = Sampler::create(Model::Text::vocab, std::move(sampling));
+            auto sampler = Sampler::create(Model::Text::vocab, sampling(model, settings));
             if (!sampler) return std::move(sampler).error();
             return Chat(model, std::move(tokenizer), ChatMemory<Model>(*std::move(session)),
                         *std::move(sampler), std::move(settings));
@@ -287,6 +286,15 @@ class Chat {
             if (const auto id = tokenizer_->id_of(piece)) stop_ids_.push_back(*id);
     }
 
+    /// What the model never says it does not say either where the host chooses how it speaks.
+    static SamplerOptions sampling(const Model& model, const ChatSettings& settings) {
+        SamplerOptions options = model.sampler_options();
+        if (!settings.sampling) return options;
+        const std::vector<std::int32_t> never = std::move(options.suppress_tokens);
+        options = *settings.sampling;
+        options.suppress_tokens.insert(options.suppress_tokens.end(), never.begin(), never.end());
+        return options;
+    }
     PromptMaker prompts(Progress progress) {
         return {talk_,
                 settings_.format,
@@ -330,9 +338,9 @@ class Chat {
                                                                   : OutputStart::answer;
             if (auto begun = constraint_->begin(room, start); !begun) return begun;
         }
-        SamplerOptions sampling = settings_.sampling.value_or(model_->sampler_options());
-        sampling.seed += replies_;  // an answer that is asked for again may be another one
-        auto sampler = Sampler::create(Model::Text::vocab, std::move(sampling));
+        SamplerOptions options = sampling(*model_, settings_);
+        options.seed += replies_;  // an answer that is asked for again may be another one
+        auto sampler = Sampler::create(Model::Text::vocab, std::move(options));
         if (!sampler) return std::move(sampler).error();
         sampler_ = *std::move(sampler);
         for (const std::int32_t id : p->ids) sampler_.observe(id);

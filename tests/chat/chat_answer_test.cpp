@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,6 +35,21 @@ Chat<Pocket> chat_of(const Pocket& model, ChatSettings settings = {}) {
     REQUIRE_MESSAGE(chat, chat.error().text);
     return *std::move(chat);
 }
+
+/// Allows the same tokens at every place.
+class Only {
+  public:
+    explicit Only(std::initializer_list<std::int32_t> ids)
+        : words_(TokenMask::words_for(Pocket::Text::vocab)) {
+        for (const std::int32_t id : ids)
+            words_[static_cast<std::size_t>(id) / 64] |= std::uint64_t{1} << (id % 64);
+    }
+    [[nodiscard]] TokenMask allowed(std::size_t) const { return TokenMask(words_); }
+    void accept(std::int32_t) {}
+
+  private:
+    std::vector<std::uint64_t> words_;
+};
 
 }  // namespace
 
@@ -73,6 +89,19 @@ TEST_CASE("functions that an answer may call are declared with it, but for those
     REQUIRE(chat.set_tools(more));
     REQUIRE(chat.user("What is the weather in London?").answer(tools));
     CHECK(json::elements(chat.conversation().tools()).size() == 2);
+}
+
+TEST_CASE("a placeholder of soft tokens is never drawn, however the host draws") {
+    constexpr MediaTokens tokens = Pocket::config.tokens;
+    auto chat = chat_of(
+        model(), {.max_tokens = 16, .sampling = SamplerOptions{.temperature = 1e6f, .seed = 7}});
+    const auto one = chat.tokenizer().id_of("a");
+    REQUIRE(one);
+    Only only{tokens.image, tokens.video, tokens.audio, *one};
+    chat.set_filter(only);
+    const auto turn = chat.user("Hello!").answer();
+    REQUIRE_MESSAGE(turn, turn.error().text);
+    CHECK(turn->token_ids == std::vector<std::int32_t>(16, *one));
 }
 
 }  // namespace carat::test

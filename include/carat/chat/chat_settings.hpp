@@ -24,7 +24,10 @@ struct ChatSettings {
     std::size_t max_tokens = 512;  ///< of an answer
     SessionOptions session{};      ///< how long the conversation may get
     FullContext full = FullContext::stop;
-    std::optional<SamplerOptions> sampling{};  ///< nothing: what the model's files say
+    /// Nothing: what the model's files say. Start from model.sampler_options(): SamplerOptions{}
+    /// alone draws from the whole vocabulary, with a temperature of its own. What the model must
+    /// not say, such as placeholders of soft tokens, is never drawn.
+    std::optional<SamplerOptions> sampling{};
 };
 
 /// One answer, and what it took.
