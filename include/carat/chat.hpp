@@ -157,8 +157,9 @@ class Chat {
     /// The model's next turn, which becomes part of the conversation. on_event(const ReplyEvent&)
     /// hears it while it is spoken, and may return false to stop. `progress` is asked while the
     /// prompt is read, and with done == total before every token; false stops the answer as it is
-    /// (StopReason::caller), or, while the prompt is read, is Errc::cancelled. Bad input: messages
-    /// that cannot be rendered, media that cannot be read; the conversation stays as it was.
+    /// (StopReason::caller), or, while the prompt is read, is Errc::cancelled. Bad input: no
+    /// message, or the model's own as the last one (invalid_argument), messages that cannot be
+    /// rendered, media that cannot be read; the conversation stays as it was.
     template <class OnEvent>
     Result<ChatTurn> reply(OnEvent&& on_event, Progress progress = {}) {
         auto turn = memory_errors("the answer", [&]() -> Result<ChatTurn> {
@@ -313,8 +314,23 @@ class Chat {
         return memory_.read(p, *answer_->generation, progress);
     }
 
+    /// Bad input: a conversation that leaves nothing to say.
+    [[nodiscard]] Result<void> check_asked() const {
+        const auto messages = json::elements(talk_.messages());
+        if (messages.empty())
+            return Error{Errc::invalid_argument, "there is no message, expected the user's"};
+        const auto role = json::string(json::find(messages.back(), "role"));
+        const bool of_model = role == "assistant" || role == "model";
+        if (of_model && !json::truthy(json::find(messages.back(), "tool_responses")))
+            return Error{Errc::invalid_argument,
+                         "the last message is the model's, expected the user's or a function's "
+                         "result"};
+        return {};
+    }
+
     Result<void> begin(Progress progress) {
         answer_.reset();
+        if (auto asked = check_asked(); !asked) return asked;
         const std::size_t context = session().context_tokens();
         const std::size_t reserve = std::min(settings_.max_tokens, context / 4);
         const auto p = settings_.full == FullContext::slide

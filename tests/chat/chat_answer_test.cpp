@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -102,6 +103,42 @@ TEST_CASE("a placeholder of soft tokens is never drawn, however the host draws")
     const auto turn = chat.user("Hello!").answer();
     REQUIRE_MESSAGE(turn, turn.error().text);
     CHECK(turn->token_ids == std::vector<std::int32_t>(16, *one));
+}
+
+TEST_CASE("where nothing is asked there is no answer, and the conversation stays as it was") {
+    auto chat = chat_of(model());
+    const auto refusal = [&](std::size_t messages) {
+        const auto turn = chat.answer();
+        REQUIRE_FALSE(turn);
+        CHECK(turn.error().code == Errc::invalid_argument);
+        CHECK(chat.conversation().messages().Size() == messages);
+        return turn.error().text;
+    };
+    CHECK(refusal(0) == "there is no message, expected the user's");
+    chat.user("My name is Anna.");
+    REQUIRE(chat.answer());
+    const std::string again =
+        "the last message is the model's, expected the user's or a function's result";
+    CHECK(refusal(2) == again);
+    for ([[maybe_unused]] const std::string_view piece : chat.reply()) FAIL("a piece of nothing");
+    REQUIRE_FALSE(chat.last());
+    CHECK(chat.last().error().text == again);
+    const auto turn = chat.user("What is my name?").answer();
+    REQUIRE_MESSAGE(turn, turn.error().text);
+    CHECK(turn->reply.content == "Your name is Anna.");
+
+    // A call is the model's word as well, and its result is not; nor are instructions alone.
+    auto conversation = Conversation::from_json(
+        R"({"messages": [{"role": "user", "content": "Rain?"}, {"role": "assistant", "tool_calls":
+            [{"function": {"name": "get_weather", "arguments": {"city": "London"}}}]}]})",
+        "messages");
+    REQUIRE_MESSAGE(conversation, conversation.error().text);
+    chat.start_with(*std::move(conversation));
+    CHECK(refusal(2) == again);
+    REQUIRE(chat.conversation().tool_result("get_weather", "rainy"));
+    CHECK(chat.answer());
+    chat.reset();
+    CHECK(chat.system("Say hello.").answer());
 }
 
 }  // namespace carat::test
