@@ -141,4 +141,20 @@ TEST_CASE("where nothing is asked there is no answer, and the conversation stays
     CHECK(chat.system("Say hello.").answer());
 }
 
+TEST_CASE("a prompt longer than the context is not read: an empty reply, full context") {
+    for (const FullContext full : {FullContext::stop, FullContext::slide}) {
+        auto chat = chat_of(model(), {.full = full});
+        std::string text;
+        for (int i = 0; i < 600; ++i) text += " one";
+        const auto turn = chat.user(text).answer();
+        REQUIRE_MESSAGE(turn, turn.error().text);
+        CHECK(turn->stop == StopReason::context_full);
+        CHECK(turn->reply.content.empty());
+        CHECK(turn->token_ids.empty());
+        CHECK(turn->input_ids.size() > 512);
+        CHECK(chat.session().size() == 0);
+        CHECK(chat.conversation().messages().Size() == 1);
+    }
+}
+
 }  // namespace carat::test

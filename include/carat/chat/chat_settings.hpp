@@ -13,7 +13,9 @@
 
 namespace carat::inline CARAT_ABI {
 
-/// What happens when a conversation no longer fits into the context.
+/// What happens when a conversation no longer fits into the context. A prompt that does not fit,
+/// with `slide` the latest question by itself, is not read: the reply is empty and its stop
+/// context_full.
 enum class FullContext : std::uint8_t {
     stop,   ///< the answer stops, with StopReason::context_full
     slide,  ///< the model forgets the oldest questions and answers; the system turn stays
