@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <exception>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -62,3 +63,19 @@ TEST_CASE("a result ends the life of its value once") {
     }
     CHECK(alive.use_count() == 1);
 }
+
+#if defined(__cpp_exceptions)
+TEST_CASE("a value that is not there is thrown as an exception that says why") {
+    const auto thrown = [](auto&& take) -> std::string {
+        try {
+            take();
+        } catch (const std::exception& e) {
+            return e.what();
+        }
+        return {};
+    };
+    CHECK(thrown([] { (void)Result<std::string>(error()).value(); }) == long_text);
+    CHECK(thrown([] { Result<void>(error()).value(); }) == long_text);
+    CHECK(thrown([] { Result<void>().value(); }).empty());
+}
+#endif

@@ -7,6 +7,7 @@
 
 #include "carat/base/abi.hpp"
 
+#include <exception>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -35,10 +36,12 @@ struct Error {
 
 #if defined(__cpp_exceptions)
 /// Thrown by Result::value() and by nothing else.
-class BadResult {
+class BadResult : public std::exception {
   public:
     explicit BadResult(Error error) : error_(std::move(error)) {}
     [[nodiscard]] const Error& error() const noexcept { return error_; }
+    /// The error's text.
+    [[nodiscard]] const char* what() const noexcept override { return error_.text.c_str(); }
 
   private:
     Error error_;
