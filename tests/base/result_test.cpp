@@ -77,5 +77,8 @@ TEST_CASE("a value that is not there is thrown as an exception that says why") {
     CHECK(thrown([] { (void)Result<std::string>(error()).value(); }) == long_text);
     CHECK(thrown([] { Result<void>(error()).value(); }) == long_text);
     CHECK(thrown([] { Result<void>().value(); }).empty());
+    const Result<std::unique_ptr<int>> good = std::make_unique<int>(3), bad = error();
+    CHECK(*good.value() == 3);
+    CHECK(thrown([&] { (void)bad.value(); }) == long_text);
 }
 #endif

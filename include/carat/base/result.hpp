@@ -108,6 +108,10 @@ class [[nodiscard]] Result {
         if (!has_value()) throw BadResult(error());
         return **this;
     }
+    const T& value() const& {
+        if (!has_value()) throw BadResult(error());
+        return **this;
+    }
     T&& value() && {
         if (!has_value()) throw BadResult(error());
         return *std::move(*this);
