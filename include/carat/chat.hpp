@@ -44,6 +44,10 @@ namespace carat::inline CARAT_ABI {
 /// A conversation. Several may share one model and one executor, which must outlive them; each has
 /// a cache of its own. A prompt is computed from the first token on that differs from what the
 /// cache holds, whatever was said, edited or undone. Move only; not while an answer is being given.
+///
+/// A chat is used from one thread at a time. Its model and its tokenizer may be shared by any
+/// number of threads; a ThreadPool runs one call at a time, so that chats on different threads need
+/// an executor each.
 template <class M>
 class Chat {
   public:
@@ -96,7 +100,8 @@ class Chat {
         window_.shrink(talk_.messages());
         return *this;
     }
-    /// Starts over. Tools stay.
+    /// Starts over: forgets all messages, the system's as well. Tools, the form of answers, filter,
+    /// drafter and settings stay.
     void reset() {
         Conversation fresh;
         if (talk_.tools() != nullptr) fresh.set_tools(*talk_.tools());
@@ -121,7 +126,8 @@ class Chat {
     /// The form of the following answers: they satisfy a schema, match an expression, are one of
     /// several texts, or call only the tools declared so far, with right arguments. They do so also
     /// where the token limit ends them; a limit that is too small for it is an error of reply().
-    /// AnswerShape{} lifts it. Goes before a filter. Bad input: what make_constraint refuses.
+    /// AnswerShape{} lifts it. While a form is set, the filter of set_filter() is not asked. Bad
+    /// input: what make_constraint refuses.
     Result<void> answer_as(const AnswerShape& shape) {
         constraint_.reset();
         if (shape.kind == AnswerShape::Kind::free) return {};
@@ -206,7 +212,8 @@ class Chat {
     [[nodiscard("says nothing until it is iterated")]] AnswerStream<Chat> reply() {
         return AnswerStream<Chat>(*this);
     }
-    /// The last answer that was given as a range.
+    /// The last answer that was given as a range; reply(on_event) and answer() return theirs, and
+    /// leave this as it is.
     [[nodiscard]] const Result<ChatTurn>& last() const noexcept { return last_; }
 
     // ---- forks and files

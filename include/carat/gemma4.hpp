@@ -42,7 +42,8 @@
 namespace carat::inline CARAT_ABI {
 
 /// A model's weights and the files they come from. Moves; sessions refer to it, and must not
-/// outlive it.
+/// outlive it. Any number of threads may call its const members at once; a ThreadPool runs one call
+/// at a time, so that each of them needs an executor.
 template <ModelConfig C, class Policy = weights::bf16,
           template <class> class Modules = Gemma4Modules>
 class Gemma4 {

@@ -48,10 +48,18 @@ struct GenerateOptions {
     std::vector<std::int32_t> stop_ids{1};
 };
 
-/// A generation that is asked for its tokens one at a time. Session, sampler, filter and source
-/// must outlive it. With a source of logits, a Speculation, the tokens are drawn as without one,
-/// and in exact arithmetic they are the same; only the session may be ahead between two tokens,
-/// until settle().
+/// A generation that is asked for its tokens one at a time:
+///
+///     for (;;) {
+///         const auto id = generation.next();
+///         if (!id) return id.error();
+///         if (!*id) break;  // generation.stop_reason() says why
+///         use(**id);
+///     }
+///
+/// Session, sampler, filter and source must outlive it. With a source of logits, a Speculation, the
+/// tokens are drawn as without one, and in exact arithmetic they are the same; only the session may
+/// be ahead between two tokens, until settle().
 template <class Model>
 class Generation {
   public:

@@ -28,6 +28,8 @@
 
 namespace carat::inline CARAT_ABI {
 
+/// A session is used from one thread at a time, and so is a ThreadPool: sessions on different
+/// threads need an executor each.
 template <class M>
 class Session {
   public:
