@@ -10,13 +10,13 @@
 #include <cstddef>
 #include <type_traits>
 
+#if (HWY_TARGET & HWY_ALL_NEON) && defined(__ARM_FEATURE_MATMUL_INT8) && \
+    defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
 HWY_BEFORE_NAMESPACE();
 namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 namespace detail {
 
-#if (HWY_TARGET & HWY_ALL_NEON) && defined(__ARM_FEATURE_MATMUL_INT8) && \
-    defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
 inline constexpr bool has_pair_tiles = true;
 
 /// A part of a panel, four rows, with two tokens: sums over a block, not yet times any scale.
@@ -108,11 +108,17 @@ HWY_INLINE void pair_tile(const PanelBlock<Format>* w, std::size_t blocks, const
         });
     }
 }
-#else
-inline constexpr bool has_pair_tiles = false;
-#endif
 
 }  // namespace detail
 }  // namespace HWY_NAMESPACE
 }  // namespace carat::inline CARAT_ABI::simd
 HWY_AFTER_NAMESPACE();
+#else
+namespace carat::inline CARAT_ABI::simd {
+inline namespace HWY_NAMESPACE {
+namespace detail {
+inline constexpr bool has_pair_tiles = false;
+}
+}  // namespace HWY_NAMESPACE
+}  // namespace carat::inline CARAT_ABI::simd
+#endif
