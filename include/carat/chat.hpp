@@ -82,6 +82,12 @@ class Chat {
         });
     }
 
+    // A model that nobody keeps would be gone before the chat.
+    static Result<Chat> create(const Model&&, std::shared_ptr<const Tokenizer>, ExecutorRef,
+                               ChatSettings = {}) = delete;
+    static Result<Chat> open(const Model&&, const std::string&, ExecutorRef,
+                             ChatSettings = {}) = delete;
+
     // ---- what is said
 
     Chat& system(std::string_view text) { return talk_.system(text), *this; }

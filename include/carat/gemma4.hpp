@@ -170,7 +170,7 @@ class Gemma4 {
 
     /// A sequence of tokens for this model. Bad input: as Session::create; more memory than the
     /// ceiling that the model was opened with.
-    Result<Session> session(ExecutorRef executor, SessionOptions options = {}) const {
+    Result<Session> session(ExecutorRef executor, SessionOptions options = {}) const& {
         if (state_->ceiling != most_planned) {
             const MemoryCeiling ceiling{state_->ceiling, options, executor.concurrency()};
             auto fits = check_ceiling<Session>(ceiling, memory_bytes(), state_->files.name());
@@ -180,6 +180,7 @@ class Gemma4 {
                                C.multimodal ? &C_tokens : nullptr,
                                {&MappedTable::rows_read, &state_->table});
     }
+    Result<Session> session(ExecutorRef, SessionOptions = {}) const&& = delete;  // would outlive it
 
     /// Whether the config has a tower for pictures, for sound: known before a file is opened. The
     /// error (unsupported) is what see() and hear() would say.

@@ -52,6 +52,23 @@ class Only {
     std::vector<std::uint64_t> words_;
 };
 
+template <class M>
+concept MakesSession = requires(M&& m, Serial& serial) {
+    static_cast<M&&>(m).session(serial);
+};
+template <class M>
+concept OpensChat = requires(M&& m, Serial& serial) {
+    Chat<Pocket>::open(static_cast<M&&>(m), pocket, serial);
+};
+template <class M>
+concept CreatesChat = requires(M&& m, Serial& serial) {
+    Chat<Pocket>::create(static_cast<M&&>(m), nullptr, serial);
+};
+static_assert(MakesSession<const Pocket&> && OpensChat<const Pocket&>);
+static_assert(CreatesChat<const Pocket&>);
+// A model that nobody keeps would be gone before its session.
+static_assert(!MakesSession<Pocket> && !OpensChat<Pocket> && !CreatesChat<Pocket>);
+
 }  // namespace
 
 TEST_CASE("a turn ends where it ends, though no generation_config.json says how") {
