@@ -205,12 +205,12 @@ class Chat {
     }
 
     /// The whole answer at once, to whoever does not listen; with functions, as above.
-    Result<ChatTurn> answer() {
-        return reply([](const ReplyEvent&) {});
+    Result<ChatTurn> answer(Progress progress = {}) {
+        return reply([](const ReplyEvent&) {}, progress);
     }
-    Result<ChatTurn> answer(const Tools& tools) {
+    Result<ChatTurn> answer(const Tools& tools, Progress progress = {}) {
         return reply(
-            tools, [](const ReplyEvent&) {}, [](const ToolCall&, const JsonValue&) {});
+            tools, [](const ReplyEvent&) {}, [](const ToolCall&, const JsonValue&) {}, progress);
     }
 
     /// The same as a range of pieces of the answer's text. Leaving it early ends the answer. What

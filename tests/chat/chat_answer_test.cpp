@@ -158,6 +158,23 @@ TEST_CASE("where nothing is asked there is no answer, and the conversation stays
     CHECK(chat.system("Say hello.").answer());
 }
 
+TEST_CASE("an answer that nobody listens to is cancelled while it reads, and stopped afterwards") {
+    auto chat = chat_of(model());
+    const auto never = [](std::size_t, std::size_t) { return false; };
+    Tools tools;
+    tools.add("get_time", "The time of day.", [] { return "noon"; });
+    chat.user("Tell me a story about a fox.");
+    CHECK(chat.answer(never).error().code == Errc::cancelled);
+    CHECK(chat.answer(tools, never).error().code == Errc::cancelled);
+    CHECK(chat.conversation().messages().Size() == 1);
+    std::size_t tokens = 0;
+    const auto turn = chat.answer(
+        [&](std::size_t done, std::size_t total) { return done < total || ++tokens < 4; });
+    REQUIRE_MESSAGE(turn, turn.error().text);
+    CHECK(turn->stop == StopReason::caller);
+    CHECK(turn->token_ids.size() <= 3);
+}
+
 TEST_CASE("a prompt longer than the context is not read: an empty reply, full context") {
     for (const FullContext full : {FullContext::stop, FullContext::slide}) {
         auto chat = chat_of(model(), {.full = full});
