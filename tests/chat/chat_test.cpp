@@ -425,6 +425,30 @@ TEST_CASE("functions are called, several in a turn, until there is an answer or 
     CHECK(forever.finished());
 }
 
+TEST_CASE("text and a call in one answer are remembered, with the call's result and in a file") {
+    auto chat = chat_with();
+    chat.settings().format.variant = ChatVariant::small;  // no thought before an answer
+    Script script(chat.tokenizer(),
+                  {"I'll check.<|tool_call>call:f{}<tool_call|><|tool_response>", "Rain.<turn|>"});
+    chat.set_filter(script);
+    chat.user("What is the weather in London?");
+    const ChatTurn first = reply(chat);
+    CHECK(first.reply.content == "I'll check.");
+    REQUIRE(chat.conversation().tool_result("f", "rain"));
+    const TemporaryFile file;
+    REQUIRE(chat.save(file.path));
+    auto other = chat_with();
+    REQUIRE(other.load(file.path));
+    other.settings().format.variant = ChatVariant::small;
+    CHECK(other.conversation().json() == chat.conversation().json());
+    other.set_filter(script);
+    const ChatTurn second = reply(other);
+    CHECK(second.reused == first.input_ids.size() + first.token_ids.size() - 1);
+    CHECK(second.reply.content == "Rain.");
+    CHECK(other.undo() == "What is the weather in London?");
+    CHECK(other.conversation().messages().Empty());
+}
+
 TEST_CASE("answers have the form that was asked for, at any limit, and in a fork") {
     auto chat = chat_with();
     REQUIRE(chat.answer_as(AnswerShape::json(

@@ -44,6 +44,42 @@ TEST_CASE("a conversation built in C++ is the one a file would hold") {
           std::string::npos);
 }
 
+TEST_CASE("after text and calls in one answer the turn stays open, and begins as it was said") {
+    for (const bool thinking : {false, true}) {
+        CAPTURE(thinking);
+        const ChatOptions options{.enable_thinking = thinking};
+        const auto prompt = [&](const Conversation& talk) {
+            const auto made = render_chat(talk.messages(), talk.tools(), options);
+            REQUIRE_MESSAGE(made, made.error().text);
+            return made->text;
+        };
+        Conversation talk;
+        talk.system("S").user("Weather?");
+        const std::string given = prompt(talk);
+        const std::string said =
+            std::string(thinking ? "<|channel>thought\nLook it up.\n<channel|>" : "") +
+            "I'll check.<|tool_call>call:f{x:1}<tool_call|><|tool_call>call:g{}<tool_call|>"
+            "<|tool_response>";
+        talk.assistant(parse_reply(said));
+        CHECK(prompt(talk) == given + said);
+        CHECK(talk.messages().Size() == 4);
+        REQUIRE(talk.tool_result("f", "18C"));
+        REQUIRE(talk.tool_result("g", "3C"));
+        const std::string next = given + said +
+                                 "response:f{value:<|\"|>18C<|\"|>}<tool_response|>"
+                                 "<|tool_response>response:g{value:<|\"|>3C<|\"|>}<tool_response|>";
+        CHECK(prompt(talk) == next + (thinking ? "<|channel>thought\n" : ""));
+        talk.assistant(parse_reply("It is 18C.<turn|>"));
+        CHECK(prompt(talk.copy().user("Thanks")).find("<tool_response|>It is 18C.<turn|>\n") !=
+              std::string::npos);
+        talk.user("Thanks");
+        CHECK(talk.undo() == "Thanks");
+        CHECK(talk.messages().Size() == 5);
+        CHECK(talk.undo() == "Weather?");  // with all that followed
+        CHECK(talk.messages().Size() == 1);
+    }
+}
+
 TEST_CASE("what is no conversation is an error") {
     for (const std::string text : {"", "[]", "{}", R"({"messages":{}})"}) {
         const auto c = Conversation::from_json(text, "m.json");

@@ -93,6 +93,16 @@ TEST_CASE("whichever allocation fails while a conversation grows, it can go on")
               if (!result) CHECK(json_of(*talk) == before);
               return result;
           }) > 1);
+    const Reply reply = parse_reply(long_name + "<|tool_call>call:f{x:1}<tool_call|>");
+    before = json_of(*talk);
+    CHECK(fail_until_good([&] {
+              auto said = memory_errors(
+                  "x", [&]() -> Result<void> { return talk->assistant(reply), Result<void>(); });
+              allocations_left = never;
+              if (!said) CHECK(json_of(*talk) == before);  // not the text without its call
+              return said;
+          }) > 0);
+    CHECK(talk->messages().Size() == 3);
     const std::string text = json_of(*talk);
     CHECK(fail_until_good([&] { return Conversation::from_json(text, "x.json"); }) > 3);
 }

@@ -69,7 +69,8 @@ class Conversation {
     Conversation& assistant(std::string_view text) { return say("assistant", text); }
 
     /// What the model said, as parse_reply took it apart: its thoughts and calls are kept for the
-    /// rest of the turn. Arguments that nest deeper than max_call_depth are left out.
+    /// rest of the turn. Text and calls are two messages, which the renderer joins in one turn.
+    /// Arguments that nest deeper than max_call_depth are left out.
     Conversation& assistant(const Reply& reply);
 
     /// The result of a call that the last message made: a value (an object is best) or plain text.

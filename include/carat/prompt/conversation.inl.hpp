@@ -88,23 +88,35 @@ CARAT_ONCE Conversation& Conversation::user(std::span<const ContentPart> parts) 
 }
 
 CARAT_ONCE Conversation& Conversation::assistant(const Reply& reply) {
-    const bool only_calls = reply.content.empty() && !reply.tool_calls.empty();
-    JsonValue message(rapidjson::kObjectType);
-    message.AddMember("role", "assistant", memory());
-    message.AddMember("content", only_calls ? JsonValue() : string(reply.content), memory());
-    if (!reply.thinking.empty()) message.AddMember("reasoning", string(reply.thinking), memory());
-    JsonValue calls(rapidjson::kArrayType);
-    for (const ToolCall& call : reply.tool_calls) {
-        JsonValue function(rapidjson::kObjectType);
-        function.AddMember("name", string(call.name), memory());
-        function.AddMember("arguments", copied(call.arguments, max_call_depth), memory());
+    const bool says = !reply.content.empty(), calls = !reply.tool_calls.empty();
+    const auto message = [&](JsonValue content) {
         JsonValue object(rapidjson::kObjectType);
-        object.AddMember("type", "function", memory());
-        object.AddMember("function", std::move(function), memory());
-        calls.PushBack(std::move(object), memory());
+        object.AddMember("role", "assistant", memory());
+        object.AddMember("content", std::move(content), memory());
+        return object;
+    };
+    JsonValue first = message(calls && !says ? JsonValue() : string(reply.content)), second;
+    if (!reply.thinking.empty()) first.AddMember("reasoning", string(reply.thinking), memory());
+    if (calls) {
+        JsonValue tool_calls(rapidjson::kArrayType);
+        for (const ToolCall& call : reply.tool_calls) {
+            JsonValue function(rapidjson::kObjectType);
+            function.AddMember("name", string(call.name), memory());
+            function.AddMember("arguments", copied(call.arguments, max_call_depth), memory());
+            JsonValue object(rapidjson::kObjectType);
+            object.AddMember("type", "function", memory());
+            object.AddMember("function", std::move(function), memory());
+            tool_calls.PushBack(std::move(object), memory());
+        }
+        // Beside calls, text would be printed behind their results, and end the turn.
+        if (says) second = message(JsonValue());
+        (says ? second : first).AddMember("tool_calls", std::move(tool_calls), memory());
     }
-    if (!calls.Empty()) message.AddMember("tool_calls", std::move(calls), memory());
-    list().PushBack(std::move(message), memory());
+    // Room for both before there is one of them.
+    if (says && calls && list().Size() + 2 > list().Capacity())
+        list().Reserve(2 * (list().Size() + 1), memory());
+    list().PushBack(std::move(first), memory());
+    if (!second.IsNull()) list().PushBack(std::move(second), memory());
     return *this;
 }
 
