@@ -90,3 +90,36 @@ TEST_CASE("a window stays where it was when a prompt through it fails") {
     CHECK_FALSE(make.with_room(other, 20));
     CHECK(other.hidden() == 0);
 }
+
+TEST_CASE("every medium has its own place where kinds are printed in another order than listed") {
+    const auto talk = Conversation::from_json(
+        R"({"messages":[{"role":"user","content":"q"},
+        {"role":"assistant","content":[{"type":"audio","path":"1"},{"type":"video","path":"2"}],
+         "tool_calls":[{"function":{"name":"f","arguments":{}}}]},
+        {"role":"tool","content":[{"type":"video","path":"3"},{"type":"image","path":"4"}]}]})",
+        "m.json");
+    REQUIRE_MESSAGE(talk, talk.error().text);
+    ChatMedia read;
+    read.set_reader([](const MediaPart& part, Progress) -> Result<Medium> {
+        const std::vector<std::string> times(1, "00:00");
+        return Medium{part.kind == MediaKind::image   ? image_text(2)
+                      : part.kind == MediaKind::video ? video_text(times, 2)
+                                                      : audio_text(2),
+                      std::vector<float>(2 * hidden, std::stof(part.source))};
+    });
+    const auto made = prompt(*talk, read, 1000);
+    REQUIRE_MESSAGE(made, made.error().text);
+    // The result's come first. Of a kind, the first that is listed is the first that is printed.
+    std::vector<std::pair<int, float>> placed;
+    for (std::size_t i = 0, row = 0; i < made->ids.size(); ++i)
+        if (made->types[i] != 0) placed.emplace_back(made->types[i], made->rows.at(row++ * hidden));
+    CHECK(placed == std::vector<std::pair<int, float>>{{2, 2.0f},
+                                                       {2, 2.0f},
+                                                       {1, 4.0f},
+                                                       {1, 4.0f},
+                                                       {3, 1.0f},
+                                                       {3, 1.0f},
+                                                       {2, 3.0f},
+                                                       {2, 3.0f}});
+    CHECK(made->rows.size() == placed.size() * hidden);
+}

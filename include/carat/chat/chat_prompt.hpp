@@ -63,7 +63,7 @@ struct PromptMaker {
 
   private:
     [[nodiscard]] Result<ChatPrompt> prompt(const JsonValue& messages) const;
-    /// Media, in the order of their placeholders, to the tokens that stand for them.
+    /// Media, those of a kind in the order of its placeholders, to the tokens that stand for them.
     [[nodiscard]] Result<void> place(std::span<const ChatMedia::Held* const> parts,
                                      ChatPrompt& p) const;
 };

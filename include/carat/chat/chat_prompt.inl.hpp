@@ -13,8 +13,10 @@
 #include "carat/prompt/chat_encode.hpp"
 #include "carat/prompt/chat_text.hpp"
 #include "carat/prompt/media_expansion.hpp"
+#include "carat/prompt/media_parts.hpp"
 #include "carat/text/tokenizer.hpp"
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -94,11 +96,19 @@ CARAT_ONCE Result<ChatPrompt> PromptMaker::prompt(const JsonValue& messages) con
 CARAT_ONCE Result<void> PromptMaker::place(std::span<const ChatMedia::Held* const> parts,
                                            ChatPrompt& p) const {
     p.types.assign(p.ids.size(), 0);
-    std::size_t next = 0, rows = 0;  // the medium, and how many of its rows have a place
+    struct Next {
+        std::size_t part = 0, row = 0;  // the medium, and how many of its rows have a place
+    };
+    std::array<Next, 3> by_kind{};
     for (std::size_t i = 0; i < p.ids.size(); ++i) {
         const std::int32_t id = p.ids[i];
         if (!tokens.is_placeholder(id)) continue;
-        while (next < parts.size() && rows * hidden >= parts[next]->rows.size()) {
+        const MediaKind kind = id == tokens.image   ? MediaKind::image
+                               : id == tokens.video ? MediaKind::video
+                                                    : MediaKind::audio;
+        auto& [next, rows] = by_kind[static_cast<std::size_t>(kind)];
+        while (next < parts.size() &&
+               (parts[next]->text.kind != kind || rows * hidden >= parts[next]->rows.size())) {
             ++next;
             rows = 0;
         }

@@ -1,6 +1,6 @@
 /// \file
-/// The pictures, sounds and videos that messages name, in the order of their placeholders in the
-/// prompt.
+/// The pictures, sounds and videos that messages name, those of a kind in the order of their
+/// placeholders in the prompt.
 #pragma once
 
 #include "carat/format/json.hpp"
