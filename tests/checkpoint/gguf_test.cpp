@@ -120,6 +120,26 @@ TEST_CASE("what a head says is known after the file has changed or gone") {
 #endif
 }
 
+TEST_CASE("a model of a GGUF file stops where it waits for what a tool returns") {
+    const auto stops = [](const std::vector<std::int32_t>& types) {
+        GgufFile file;
+        file.add("tokenizer.ggml.eos_token_id", std::uint32_t{1});
+        file.add("tokenizer.ggml.tokens",
+                 std::vector<std::string>{"a", "<eos>", "<turn|>", "<|tool_response>"});
+        if (!types.empty()) file.add("tokenizer.ggml.token_type", types);
+        const std::string all = file.bytes();
+        const auto head = Gguf::read(bytes(all), "f.gguf");
+        REQUIRE_MESSAGE(head, head.error().text);
+        return read_gguf_generation_config(*head).eos_token_ids;
+    };
+    using Ids = std::vector<std::int32_t>;
+    CHECK(stops({1, 3, 3, 3}) == Ids{1, 2, 3});
+    CHECK(stops({1, 3, 3, 4}) == Ids{1, 2, 3});  // as converters mark it
+    CHECK(stops({1, 3, 3, 1}) == Ids{1, 2});     // a word that is spelled so
+    CHECK(stops({1, 3, 3}) == Ids{1, 2});
+    CHECK(stops({}) == Ids{1, 2});
+}
+
 #if !defined(__EMSCRIPTEN__)
 TEST_CASE("a head of more than 256 MB is refused, not copied") {
     const Folder folder("head");

@@ -137,6 +137,15 @@ inline std::int32_t token_id(const Gguf& head, std::string_view text, std::int32
     });
     return id;
 }
+/// The id of a token that is marked as control or, as converters mark those of tools, user-defined:
+/// what is spelled like it is not it. -1 where there is none.
+inline std::int32_t marked_token_id(const Gguf& head, std::string_view text) {
+    const std::int32_t id = token_id(head, text, -1);
+    const Gguf::Value* types = head.find("tokenizer.ggml.token_type");
+    if (id < 0 || types == nullptr) return -1;
+    const auto type = Gguf::unsigned_integer(*types, static_cast<std::uint64_t>(id));
+    return type == 3u || type == 4u ? id : -1;
+}
 inline std::int32_t tokenizer_id(const Gguf& head, std::string_view key, std::int32_t missing) {
     const auto id =
         Gguf::unsigned_integer(head.find(joined({"tokenizer.ggml.", key, "_token_id"})));
@@ -285,7 +294,8 @@ inline std::int32_t tokenizer_id(const Gguf& head, std::string_view key, std::in
     c.pad_token_id = detail::tokenizer_id(head, "padding", c.pad_token_id);
     c.eos_token_ids = {detail::tokenizer_id(head, "eos", 1)};
     for (const std::int32_t id :
-         {detail::tokenizer_id(head, "eot", -1), detail::token_id(head, "<turn|>", -1)})
+         {detail::tokenizer_id(head, "eot", -1), detail::token_id(head, "<turn|>", -1),
+          detail::marked_token_id(head, "<|tool_response>")})  // spec/chat.md, 9
         if (id >= 0 &&
             std::find(c.eos_token_ids.begin(), c.eos_token_ids.end(), id) == c.eos_token_ids.end())
             c.eos_token_ids.push_back(id);
