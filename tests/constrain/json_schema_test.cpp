@@ -356,7 +356,7 @@ TEST_CASE("alternatives that take too long to compare are refused") {
               .starts_with("schema: #/oneOf: it takes too long"));
 }
 
-TEST_CASE("the types of alternatives draw on the limit of work") {
+TEST_CASE("types, formats, numbers and keys of a schema draw on its limit of work") {
     const auto read = [](const std::string& schema, std::size_t work, bool call) -> std::string {
         const auto tree = *parse_json(schema, "schema");
         constrain::Grammar g;
@@ -383,6 +383,21 @@ TEST_CASE("the types of alternatives draw on the limit of work") {
     };
     takes(R"({"oneOf":[)" + types("null") + "," + types("string") + "]}", 1000,
           "schema: #/oneOf: it takes too long to see that alternatives 0 and 1 exclude");
+    takes(R"({"format":"email"})", 4000, "schema: #/format: regular expression ");
+    takes(R"({"type":"number"})", 1000, "schema: #/type: regular expression ");
+    takes(R"({"additionalProperties":{"type":"null"}})", 4000, "f: #/additionalProperties: ", true);
+}
+
+TEST_CASE("memory that ends while a keyword is read is no fault of the schema") {
+    const JsonValue schema(rapidjson::kObjectType);
+    constrain::WorkLimit work;
+    const constrain::detail::SchemaDocument document(schema, "schema", work);
+    const Error ended =
+        document.refuse("#", "pattern", Error{Errc::out_of_memory, "out of memory"});
+    CHECK(ended.code == Errc::out_of_memory);
+    CHECK(ended.text == "schema: #/pattern: out of memory");
+    CHECK(document.refuse("#", "pattern", Error{Errc::bad_format, "a ("}).code ==
+          Errc::unsupported);
 }
 
 TEST_CASE("the patterns of a schema share one limit of work") {

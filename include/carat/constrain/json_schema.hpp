@@ -171,7 +171,7 @@ class SchemaReader : private SchemaValues {
 
             const std::uint32_t inside = g_.add_state(), after = g_.add_state(),
                                 again = g_.add_state(), last = end();
-            const auto key = free_key({});
+            const auto key = free_key({}, "#");
             if (!key) return key.error();
             g_.literal(g_.rules[map].start, "{", inside);
             g_.literal(inside, "}", last);
@@ -332,7 +332,7 @@ class SchemaReader : private SchemaValues {
         if (more != nullptr && !more->IsFalse()) {
             std::vector<std::u32string> names;
             for (const auto& m : members) names.push_back(code_points(m.first));
-            const auto key = free_key(names);
+            const auto key = free_key(names, where);
             if (!key) return key.error();
             const auto r = rule(*more, where + "/additionalProperties");
             if (!r) return r.error();

@@ -38,6 +38,12 @@ class SchemaDocument {
         return Error{Errc::unsupported,
                      joined({name_, ": ", where, "/", printable(keyword, shown), ": ", why})};
     }
+    /// What could not be made of a keyword; memory that ended stays that.
+    Error refuse(const std::string& where, std::string_view keyword, const Error& why) const {
+        Error out = refuse(where, keyword, why.text);
+        if (why.code == Errc::out_of_memory) out.code = why.code;
+        return out;
+    }
     /// The way to a part of a schema: of a long key, enough to find it.
     static std::string below(const std::string& where, std::string_view word,
                              std::string_view key) {

@@ -107,9 +107,9 @@ class SchemaValues : protected SchemaDocument {
         }
         std::optional<CharAutomaton> chars;
         const auto also = [&](Result<CharAutomaton> a, std::string_view word) -> Result<void> {
-            if (!a) return refuse(where, word, a.error().text);
+            if (!a) return refuse(where, word, a.error());
             if (chars) a = intersection(*chars, *a, work_);
-            if (!a) return refuse(where, word, a.error().text);
+            if (!a) return refuse(where, word, a.error());
             chars = *std::move(a);
             return {};
         };
@@ -124,7 +124,8 @@ class SchemaValues : protected SchemaDocument {
             if (known.empty())
                 return refuse(where, "format",
                               "expected date, time, date-time, uuid, email or ipv4");
-            if (auto done = also(regex(known), "format"); !done) return done;
+            if (auto done = also(regex(known, RegexMatch::whole, work_), "format"); !done)
+                return done;
         }
         if (*least > 0 || *most != unlimited)
             if (auto done = also(any_of_length(*least, *most),
@@ -132,12 +133,11 @@ class SchemaValues : protected SchemaDocument {
                 !done)
                 return done;
         if (!chars) chars = *any_of_length(0, unlimited);
-        if (syntax_ == ValueSyntax::call)
-            if (auto done = also(without({U"<|\"|>", U"<turn|>", U"<eos>", U"<|tool_response>",
-                                          U"<tool_call|>"}),
-                                 "type");
-                !done)
-                return done;
+        if (syntax_ == ValueSyntax::call) {
+            static const CharAutomaton no_controls =
+                without({U"<|\"|>", U"<turn|>", U"<eos>", U"<|tool_response>", U"<tool_call|>"});
+            if (auto done = also(no_controls, "type"); !done) return done;
+        }
         if (!is_free) return quoted(*chars, start);
         string_ = g_.add_rule();
         if (auto done = quoted(*chars, g_.rules[*string_].start); !done) return done;
@@ -165,8 +165,8 @@ class SchemaValues : protected SchemaDocument {
         if (!hi) return hi.error();
         const std::string text = number_pattern(integer, *lo, *hi);
         if (text.empty()) return {};  // nothing lies between
-        const auto chars = regex(text);
-        if (!chars) return chars.error();
+        const auto chars = regex(text, RegexMatch::whole, work_);
+        if (!chars) return refuse(where, "type", chars.error());
         CharWriter(g_, Spelling::plain).write(*chars, start, [&](std::uint32_t at) {
             g_.states[at].final = true;
         });
@@ -188,16 +188,16 @@ class SchemaValues : protected SchemaDocument {
                     : std::string(quote) + std::string(key) + std::string(quote) + ":";
     }
     /// A rule for keys that are not declared.
-    Result<std::uint32_t> free_key(const std::vector<std::u32string>& names) {
+    Result<std::uint32_t> free_key(const std::vector<std::u32string>& names,
+                                   const std::string& where) {
         const std::uint32_t r = g_.add_rule();
         if (syntax_ == ValueSyntax::json) {
             if (auto done = quoted(all_but(names), g_.rules[r].start); !done) return done.error();
             return r;
         }
-        const auto word = regex("[A-Za-z_][A-Za-z0-9_]{0,63}");
-        if (!word) return word.error();
-        const auto both = intersection(*word, all_but(names), work_);
-        if (!both) return both.error();
+        auto word = regex("[A-Za-z_][A-Za-z0-9_]{0,63}", RegexMatch::whole, work_);
+        const auto both = word ? intersection(*word, all_but(names), work_) : std::move(word);
+        if (!both) return refuse(where, "additionalProperties", both.error());
         CharWriter(g_, Spelling::plain).write(*both, g_.rules[r].start, [&](std::uint32_t at) {
             g_.states[at].final = true;
         });
