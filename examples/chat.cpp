@@ -105,11 +105,14 @@ carat::Result<void> chat(const Arguments& a) {
     line.clear();
     if (!model) return model.error();
     const double load_ms = watch.ms();
+    carat::SessionOptions session =
+        session_options<Model>(a.model, a.max_soft_tokens, carat::media_parts(first->messages()));
+    session.context_tokens = a.context;
     auto chat = carat::Chat<Model>::open(
         *model, a.model, pool,
         {.format = {.enable_thinking = a.think},
          .max_tokens = a.max_tokens,
-         .session = {.context_tokens = a.context},
+         .session = session,
          .full = a.slide ? carat::FullContext::slide : carat::FullContext::stop,
          .sampling = sampling(*model, a)});
     if (!chat) return chat.error();

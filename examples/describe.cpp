@@ -18,7 +18,8 @@ carat::Result<void> describe(const std::string& folder, const std::string& pictu
     const auto model = Model::open(folder);
     if (!model) return model.error();
     carat::ThreadPool pool(all_threads());
-    auto chat = carat::Chat<Model>::open(*model, folder, pool);
+    auto chat =
+        carat::Chat<Model>::open(*model, folder, pool, {.session = session_options<Model>(folder)});
     if (!chat) return chat.error();
     chat->set_media_reader(MediaFiles<Model>(*model, folder, "", pool));
 

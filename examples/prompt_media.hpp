@@ -7,6 +7,8 @@
 #include "carat/parallel/executor.hpp"
 #include "picture_inputs.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <span>
 #include <string>
 #include <utility>
@@ -34,6 +36,31 @@ carat::Result<carat::Medium> hear(const Model& model, std::span<const float> sam
     const auto soft = model.hear(*rows, mel->mask, executor, progress);
     if (!soft) return soft.error();
     return carat::Medium{carat::audio_text(soft->rows()), detail::values(*soft)};
+}
+
+/// A session that can read pictures as the model's folder wants them, or `max_soft_tokens` where it
+/// is not 0, and as `parts` of messages want them themselves.
+template <class Model>
+carat::SessionOptions session_options(const std::string& model_folder,
+                                      std::size_t max_soft_tokens = 0,
+                                      std::span<const carat::MediaPart> parts = {}) {
+    carat::SessionOptions options;
+    const auto make_room = [&](std::size_t soft_tokens) {
+        options.chunk_tokens =
+            std::max(options.chunk_tokens, Model::Session::least_chunk(soft_tokens));
+    };
+    // What is wrong with these is said when a picture is read.
+    if (const auto config = picture_config(model_folder, max_soft_tokens)) {
+        make_room(config->image.max_soft_tokens);
+        make_room(config->video.frame.max_soft_tokens);
+    }
+    for (const carat::MediaPart& part : parts) {
+        const std::size_t own =
+            carat::json::unsigned_integer(carat::json::find(part.part, "max_soft_tokens"))
+                .value_or(0);
+        if (carat::is_soft_token_budget(own)) make_room(own);
+    }
+    return options;
 }
 
 /// A carat::MediaReader. Paths in messages are relative to `folder`; `model_folder` says how the

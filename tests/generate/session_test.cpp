@@ -235,6 +235,16 @@ TEST_CASE("what must be read in one call is refused where a chunk is too small")
           "an image of 4 tokens is read in one call, which needs chunk_tokens of as many, not 3");
 }
 
+TEST_CASE("the least chunk for a picture is one that reads it") {
+    static_assert(Session<A>::least_chunk(1120) == 1);  // cut anywhere
+    constexpr std::size_t chunk = Session<Vision>::least_chunk(4);
+    static_assert(chunk == 4);
+    const MadeUp<Vision> made;
+    auto s = session(made, {.context_tokens = 8, .chunk_tokens = chunk});
+    const std::array<std::uint8_t, 6> types{0, 1, 1, 2, 1, 0};
+    CHECK(read(s, {.ids = some(0, 6), .token_types = types}).size() == 6);
+}
+
 // ---- reading in pieces
 
 TEST_CASE("an image is never cut: chunks end in front of it or behind it") {

@@ -63,6 +63,13 @@ class Session {
         return {cache.bytes(), scratch.bytes(), all - cache.bytes() - scratch.bytes()};
     }
 
+    /// The fewest chunk_tokens that read pictures of up to so many soft tokens. Where the tokens of
+    /// a picture see each other it is read in one call; the budgets 560 and 1120 are then more than
+    /// chunk_tokens are unless they are set.
+    static constexpr std::size_t least_chunk(std::size_t soft_tokens) noexcept {
+        return Model::config.use_bidirectional_attention == Bidirectional::none ? 1 : soft_tokens;
+    }
+
     /// `weights` and the executor's object must outlive the session. `placeholders` are the ids of
     /// soft tokens of a multimodal model, nullptr for a text-only one; `rows_read` is told when
     /// rows of the per-layer table have been read. Bad input: a context or a chunk of 0
