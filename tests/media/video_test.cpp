@@ -273,10 +273,18 @@ TEST_CASE("settings come from processor_config.json") {
     const auto wrong = [&](const std::string& text) { return read(text).error().text; };
     CHECK(wrong(R"({"image_processor": {"max_soft_tokens": 100}})") ==
           "p.json: image_processor.max_soft_tokens is 100, expected 70, 140, 280, 560 or 1120");
-    CHECK(wrong(R"({"image_processor": {"image_std": [0.5]}})") ==
+    CHECK(wrong(R"({"image_processor": {"do_normalize": true, "image_std": [0.5]}})") ==
           "p.json: image_processor.image_std must change nothing");
-    CHECK(wrong(R"({"image_processor": {"image_mean": 0.5}})") ==
+    CHECK(wrong(R"({"image_processor": {"do_normalize": true, "image_mean": 0.5}})") ==
           "p.json: image_processor.image_mean must change nothing");
+    CHECK(wrong(R"({"video_processor": {"image_mean": [0.5, 0.5, 0.5]}})") ==
+          "p.json: video_processor.image_mean must change nothing");
+    CHECK(wrong(R"({"image_processor": {"do_normalize": 1}})") ==
+          "p.json: image_processor.do_normalize is an integer, expected true or false");
+    // Images are not normalized, and videos are, unless the file says otherwise.
+    CHECK(read(R"({"image_processor": {"do_normalize": false, "image_mean": [0.5, 0.5, 0.5]}})"));
+    CHECK(read(R"({"image_processor": {"image_std": [0.5, 0.5, 0.5]}})"));
+    CHECK(read(R"({"video_processor": {"do_normalize": false, "image_std": 0.5}})"));
     CHECK(read(R"({"image_processor": {"image_mean": 0, "rescale_factor": 0.00392156862745098}})"));
     CHECK(wrong(R"({"video_processor": {"rescale_factor": 1}})") ==
           "p.json: video_processor.rescale_factor must be 1 / 255");

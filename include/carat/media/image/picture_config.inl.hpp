@@ -57,7 +57,7 @@ CARAT_ONCE Result<VisionProcessorConfig> read_vision_processor_config(std::strin
             };
             return Section{get, refuse, size, flag};
         };
-        const auto picture = [](const auto& s, PictureConfig& c) {
+        const auto picture = [](const auto& s, PictureConfig& c, bool normalize) {
             s.number("patch_size", c.patch_size, 256);
             s.number("pooling_kernel_size", c.pooling_kernel_size, 64);
             s.number("max_soft_tokens", c.max_soft_tokens, 1120);
@@ -75,7 +75,9 @@ CARAT_ONCE Result<VisionProcessorConfig> read_vision_processor_config(std::strin
             const JsonValue* factor = s.value("rescale_factor");
             if (factor != nullptr && json::number(factor) != 1.0 / 255.0)
                 s.fault("rescale_factor", "must be 1 / 255");
+            s.boolean("do_normalize", normalize);
             for (const auto& [key, neutral] : {std::pair("image_mean", 0.0), {"image_std", 1.0}}) {
+                if (!normalize) break;  // nobody reads them
                 const JsonValue* all = s.value(key);
                 if (all != nullptr && !all->IsArray() && json::number(all) != neutral)
                     s.fault(key, "must change nothing");
@@ -84,9 +86,9 @@ CARAT_ONCE Result<VisionProcessorConfig> read_vision_processor_config(std::strin
             }
         };
         VisionProcessorConfig c;
-        picture(section("image_processor"), c.image);
+        picture(section("image_processor"), c.image, false);
         const auto video = section("video_processor");
-        picture(video, c.video.frame);
+        picture(video, c.video.frame, true);
         video.number("num_frames", c.video.num_frames, 100000);
         // As many pixels for all frames together as a decoder is held to.
         const std::size_t pixels =
