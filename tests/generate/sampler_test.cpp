@@ -297,5 +297,19 @@ TEST_CASE("an option out of its range is refused in a sentence") {
     CHECK(Sampler::create(8, {.suppress_tokens = {0, 1, 2, 3, 4, 5, 6, 6, 6}}));
 }
 
+TEST_CASE("greedy decoding reads no option of drawing, whatever it is, but penalties") {
+    const std::vector<float> logits{0, 2, 1};
+    for (const SamplerOptions& o :
+         {SamplerOptions{.greedy = true, .temperature = 0.0f},  // as generation_config.json has it
+          SamplerOptions{.greedy = true, .temperature = std::nanf("")},
+          SamplerOptions{.greedy = true, .top_p = 0.0f},
+          SamplerOptions{.greedy = true, .min_p = -1.0f}}) {
+        auto greedy = Sampler::create(3, o);
+        REQUIRE(greedy);
+        CHECK((*greedy)(logits) == 1);
+    }
+    CHECK(refusal({.greedy = true, .repetition_penalty = 0.0f}).find("repetition_penalty") == 0);
+}
+
 }  // namespace
 }  // namespace carat::test

@@ -40,14 +40,17 @@ class Sampler {
             const auto refuse = [](std::string what) {
                 return Error{Errc::invalid_argument, std::move(what)};
             };
-            if (!(options.temperature > 0.0f) || !std::isfinite(options.temperature))
-                return refuse("temperature is " + std::to_string(options.temperature) +
-                              ", expected a number above 0 (or greedy decoding)");
-            if (!(options.top_p > 0.0f && options.top_p <= 1.0f))
-                return refuse("top_p is " + std::to_string(options.top_p) +
-                              ", expected above 0 and at most 1");
-            if (!(options.min_p >= 0.0f && options.min_p <= 1.0f))
-                return refuse("min_p is " + std::to_string(options.min_p) + ", expected 0 to 1");
+            if (!options.greedy) {  // which reads none of them: files say temperature 0 then
+                if (!(options.temperature > 0.0f) || !std::isfinite(options.temperature))
+                    return refuse("temperature is " + std::to_string(options.temperature) +
+                                  ", expected a number above 0 (or greedy decoding)");
+                if (!(options.top_p > 0.0f && options.top_p <= 1.0f))
+                    return refuse("top_p is " + std::to_string(options.top_p) +
+                                  ", expected above 0 and at most 1");
+                if (!(options.min_p >= 0.0f && options.min_p <= 1.0f))
+                    return refuse("min_p is " + std::to_string(options.min_p) +
+                                  ", expected 0 to 1");
+            }
             if (!(options.repetition_penalty > 0.0f) || !std::isfinite(options.repetition_penalty))
                 return refuse("repetition_penalty is " +
                               std::to_string(options.repetition_penalty) +
