@@ -49,6 +49,25 @@ std::span<const std::int32_t> some(std::size_t begin, std::size_t end) {
     return std::span(ids).subspan(begin, end - begin);
 }
 
+struct Reader {
+    std::span<const std::byte> bytes;
+    bool operator()(std::span<std::byte> to) {
+        if (to.size() > bytes.size()) return false;
+        std::copy_n(bytes.begin(), to.size(), to.begin());
+        bytes = bytes.subspan(to.size());
+        return true;
+    }
+};
+
+template <class Model>
+std::vector<std::byte> saved(const Session<Model>& s) {
+    std::vector<std::byte> bytes;
+    s.save([&](std::span<const std::byte> part) {
+        bytes.insert(bytes.end(), part.begin(), part.end());
+    });
+    return bytes;
+}
+
 TEST_CASE("a hidden state that is not finite is an error wherever logits are made of it") {
     const MadeUp<A> made;
     auto s = session(made, {.context_tokens = 16, .chunk_tokens = 4});
@@ -313,6 +332,49 @@ TEST_CASE("padding is not seen, wherever it is and however the input is cut") {
     }
 }
 
+TEST_CASE("positions that were given go on: in decoding, a rewind, a fork, a saved state") {
+    const MadeUp<A> made;
+    const std::array<std::int32_t, 5> positions{0, 0, 0, 1, 2};
+    const std::array<std::uint8_t, 5> mask{0, 0, 1, 1, 1};
+    const SessionOptions options{.context_tokens = 14, .chunk_tokens = 2};
+    const auto prompt = [&](Session<A>& s) {
+        read(s, {.ids = some(0, 5), .positions = positions, .attention_mask = mask});
+    };
+    auto told = session(made, options);
+    prompt(told);
+    const std::array<std::int32_t, 6> next{3, 4, 5, 6, 7, 8};
+    const Logits expected = read(told, {.ids = some(5, 11), .positions = next});
+
+    auto s = session(made, options);
+    CHECK(s.next_position() == 0);
+    prompt(s);
+    CHECK(s.next_position() == 3);
+    auto forked = s.fork();
+    REQUIRE(forked);
+    const std::vector<std::byte> bytes = saved(s);
+    auto loaded = session(made, options);
+    REQUIRE(loaded.load(Reader{bytes}));
+    for (auto* other : {&s, &*forked, &loaded}) {
+        CHECK(read(*other, {.ids = some(5, 11)}) == expected);
+        CHECK(other->next_position() == 9);
+        REQUIRE(other->rewind(9));  // kept tokens keep their positions
+        CHECK(other->next_position() == 7);
+        CHECK(read(*other, {.ids = some(9, 11)}) == Logits(expected.begin() + 4, expected.end()));
+        other->clear();
+        CHECK(other->next_position() == 0);
+    }
+    const auto cut = loaded.load(Reader{std::span(bytes).first(5 * 8 + 5 + 5 * 4 - 1)});
+    REQUIRE_FALSE(cut);
+    CHECK(cut.error().text == "the saved state is cut off");
+    CHECK(read(loaded, {.ids = ids}) == read(*forked, {.ids = ids}));
+
+    // Behind the largest there is the next number begins again from below.
+    const std::int32_t most = std::numeric_limits<std::int32_t>::max();
+    s.clear();
+    read(s, {.ids = some(0, 1), .positions = std::span(&most, 1)});
+    CHECK(s.next_position() == std::numeric_limits<std::int32_t>::min());
+}
+
 // ---- rewinding
 
 TEST_CASE("a session that rewinds goes on like a fresh one, as often as it says it can") {
@@ -451,25 +513,6 @@ TEST_CASE("two sessions on one model do not know of each other") {
     }
     CHECK(from_first == expected);
     CHECK(from_second == Logits(expected.begin(), expected.begin() + 12));
-}
-
-struct Reader {
-    std::span<const std::byte> bytes;
-    bool operator()(std::span<std::byte> to) {
-        if (to.size() > bytes.size()) return false;
-        std::copy_n(bytes.begin(), to.size(), to.begin());
-        bytes = bytes.subspan(to.size());
-        return true;
-    }
-};
-
-template <class Model>
-std::vector<std::byte> saved(const Session<Model>& s) {
-    std::vector<std::byte> bytes;
-    s.save([&](std::span<const std::byte> part) {
-        bytes.insert(bytes.end(), part.begin(), part.end());
-    });
-    return bytes;
 }
 
 template <class Model>

@@ -324,6 +324,33 @@ TEST_CASE("a real drafter of either head changes no token, with threads and an o
     check(Drafter<tiny::drafter(tiny::b, 0), B>{});
 }
 
+TEST_CASE("behind a padded prompt with positions of its own, a round begins at the next of them") {
+    const Machine<A> m;
+    const std::array<std::int32_t, prompt_tokens> positions{0, 0, 0, 1, 2};
+    const std::array<std::uint8_t, prompt_tokens> mask{0, 0, 1, 1, 1};
+    const auto talk = [&](Session<A>& s, LogitsSource<A>* from) {
+        auto sampler = *Sampler::create(A::vocab, {.greedy = true});
+        std::vector<std::int32_t> said;
+        REQUIRE(generate(
+            s, {.ids = prompt, .positions = positions, .attention_mask = mask}, sampler,
+            {.max_tokens = 12, .stop_ids = {}}, [&](std::int32_t id) { said.push_back(id); }, {},
+            {}, from));
+        return said;
+    };
+    auto plain = m.session(), session = m.session();
+    const auto expected = talk(plain, nullptr);
+    auto by_position = sequence(expected);
+    by_position.erase(by_position.begin(), by_position.begin() + 2);
+    const Oracle<A>::Weights oracle{by_position};
+    auto source =
+        Speculation<Oracle<A>>::create(oracle, session, {.draft_tokens = 4, .adapt = false});
+    REQUIRE(source);
+    CHECK(talk(session, &*source) == expected);
+    CHECK(oracle.rounds.front().first == 3);
+    CHECK(source->stats().accepted == source->stats().drafted);
+    check_same(session, plain);
+}
+
 TEST_CASE("a filter has the last word over drafts, and hears each token once and in order") {
     struct Even {  // tokens whose number is even, but the third must be 5
         std::vector<std::int32_t> heard{};

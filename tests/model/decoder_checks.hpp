@@ -229,15 +229,13 @@ struct DecoderChecks {
                 if (mask[b * tokens + t] == 0)
                     std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(t * vocab), vocab, 0.0f);
             all.insert(all.end(), out.begin(), out.end());
-            // Positions go on behind the last real token, not behind the padding.
+            // Positions go on behind those of the prompt, not behind the padding.
             std::vector<float> z(out.end() - static_cast<std::ptrdiff_t>(vocab), out.end());
-            std::int32_t position = positions[(b + 1) * tokens - 1];
             for (std::size_t i = 0; i < steps; ++i) {
                 const auto id =
                     static_cast<std::int32_t>(std::max_element(z.begin(), z.end()) - z.begin());
                 CHECK(id == greedy[b * steps + i]);
-                ++position;
-                z = logits(s, {.ids = std::span(&id, 1), .positions = std::span(&position, 1)}, 1);
+                z = logits(s, {.ids = std::span(&id, 1)}, 1);
             }
         }
         f.check("logits", all);

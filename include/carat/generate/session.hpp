@@ -191,6 +191,8 @@ class Session {
     [[nodiscard]] std::span<const std::uint8_t> key_mask() const noexcept {
         return masked_ ? memory_.mask.rows(0, seen_).span() : std::span<const std::uint8_t>();
     }
+    /// Of the next token, unless it is told another.
+    [[nodiscard]] std::int32_t next_position() const noexcept { return position_at(seen_); }
     [[nodiscard]] ExecutorRef executor() const noexcept { return executor_; }
     [[nodiscard]] std::size_t chunk_tokens() const noexcept { return options_.chunk_tokens; }
 
@@ -234,7 +236,7 @@ class Session {
     template <class Write>
     requires can_save void save(Write&& write) const {
         SessionState<Model>{seen_, oldest_, masked_}.save(memory_.cache, memory_.mask.span(),
-                                                          write);
+                                                          memory_.positions.span(), write);
     }
 
     /// Becomes what another session of this model saved, whatever the context of either:
@@ -244,7 +246,8 @@ class Session {
     template <class Read>
     requires can_save Result<void> load(Read&& read) {
         clear();
-        const auto state = SessionState<Model>::load(memory_.cache, memory_.mask.span(), read);
+        const auto state = SessionState<Model>::load(memory_.cache, memory_.mask.span(),
+                                                     memory_.positions.span(), read);
         if (!state) {
             clear();
             return state.error();
@@ -265,6 +268,7 @@ class Session {
         other->oldest_ = oldest_;
         other->masked_ = masked_;
         std::copy_n(memory_.mask.data(), options_.context_tokens, other->memory_.mask.data());
+        std::copy_n(memory_.positions.data(), seen_, other->memory_.positions.data());
         const auto copy = [&](const auto& from, const auto& to, bool wrapped) {
             for (std::size_t i = 0; i < from.size(); ++i)
                 to[i].copy(from[i], wrapped ? from[i].capacity() : seen_);
@@ -286,9 +290,10 @@ class Session {
         typename Model::Cache cache;
         typename Model::Scratch scratch;
         Rows<float, Model::vocab> logits;
-        View<std::int32_t, dynamic> ids, positions;  ///< of one call
-        View<std::uint8_t, dynamic> is_soft;         ///< of one call
-        View<std::uint8_t, dynamic> mask;            ///< by cache index
+        View<std::int32_t, dynamic> ids;        ///< of one call
+        View<std::uint8_t, dynamic> is_soft;    ///< of one call
+        View<std::int32_t, dynamic> positions;  ///< by cache index
+        View<std::uint8_t, dynamic> mask;       ///< by cache index
 
         template <class Space>
         static constexpr Memory take(Space& space, SessionOptions o, std::size_t workers) {
@@ -298,7 +303,7 @@ class Session {
             m.logits = space.template take<float, dynamic, Model::vocab>(
                 std::min(logit_rows, o.chunk_tokens));
             m.ids = space.template take<std::int32_t, dynamic>(o.chunk_tokens);
-            m.positions = space.template take<std::int32_t, dynamic>(o.chunk_tokens);
+            m.positions = space.template take<std::int32_t, dynamic>(o.context_tokens);
             m.is_soft = space.template take<std::uint8_t, dynamic>(o.chunk_tokens);
             m.mask = space.template take<std::uint8_t, dynamic>(o.context_tokens);
             return m;
@@ -330,6 +335,12 @@ class Session {
                         given ? " or the embeddings given" : "", " are damaged"})};
     }
 
+    /// Where a token goes that does not say: on from the one before, even past the largest number.
+    [[nodiscard]] std::int32_t position_at(std::size_t index) const noexcept {
+        if (index == 0) return 0;
+        return static_cast<std::int32_t>(static_cast<std::uint32_t>(memory_.positions[index - 1]) +
+                                         1);
+    }
     /// Tokens of the next call: as many as fit, whole vision blocks.
     [[nodiscard]] std::size_t next_chunk(const Input& in, std::size_t done) const {
         const std::size_t tokens = detail::token_count(in);
@@ -357,15 +368,15 @@ class Session {
                 memory_.is_soft[t] = placeholder ? 1 : 0;
                 soft += placeholder ? 1 : 0;
             }
-            memory_.positions[t] = in.positions.empty() ? static_cast<std::int32_t>(seen_ + t)
-                                                        : in.positions[done + t];
+            memory_.positions[seen_ + t] =
+                in.positions.empty() ? position_at(seen_ + t) : in.positions[done + t];
             // Also where nothing is masked: a call that was cancelled may have left its mask here.
             const bool padding = !in.attention_mask.empty() && in.attention_mask[done + t] == 0;
             memory_.mask[seen_ + t] = padding ? 0 : 1;
             masked_ = masked_ || padding;
         }
         if (!in.ids.empty()) call.ids = memory_.ids.rows(0, n).span();
-        call.positions = memory_.positions.rows(0, n).span();
+        call.positions = memory_.positions.rows(seen_, n).span();
         if (in.soft_tokens) {
             call.soft_tokens = in.soft_tokens.rows(soft_done, soft);
             call.is_soft = memory_.is_soft.rows(0, n).span();

@@ -31,7 +31,9 @@ struct SessionInput {
     View<const float, dynamic, Model::hidden> soft_tokens{};
     /// In place of the rows of the per-layer table: [tokens, layers · width], already scaled.
     View<const float, dynamic, Model::layers * Model::per_layer> per_layer_tokens{};
-    std::span<const std::int32_t> positions{};  ///< [tokens]; default: how many tokens came before
+    /// [tokens]; default: on from the position of the token before, the first at 0. With padding on
+    /// the left only the prompt needs them: 0, 0, 0, 1, 2 where two of five tokens are padding.
+    std::span<const std::int32_t> positions{};
     std::span<const std::uint8_t> attention_mask{};  ///< [tokens], 0: padding; default: all real
     std::span<const std::uint8_t>
         token_types{};               ///< nn::TokenType values [tokens]; default: all text

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -31,12 +32,19 @@ struct SessionState {
     std::uint64_t oldest = 0;  ///< sliding layers have keys from this index on
     bool masked = false;       ///< some of the tokens are padding
 
-    /// write(std::span<const std::byte>) takes it piece by piece. mask [seen].
+    /// write(std::span<const std::byte>) takes it piece by piece. mask and positions [seen].
     template <class Write>
-    void save(const Cache& cache, std::span<const std::uint8_t> mask, Write&& write) const {
-        const Header header{seen, oldest, masked ? 1u : 0u, token_bytes(), cache_type()};
+    void save(const Cache& cache, std::span<const std::uint8_t> mask,
+              std::span<const std::int32_t> positions, Write&& write) const {
+        positions = positions.first(seen);
+        bool placed = false;
+        for (std::size_t i = 0; i < seen; ++i)
+            placed = placed || positions[i] != static_cast<std::int32_t>(i);
+        const Header header{seen, oldest, (masked ? has_mask : 0) | (placed ? has_positions : 0),
+                            token_bytes(), cache_type()};
         write(std::as_bytes(std::span(&header, 1)));
         if (masked) write(std::as_bytes(mask.first(seen)));
+        if (placed) write(std::as_bytes(positions));
         for_each_part(cache, [&](const auto& ring, std::size_t head, std::size_t index) {
             const auto part = ring.stored(head, index);
             write(std::as_bytes(std::span(&part, 1)));
@@ -44,12 +52,12 @@ struct SessionState {
     }
 
     /// read(std::span<std::byte>) fills the span and returns true, or false at the end of its
-    /// bytes. mask has a place for each token of the context. Bad input: a state of another shape
-    /// or type (mismatch), one that is cut off (bad_format) or longer than the context
-    /// (out_of_range).
+    /// bytes. mask and positions have a place for each token of the context. Bad input: a state of
+    /// another shape or type (mismatch), one that is cut off (bad_format) or longer than the
+    /// context (out_of_range).
     template <class Read>
     static Result<SessionState> load(const Cache& cache, std::span<std::uint8_t> mask,
-                                     Read&& read) {
+                                     std::span<std::int32_t> positions, Read&& read) {
         const Error cut_off{Errc::bad_format, "the saved state is cut off"};
         Header header{};
         if (!read(std::as_writable_bytes(std::span(&header, 1)))) return cut_off;
@@ -71,8 +79,13 @@ struct SessionState {
             return Error{Errc::out_of_range,
                          joined({"the saved state has ", header.seen,
                                  " tokens, which do not fit into a context of ", mask.size()})};
-        const SessionState state{header.seen, header.oldest, header.masked != 0};
+        const SessionState state{header.seen, header.oldest, (header.parts & has_mask) != 0};
         if (state.masked && !read(std::as_writable_bytes(mask.first(state.seen)))) return cut_off;
+        positions = positions.first(state.seen);
+        if ((header.parts & has_positions) == 0)
+            std::iota(positions.begin(), positions.end(), 0);
+        else if (!read(std::as_writable_bytes(positions)))
+            return cut_off;
         bool whole = true;
         state.for_each_part(cache, [&](const auto& ring, std::size_t head, std::size_t index) {
             typename std::remove_cvref_t<decltype(ring)>::Stored part;
@@ -85,8 +98,10 @@ struct SessionState {
 
   private:
     struct Header {
-        std::uint64_t seen, oldest, masked, token_bytes, cache_type;
+        std::uint64_t seen, oldest, parts, token_bytes, cache_type;
     };
+    /// What stands before the keys and values. Without positions tokens are counted from 0.
+    static constexpr std::uint64_t has_mask = 1, has_positions = 2;
     /// Which type keys and values have: bf16 and f16 take the same bytes.
     static constexpr std::uint64_t cache_type() {
         using Ring = typename decltype(Cache::full)::value_type;

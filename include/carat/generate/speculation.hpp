@@ -169,8 +169,9 @@ class Speculation final : public LogitsSource<typename Drafter::Target> {
             return 0;
         const std::size_t drafts = std::min({pace_.next(), left - 1, free - 1});
         if (drafts == 0) return 0;
-        const auto round =
+        auto round =
             DraftRound::behind(session.size(), Target::config.sliding_window, session.key_mask());
+        round.position = static_cast<std::size_t>(session.next_position());
         Drafter::begin(round, memory_.scratch);
         // Of a round the norm before `token` is that of the row which chose it; of a prompt, and of
         // a call without drafts, there is one.

@@ -37,8 +37,8 @@ struct DraftRound {
     nn::Visible sliding{}, full{};
     std::span<const std::uint8_t> key_mask{};  ///< by cache index, 0: padding; empty: nothing is
 
-    /// The round behind `seen` tokens in the cache: all of them, or those of them that the model's
-    /// own token there would see.
+    /// The round behind `seen` tokens in the cache, at the position of as many: all of them, or
+    /// those of them that the model's own token there would see.
     static DraftRound behind(std::size_t seen, std::size_t window,
                              std::span<const std::uint8_t> key_mask) {
         return {seen, {seen + 1 > window ? seen + 1 - window : 0, seen}, {0, seen}, key_mask};
@@ -197,7 +197,7 @@ struct Drafter {
                    const typename Target::Cache& cache, const DraftRound& round, const Scratch& s,
                    ExecutorRef executor, T& tap) const {
         typename Layer<type>::Attention::Call call;
-        call.first = round.position;
+        call.first = round.full.end;
         call.key_mask = round.key_mask;
         call.layer = layer;
         if constexpr (type == AttentionType::sliding) {
