@@ -9,6 +9,8 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 
 namespace carat::test {
 namespace {
@@ -58,6 +60,93 @@ TEST_CASE("q4_0: a level is a rounded product and a rounded sum, whatever the ma
             volatile float sum = product + 8.5f;
             REQUIRE(b.level(i) == std::min(static_cast<int>(sum), 15) - 8);
         }
+    }
+}
+/// By the default rule alone, as GGUF files of other writers have it.
+QuantBlock<q4_0> default_rule(const std::array<float, quant_block>& x) {
+    const float largest = *std::max_element(
+        x.begin(), x.end(), [](float a, float b) { return std::fabs(a) < std::fabs(b); });
+    const float scale = largest / -8.0f, inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
+    QuantBlock<q4_0> b{to_f16(scale), {}};
+    const auto level = [&](std::size_t i) {
+        volatile float product = x[i] * inverse;
+        return std::min(static_cast<int>(product + 8.5f), 15);
+    };
+    for (std::size_t i = 0; i < quant_block / 2; ++i)
+        b.q[i] = static_cast<std::uint8_t>(level(i) | level(i + quant_block / 2) << 4);
+    return b;
+}
+TEST_CASE("q4_0: values that were trained for its grid stay on it, whatever their largest level") {
+    Random random(11);
+    for (const float step : {0.015625f, 0.0107421875f, 3.0f, to_f32(to_f16(1e-5f))})
+        for (const int largest : {7, -7, 5, -5, 4, 3, 2, 1, -1, -8})
+            for (int turn = 0; turn < 20; ++turn) {
+                CAPTURE(step);
+                CAPTURE(largest);
+                std::array<int, quant_block> levels{};
+                const int most = std::abs(largest);
+                for (int& level : levels) {
+                    level = static_cast<int>(random.number() * 8.0f);
+                    level = std::clamp(level, -most, std::min(most, 7));
+                }
+                levels[static_cast<std::size_t>(turn)] = largest;
+                levels[31] = most > 1 ? most - 1 : 0;  // the grid is no coarser one
+                std::array<float, quant_block> exact{}, rounded{};
+                for (std::size_t i = 0; i < quant_block; ++i) {
+                    exact[i] = step * static_cast<float>(levels[i]);
+                    rounded[i] = to_f32(to_bf16(exact[i]));
+                }
+                const auto b = QuantBlock<q4_0>::quantize(exact.data());
+                const auto r = QuantBlock<q4_0>::quantize(rounded.data());
+                for (std::size_t i = 0; i < quant_block; ++i) {
+                    REQUIRE(to_f32(b.scale) * static_cast<float>(b.level(i)) == exact[i]);
+                    REQUIRE(r.level(i) == levels[i]);
+                }
+                CHECK(to_f32(r.scale) == doctest::Approx(step).epsilon(0.004));
+            }
+}
+TEST_CASE("q4_0: the step of a trained grid is that which fits all of its values best") {
+    std::array<float, quant_block> x{};
+    for (std::size_t i = 0; i < quant_block; ++i)
+        x[i] = to_f32(to_bf16(0.0123f * static_cast<float>(static_cast<int>(i % 15) - 7)));
+    double products = 0.0, squares = 0.0;
+    for (std::size_t i = 0; i < quant_block; ++i) {
+        const double level = static_cast<double>(i % 15) - 7.0;
+        products += static_cast<double>(x[i]) * level;
+        squares += level * level;
+    }
+    CHECK(QuantBlock<q4_0>::quantize(x.data()).scale ==
+          to_f16(static_cast<float>(products / squares)));
+}
+TEST_CASE("q4_0: values on no grid, or on none that f16 holds, have the default rule's levels") {
+    Random random(5);
+    const auto check = [](const std::array<float, quant_block>& x) {
+        const auto b = QuantBlock<q4_0>::quantize(x.data()), expected = default_rule(x);
+        CHECK(b.scale == expected.scale);
+        CHECK(b.q == expected.q);
+    };
+    std::array<float, quant_block> x{};
+    for (int turn = 0; turn < 2000; ++turn) {
+        for (float& v : x) v = to_f32(to_bf16(random.number()));
+        check(x);
+    }
+    for (std::size_t i = 0; i < quant_block; ++i) x[i] = static_cast<float>(i % 9);
+    check(x);  // the grid would be 0 to 8: level 8 there is none
+    for (std::size_t i = 0; i < quant_block; ++i) x[i] = static_cast<float>(i % 8) + 0.1f;
+    check(x);
+    x.fill(0.0f);
+    x[9] = 1e5f;  // over 1 no f16, over 8 one
+    check(x);
+    x[9] = 1e-9f;  // no f16 either way
+    check(x);
+    x[9] = std::numeric_limits<float>::denorm_min();
+    CHECK(QuantBlock<q4_0>::quantize(x.data()).level(9) == 0);
+    for (const float bad : {std::numeric_limits<float>::infinity(), std::nanf("")}) {
+        for (std::size_t i = 0; i < quant_block; ++i) x[i] = static_cast<float>(i % 8);
+        x[9] = bad;
+        const auto b = QuantBlock<q4_0>::quantize(x.data());
+        CHECK_FALSE(std::isfinite(to_f32(b.scale)));
+        for (std::size_t i = 0; i < quant_block; ++i) CHECK(b.level(i) == 0);
     }
 }
 TEST_CASE("a block of zeros has scale zero and comes back as zeros") {

@@ -69,6 +69,55 @@ inline float inverse_scale(float scale) {
     return y;
 }
 
+/// Of a value's share of the largest magnitude, in 512ths: bit m - 1 where it may be whole
+/// multiples of that over m, by the rule of trained_grid().
+inline constexpr std::array<std::uint8_t, 513> possible_grids = [] {
+    std::array<std::uint8_t, 513> bits{};
+    for (std::size_t share = 0; share <= 512; ++share)
+        for (std::size_t m = 1; m <= 8; ++m) {
+            // From share to share + 1, and 1/32 of a step to either side, rounded up.
+            const std::size_t begin = share * m + 512 - 17, end = (share + 1) * m + 512 + 17;
+            if (end / 512 != (begin - 1) / 512)
+                bits[share] = static_cast<std::uint8_t>(bits[share] | 1u << (m - 1));
+        }
+    return bits;
+}();
+/// The grids on which 32 values may lie, as bits, by up to four of them: two are all that nearly
+/// every block of other weights costs. inverse: 8 over the largest magnitude, of either sign.
+inline unsigned possible_grids_of(const float* x, float inverse) noexcept {
+    const auto grids = [&](std::size_t i) -> unsigned {
+        const auto share = static_cast<std::int32_t>(std::fabs(x[i] * inverse) * 64.0f);
+        return possible_grids[static_cast<std::size_t>(share)];
+    };
+    const unsigned two = grids(0) & grids(1);
+    return two == 0 ? 0 : two & grids(2) & grids(3);
+}
+/// The step of the first of these grids on which 32 values lie, and their levels, -8 to 7; 0 if
+/// there is none. Weights that were trained for q4_0 have levels whose largest need not be -8, and
+/// each was rounded to bf16 behind its step: together they tell it better than any of them.
+/// Source: spec/checkpoint.md section 8.
+[[gnu::noinline]] inline float trained_grid(
+    const float* x, float magnitude, unsigned grids,
+    std::array<std::int32_t, quant_block>& levels) noexcept {
+    for (; grids != 0; grids &= grids - 1) {
+        const auto scaled =
+            scaled_block(x, static_cast<float>(std::countr_zero(grids) + 1) / magnitude);
+        bool fits = true;
+        double products = 0.0;  // of 28 bits and of nearly one size: the sum is exact in any order
+        std::int32_t squares = 0;
+        for (std::size_t i = 0; i < quant_block && fits; ++i) {
+            levels[i] = static_cast<std::int32_t>(scaled[i] + 8.5f) - 8;
+            // Two roundings to bf16 make 1/32 of a step of up to 8 of them.
+            fits =
+                levels[i] < 8 && std::fabs(scaled[i] - static_cast<float>(levels[i])) <= 0.03125f;
+            products += static_cast<double>(x[i]) * levels[i];
+            squares += levels[i] * levels[i];
+        }
+        if (fits) return static_cast<float>(products / squares);
+    }
+    return 0.0f;
+}
+
 }  // namespace detail
 
 /// 32 values as a file stores them; also what quantising a row means. An infinity or a NaN among
@@ -107,8 +156,9 @@ struct QuantBlock<q4_0> {
     f16 scale;
     std::array<std::uint8_t, quant_block / 2> q;  ///< low nibbles first half, high nibbles second
 
-    /// The levels of 32 floats: the value of largest magnitude, of equal ones the first, becomes
-    /// level -8.
+    /// The levels of 32 floats: those of the grid on which they lie, as values do that were trained
+    /// for q4_0. Of others the value of largest magnitude, of equal ones the first, becomes level
+    /// -8, as in GGUF files of other writers.
     static QuantBlock quantize(const float* x) {
         const detail::BlockReach reach(x);
         bool negative = reach.below > reach.above;
@@ -122,8 +172,15 @@ struct QuantBlock<q4_0> {
         const float inverse = std::fabs(scale) < std::numeric_limits<float>::infinity()
                                   ? detail::inverse_scale(scale)
                                   : 0.0f;
-        QuantBlock b{to_f16(scale), {}};
         std::array<std::int32_t, quant_block> levels;
+        const unsigned grids = inverse != 0.0f ? detail::possible_grids_of(x, inverse) : 0;
+        if (grids != 0) {
+            const f16 step = to_f16(detail::trained_grid(x, reach.magnitude(), grids, levels));
+            if (to_f32(step) > 0.0f && to_f32(step) < std::numeric_limits<float>::infinity()) {
+                for (std::int32_t& level : levels) level += 8;
+                return packed(step, levels);
+            }
+        }
         levels.fill(8);
         if (inverse != 0.0f) {
             const auto scaled = detail::scaled_block(x, inverse);
@@ -132,12 +189,19 @@ struct QuantBlock<q4_0> {
                 levels[i] = level < 15 ? level : 15;
             }
         }
-        for (std::size_t i = 0; i < quant_block / 2; ++i)
-            b.q[i] = static_cast<std::uint8_t>(levels[i] | (levels[i + quant_block / 2] << 4));
-        return b;
+        return packed(to_f16(scale), levels);
     }
     [[nodiscard]] int level(std::size_t i) const {
         return (i < quant_block / 2 ? q[i] & 15 : q[i - quant_block / 2] >> 4) - 8;
+    }
+
+  private:
+    /// Of levels plus 8.
+    static QuantBlock packed(f16 scale, const std::array<std::int32_t, quant_block>& levels) {
+        QuantBlock b{scale, {}};
+        for (std::size_t i = 0; i < quant_block / 2; ++i)
+            b.q[i] = static_cast<std::uint8_t>(levels[i] | (levels[i + quant_block / 2] << 4));
+        return b;
     }
 };
 static_assert(sizeof(QuantBlock<q4_0>) == 18);
