@@ -75,6 +75,21 @@ TEST_CASE("weights in the program's own memory need no file") {
     CHECK_FALSE(CheckpointFiles::view(bytes("xx"), "built in"));
 }
 
+TEST_CASE("a text model is found under every prefix that writers give it") {
+    for (const std::string prefix :
+         {"model.language_model.", "language_model.model.", "language_model.", "model."}) {
+        const std::string file = safetensors(
+            "{\"" + prefix +
+                R"(embed_tokens.weight":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}})",
+            3);
+        const auto files = CheckpointFiles::view(bytes(file), "f");
+        REQUIRE(files);
+        const auto found = text_prefix(*files);
+        REQUIRE_MESSAGE(found, found.error().text);
+        CHECK(*found == prefix);
+    }
+}
+
 TEST_CASE("a checkpoint without a text model is told which names were looked for") {
     const std::string file = safetensors("{}", 0);
     const auto files = CheckpointFiles::view(bytes(file), "f");
@@ -84,7 +99,8 @@ TEST_CASE("a checkpoint without a text model is told which names were looked for
     CHECK(prefix.error().code == Errc::mismatch);
     CHECK(prefix.error().text ==
           "f: no text model: there is none of model.language_model.embed_tokens.weight, "
-          "language_model.model.embed_tokens.weight, model.embed_tokens.weight");
+          "language_model.model.embed_tokens.weight, language_model.embed_tokens.weight, "
+          "model.embed_tokens.weight");
 }
 
 TEST_CASE("a folder that holds no checkpoint is an error") {

@@ -116,8 +116,9 @@ class CheckpointFiles {
 };
 
 /// Where the tensors of the text model are in the file: "model.language_model." in published
-/// checkpoints, "language_model.model." or "model." in other exports (spec/checkpoint.md section
-/// 1). Bad input: a checkpoint with none of them is Errc::mismatch.
+/// checkpoints, "language_model.model.", "language_model." or "model." in other exports
+/// (spec/checkpoint.md section 1, spec/vision.md section 10). Bad input: a checkpoint with none of
+/// them is Errc::mismatch.
 Result<std::string> text_prefix(const CheckpointFiles& files);
 
 }  // namespace carat::inline CARAT_ABI

@@ -273,8 +273,9 @@ CARAT_ONCE const StoredTensor* CheckpointFiles::find_in(const File& file,
 }
 
 [[gnu::cold]] CARAT_ONCE Result<std::string> text_prefix(const CheckpointFiles& files) {
+    // The reference's; of other writers, without the leading "model." too; of a text model alone.
     constexpr std::string_view prefixes[] = {"model.language_model.", "language_model.model.",
-                                             "model."};
+                                             "language_model.", "model."};
     Error none{Errc::mismatch, files.name() + ": no text model: there is none of"};
     for (const std::string_view prefix : prefixes) {
         std::string name = std::string(prefix) + "embed_tokens.weight";
