@@ -296,5 +296,9 @@ TEST_CASE("configs that differ have different hashes, idle fields do not count")
     ModelConfig idle = base;
     idle.text.num_experts += 1;
     idle.text.num_global_key_value_heads = idle.text.full_kv_heads();
+    idle.text.eos_token_id += 1;
+    idle.text.bos_token_id += 1;
+    idle.text.max_position_embeddings += 1;
+    idle.vision.default_output_length += 1;
     CHECK(config_hash(idle) == config_hash(base));
 }

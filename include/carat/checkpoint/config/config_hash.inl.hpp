@@ -57,6 +57,7 @@ struct ConfigHash {
     idle.enable_moe_block = false;
     idle.num_experts = idle.top_k_experts = idle.moe_intermediate_size = 0;
     level_idle_fields(c.text, idle);
+    level_idle_fields(c.vision, VisionConfig{});
     ConfigHash h;
     h.fields(c.text, text_sizes);
     h.fields(c.text, text_flags);
