@@ -83,7 +83,7 @@ endfunction()
 #
 # The functions below read one member of a section. A section is a variable that holds the text of a JSON object, e.g.
 # `text`, with `text_at` saying where it stands in the file ("text_config."). `file` is the file's name. A value of null
-# counts as missing, and then the default is taken.
+# counts as missing, and then the default is taken; of sliding_window alone it is refused.
 
 function(_carat_refuse sentence)
     message(FATAL_ERROR "carat: ${file}: ${sentence}")
@@ -299,6 +299,10 @@ function(_carat_read_text out tied)
         list(GET field 1 default)
         _carat_size(${key} text ${key} ${default})
     endforeach()
+    string(JSON window ERROR_VARIABLE missing TYPE "${text}" sliding_window)
+    if(window STREQUAL "NULL")  # which means something that the default is not
+        _carat_refuse("text_config.sliding_window is null, which is no window, but every Gemma 4 has one")
+    endif()
     foreach(key attention_k_eq_v use_double_wide_mlp enable_moe_block)
         _carat_bool(${key} text ${key} false)
     endforeach()

@@ -61,6 +61,7 @@ expect_text(size_is_huge "\"vocab_size\": 99999999999999999999" "text_config.voc
 expect_text(size_is_large "\"vocab_size\": 4294967296" "text_config.vocab_size is 4294967296, expected at most 2147483647")
 expect_text(bool_is_number "\"enable_moe_block\": 1" "text_config.enable_moe_block is of type number, expected true or false")
 expect_text(eps_is_string "\"rms_norm_eps\": \"small\"" "text_config.rms_norm_eps is of type string, expected a number")
+expect_text(no_window "\"sliding_window\": null" "text_config.sliding_window is null, which is no window")
 expect_text(bias "\"attention_bias\": true" "attention_bias is true, and no Gemma 4 has biases")
 expect_text(activation "\"hidden_activation\": \"swiglu\""
     "hidden_activation is 'swiglu', and carat knows gelu_pytorch_tanh, gelu, silu and relu")

@@ -71,7 +71,8 @@ namespace detail {
 }  // namespace detail
 
 /// Reads a config.json: of the whole model (`model_type` "gemma4"), or of its text part alone
-/// ("gemma4_text"). A key that is missing or null has the default of spec/text.md section 1.
+/// ("gemma4_text"). A key that is missing or null has the default of spec/text.md section 1, but a
+/// sliding_window of null is refused.
 /// Bad input: what is not JSON or has a key of the wrong type (Errc::bad_format), or what no Gemma
 /// 4 is (Errc::unsupported); everything wrong is said at once, with key and value. `what` names the
 /// text in errors.

@@ -45,6 +45,15 @@ inline void refuse_bias(FieldReader& in) {
     if (bias) in.unsupported("attention_bias", "is true, but no Gemma 4 has such a bias");
 }
 
+/// Of no other key null means something that its default is not: no window.
+inline void refuse_no_window(FieldReader& in, const JsonValue& object) {
+    const JsonValue* window = json::find(&object, "sliding_window");
+    if (window != nullptr && window->IsNull())
+        in.unsupported("sliding_window",
+                       "is null, which is no window, but every Gemma 4 has one: expected a whole "
+                       "number from 1");
+}
+
 /// The layer types that `layer_types` lists, or those of its default; the last layer is full
 /// whatever the file says.
 [[gnu::cold]] inline void read_layer_types(FieldReader& in, TextConfig& c) {
@@ -174,6 +183,7 @@ inline std::optional<std::size_t> layer_number(std::string_view key) {
     in.choice("hidden_activation", c.hidden_activation, activations);
     in.choice("use_bidirectional_attention", c.use_bidirectional_attention, bidirectionals);
     refuse_bias(in);
+    refuse_no_window(in, object);
     read_layer_types(in, c);
     if (const JsonValue* map = in.get("per_layer_config"))
         read_per_layer_config(in, *map, path, c, faults);
