@@ -407,10 +407,7 @@ class Chat {
         auto p = prompts(progress).through(window_);
         if (!p) return std::move(p).error();
         const auto& said = a.turn.token_ids;
-        // A placeholder that the model said has no medium: it was read as the pad token.
-        for (const std::int32_t id : said)
-            p->ids.push_back(
-                Model::config.tokens.is_placeholder(id) ? Model::config.text.pad_token_id : id);
+        p->ids.insert(p->ids.end(), said.begin(), said.end());  // no placeholders: sampling()
         p->contents.resize(p->ids.size(), 0);
         if (!p->types.empty()) p->types.resize(p->ids.size(), 0);
         a.turn.forgotten = window_.hidden();
