@@ -80,7 +80,7 @@ class Gemma4 {
     /// part of the program (carat_embed). They must stay as long as the model, which reads
     /// the per-layer table and the towers there. `generation_json` is the text of a
     /// generation_config.json, or empty: what a GGUF file says itself, and of others the defaults
-    /// of a base model, which stops at <eos> only, unless Chat is used. `what` names the bytes in
+    /// of a base model, which stops at `<eos>` only, unless Chat is used. `what` names the bytes in
     /// errors.
     static Result<Gemma4> view(std::span<const std::byte> bytes, std::string what,
                                std::string_view generation_json = {}, Progress progress = {},

@@ -24,11 +24,13 @@
 #if HWY_MAJOR * 100 + HWY_MINOR < 102
 #error "carat needs Highway 1.2 or newer (headers only)."
 #endif
-#if defined(__AVX2__) && HWY_STATIC_TARGET > HWY_AVX2
+#if HWY_TARGET == HWY_SCALAR
+#error \
+    "carat: Highway has no vectors for this target. Add the flag that turns them on, or compile with clang or g++ 14, where it emulates 128 bits."
+#elif defined(__AVX2__) && HWY_STATIC_TARGET > HWY_AVX2
 #error \
     "carat: AVX2 is on, but Highway fell back to 128 bits. Add -maes -mpclmul, or use -march=native."
-#endif
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI2__) && HWY_STATIC_TARGET > HWY_AVX3_ZEN4
+#elif defined(__AVX512BF16__) && defined(__AVX512VBMI2__) && HWY_STATIC_TARGET > HWY_AVX3_ZEN4
 #error \
     "carat: hwy/highway.h was included before carat. Include carat first, or lose the bf16 dot product."
 #endif
@@ -39,10 +41,6 @@
 #if HWY_HAVE_SCALABLE && !HWY_TARGET_IS_SVE
 #error \
     "carat: Highway chose vectors whose size the compiler does not know, as RISC-V's; carat cannot store them."
-#endif
-#if HWY_TARGET == HWY_SCALAR
-#error \
-    "carat: Highway has no vectors for this target. Add the flag that turns them on, or compile with clang or g++ 14, where it emulates 128 bits."
 #endif
 #if !HWY_IS_LITTLE_ENDIAN
 #error "carat reads little-endian checkpoints as they are; big-endian machines are not supported."
