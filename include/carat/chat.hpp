@@ -41,9 +41,10 @@
 
 namespace carat::inline CARAT_ABI {
 
-/// A conversation. Several may share one model and one executor, which must outlive them; each has
-/// a cache of its own. A prompt is computed from the first token on that differs from what the
-/// cache holds, whatever was said, edited or undone. Move only; not while an answer is being given.
+/// A conversation. Several may share one model and, taking turns, one executor, which must outlive
+/// them; each has a cache of its own. A prompt is computed from the first token on that differs
+/// from what the cache holds, whatever was said, edited or undone. Move only; not while an answer
+/// is being given.
 ///
 /// A chat is used from one thread at a time. Its model and its tokenizer may be shared by any
 /// number of threads; a ThreadPool runs one call at a time, so that chats on different threads need
@@ -407,7 +408,8 @@ class Chat {
         auto p = prompts(progress).through(window_);
         if (!p) return std::move(p).error();
         const auto& said = a.turn.token_ids;
-        p->ids.insert(p->ids.end(), said.begin(), said.end());  // no placeholders: sampling()
+        // sampling() lets no placeholder be said, so that none of these stands for a medium.
+        p->ids.insert(p->ids.end(), said.begin(), said.end());
         p->contents.resize(p->ids.size(), 0);
         if (!p->types.empty()) p->types.resize(p->ids.size(), 0);
         a.turn.forgotten = window_.hidden();
