@@ -4,9 +4,10 @@
 //   chat --model examples/pocket      (talks until the end of input)
 #include "carat/chat.hpp"
 
+#include "carat/media_files.hpp"
 #include "carat/parallel/thread_pool.hpp"
+#include "media_options.hpp"
 #include "program.hpp"
-#include "prompt_media.hpp"
 #include "reply.hpp"
 #include "talk.hpp"
 
@@ -105,14 +106,16 @@ carat::Result<void> chat(const Arguments& a) {
     line.clear();
     if (!model) return model.error();
     const double load_ms = watch.ms();
-    carat::SessionOptions session =
-        session_options<Model>(a.model, a.max_soft_tokens, carat::media_parts(first->messages()));
-    session.context_tokens = a.context;
+    const carat::MediaFiles<Model> files(
+        *model, a.model, pool,
+        {.folder = a.messages.empty() ? "." : folder_of(a.messages),
+         .max_soft_tokens = a.max_soft_tokens});
     auto chat = carat::Chat<Model>::open(
         *model, a.model, pool,
         {.format = {.enable_thinking = a.think},
          .max_tokens = a.max_tokens,
-         .session = session,
+         .session = files.session_options({.context_tokens = a.context},
+                                          carat::media_parts(first->messages())),
          .full = a.slide ? carat::FullContext::slide : carat::FullContext::stop,
          .sampling = sampling(*model, a)});
     if (!chat) return chat.error();
@@ -127,8 +130,7 @@ carat::Result<void> chat(const Arguments& a) {
         if (auto loaded = chat->load(a.load); !loaded) return loaded;
     if (a.think) chat->settings().format.enable_thinking = true;
     if (auto bound = chat->answer_as(*form); !bound) return bound;
-    const std::string folder = a.messages.empty() ? "." : folder_of(a.messages);
-    chat->set_media_reader(MediaFiles<Model>(*model, a.model, folder, pool, a.max_soft_tokens));
+    chat->set_media_reader(files);
 
     Talk<Model> talk(*chat,
                      {.system = a.system,

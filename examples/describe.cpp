@@ -3,9 +3,9 @@
 //   describe examples/pocket examples/pocket/samples/shapes.png
 //   describe examples/pocket examples/pocket/samples/stars.png "How many stars are there?"
 #include "carat/chat.hpp"
+#include "carat/media_files.hpp"
 #include "carat/parallel/thread_pool.hpp"
 #include "program.hpp"
-#include "prompt_media.hpp"
 
 #include <cstdio>
 #include <string>
@@ -18,10 +18,11 @@ carat::Result<void> describe(const std::string& folder, const std::string& pictu
     const auto model = Model::open(folder);
     if (!model) return model.error();
     carat::ThreadPool pool(all_threads());
+    const carat::MediaFiles<Model> files(*model, folder, pool);
     auto chat =
-        carat::Chat<Model>::open(*model, folder, pool, {.session = session_options<Model>(folder)});
+        carat::Chat<Model>::open(*model, folder, pool, {.session = files.session_options()});
     if (!chat) return chat.error();
-    chat->set_media_reader(MediaFiles<Model>(*model, folder, "", pool));
+    chat->set_media_reader(files);
 
     chat->user({carat::image_part(picture), carat::text_part(question)});
     for (const std::string_view piece : chat->reply()) {

@@ -4,7 +4,8 @@
 //   process --model examples/pocket --messages talk.json --out inputs.safetensors
 //   process --model examples/pocket --messages talk.json --print-prompt
 //   process --parse output.txt
-#include "audio_inputs.hpp"
+#include "carat/attachments/processor_config.hpp"
+#include "carat/attachments/read_sight.hpp"
 #include "carat/checkpoint/safetensors_writer.hpp"
 #include "carat/format/json_writer.hpp"
 #include "carat/prompt/chat_encode.hpp"
@@ -12,7 +13,8 @@
 #include "carat/prompt/chat_variant.hpp"
 #include "carat/prompt/conversation.hpp"
 #include "carat/prompt/media_expansion.hpp"
-#include "picture_inputs.hpp"
+#include "media_options.hpp"
+#include "padded_media.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -57,7 +59,7 @@ carat::Result<void> print_reply(const Arguments& a) {
 /// prompt.
 struct Media {
     carat::MelBatch clips;
-    std::vector<Sight> sights;  // images and videos
+    std::vector<carat::Sight> sights;  // images and videos
     std::vector<carat::MediaText> text;
 
     static carat::Result<Media> read(const Arguments& a,
@@ -66,15 +68,16 @@ struct Media {
         auto clips = read_clips(parts, folder_of(a.messages), a.model);
         if (!clips) return carat::Error{clips.error().code, a.messages + ": " + clips.error().text};
         media.clips = std::move(*clips);
-        const auto config = picture_config(a.model, a.max_soft_tokens);
+        auto config = carat::picture_config(a.model);
         if (!config) return config.error();
+        if (a.max_soft_tokens > 0) config->image.max_soft_tokens = a.max_soft_tokens;
         std::size_t clip = 0;
         for (const carat::MediaPart& part : parts) {
             if (part.kind == carat::MediaKind::audio) {
                 media.text.push_back(carat::audio_text(media.clips.soft_tokens(clip++)));
                 continue;
             }
-            auto sight = read_sight(part, folder_of(a.messages), *config);
+            auto sight = carat::read_sight(part, folder_of(a.messages), *config);
             if (!sight)
                 return carat::Error{sight.error().code, a.messages + ": " + sight.error().text};
             media.text.push_back(sight->text);
@@ -89,8 +92,8 @@ struct Media {
     }
     carat::Result<void> add_sights(carat::SafetensorsWriter& file, carat::MediaKind kind) const {
         const bool video = kind == carat::MediaKind::video;
-        std::vector<const Sight*> some;
-        for (const Sight& s : sights)
+        std::vector<const carat::Sight*> some;
+        for (const carat::Sight& s : sights)
             if (s.text.kind == kind) some.push_back(&s);
         if (some.empty()) return {};
         auto t = PictureTensors::of(some, video);

@@ -1,11 +1,13 @@
 // A recording of any length into text, cut where it is quiet.
 //
 //   transcribe --model examples/pocket examples/pocket/samples/sentence.wav
+#include "carat/attachments/perceive.hpp"
+#include "carat/attachments/processor_config.hpp"
 #include "carat/chat.hpp"
+#include "carat/media/audio/audio_file.hpp"
 #include "carat/media/audio/quiet_cuts.hpp"
 #include "carat/parallel/thread_pool.hpp"
 #include "program.hpp"
-#include "prompt_media.hpp"
 #include "reply.hpp"
 
 namespace {
@@ -18,7 +20,7 @@ struct Arguments {
 
 carat::Result<void> transcribe(const Arguments& a) {
     if (auto able = Model::can_hear(); !able) return able;
-    const auto config = mel_config(a.model);
+    const auto config = carat::mel_config(a.model);
     if (!config) return config.error();
     const auto sound = carat::read_audio_file(a.file, {.sample_rate_hz = config->sampling_rate});
     if (!sound) return sound.error();
@@ -44,7 +46,7 @@ carat::Result<void> transcribe(const Arguments& a) {
     };
     chat->set_media_reader([&](const carat::MediaPart&, carat::Progress) {
         const auto piece = std::span(sound->samples).subspan(pieces[i].begin, pieces[i].size);
-        auto heard = hear(*model, piece, *config, pool, progress);
+        auto heard = carat::hear(*model, piece, *config, pool, progress);
         line.clear();
         return heard;
     });

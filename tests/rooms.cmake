@@ -19,7 +19,8 @@ set(below_prompt text ${below_text})
 set(below_media format tensor config base)
 set(below_constrain prompt ${below_prompt} generate ${below_generate})
 set(below_chat constrain ${below_constrain} checkpoint)
-set(everything base format config tensor parallel simd nn model generate checkpoint text prompt media constrain chat)
+set(below_attachments chat ${below_chat} media)
+set(everything base format config tensor parallel simd nn model generate checkpoint text prompt media constrain chat attachments)
 set(below_instantiate ${everything})
 
 # Of base/ these rooms take the name of the inline namespace and no more.

@@ -1,7 +1,8 @@
 /// \file
 /// All that carat::text is for, whose libraries it needs. Programs without text include what they
 /// use, most often carat/gemma4.hpp and carat/generate/generate.hpp, and link nothing. Not here:
-/// carat/gemma4_drafter.hpp, carat/pack.hpp, carat/media/, carat/instantiate/.
+/// carat/gemma4_drafter.hpp, carat/media_files.hpp, carat/pack.hpp, carat/media/,
+/// carat/instantiate/.
 #pragma once
 
 #include "carat/chat.hpp"

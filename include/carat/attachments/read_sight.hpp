@@ -1,0 +1,100 @@
+/// \file
+/// The pictures and videos that messages name, cut into patches.
+#pragma once
+
+#include "carat/attachments/part_path.hpp"
+#include "carat/base/progress.hpp"
+#include "carat/base/result.hpp"
+#include "carat/format/json.hpp"
+#include "carat/media/image/decode_image.hpp"
+#include "carat/media/image/patches.hpp"
+#include "carat/media/image/picture_config.hpp"
+#include "carat/media/video/video.hpp"
+#include "carat/prompt/media_expansion.hpp"
+#include "carat/prompt/media_parts.hpp"
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace carat::inline CARAT_ABI {
+
+/// A picture, or a video as the frames that the model looks at, and what stands for it in a prompt.
+struct Sight {
+    std::vector<Patches> frames{};
+    MediaText text{};
+    std::size_t max_patches = 0;  ///< the budget of a frame
+};
+
+namespace detail {
+
+/// `config` with what the part says itself: `max_soft_tokens`, `num_frames`. Its `fps`, else 0.
+inline Result<double> take_own_settings(const MediaPart& part, VisionProcessorConfig& config) {
+    const bool video = part.kind == MediaKind::video;
+    if (const auto* own = json::find(part.part, "max_soft_tokens")) {
+        std::size_t& budget = (video ? config.video.frame : config.image).max_soft_tokens;
+        budget = json::unsigned_integer(own).value_or(0);
+        if (!is_soft_token_budget(budget))
+            return fault_of(part, Errc::invalid_argument,
+                            "max_soft_tokens must be 70, 140, 280, 560 or 1120");
+    }
+    double fps = 0;
+    if (!video) return fps;
+    if (const auto* own = json::find(part.part, "fps")) {
+        fps = json::number(own).value_or(0);
+        if (!(fps > 0 && fps < 1e6))
+            return fault_of(part, Errc::invalid_argument, "fps must be a number above 0");
+    }
+    if (const auto* own = json::find(part.part, "num_frames")) {
+        config.video.num_frames = json::unsigned_integer(own).value_or(0);
+        if (config.video.num_frames == 0)
+            return fault_of(part, Errc::invalid_argument,
+                            "num_frames must be a whole number above 0");
+    }
+    return fps;
+}
+
+}  // namespace detail
+
+/// Reads an image or video part, whose own `max_soft_tokens`, `fps` and `num_frames` come before
+/// the model's. `progress` hears of a video's frames. Bad input: settings that are none, and as
+/// part_path(), read_image(), see_video() and make_patches(); the error says which part it was.
+[[nodiscard]] inline Result<Sight> read_sight(const MediaPart& part, const std::string& folder,
+                                              VisionProcessorConfig config,
+                                              Progress progress = {}) {
+    return memory_errors(part.where, [&]() -> Result<Sight> {
+        const auto path = part_path(part, folder);
+        if (!path) return path.error();
+        const auto fps = detail::take_own_settings(part, config);
+        if (!fps) return fps.error();
+        const auto fault = [&](const Error& e) { return detail::fault_of(part, e.code, e.text); };
+        const bool video = part.kind == MediaKind::video;
+        const PictureConfig& picture = video ? config.video.frame : config.image;
+
+        Sight sight;
+        sight.max_patches = picture.max_patches();
+        const auto cut = [&](Image image) -> Result<void> {
+            auto patches = make_patches(std::move(image), picture);
+            if (!patches) return Error{patches.error().code, *path + ": " + patches.error().text};
+            sight.frames.push_back(*std::move(patches));
+            return {};
+        };
+        if (!video) {
+            auto image = read_image(*path);
+            if (!image) return fault(image.error());
+            if (auto done = cut(*std::move(image)); !done) return fault(done.error());
+            sight.text = image_text(sight.frames[0].soft_tokens);
+            return sight;
+        }
+        const auto times = see_video(*path, *fps, config.video, {}, progress, cut);
+        if (!times) return fault(times.error());
+        std::vector<std::string> timestamps;
+        for (std::size_t i = 0; i < sight.frames.size(); ++i)
+            timestamps.push_back(times->timestamp(i));
+        sight.text = video_text(timestamps, sight.frames[0].soft_tokens);
+        return sight;
+    });
+}
+
+}  // namespace carat::inline CARAT_ABI

@@ -1,0 +1,203 @@
+#include "carat/media_files.hpp"
+
+#include "carat/chat.hpp"
+#include "carat/gemma4.hpp"
+#include "carat/models/pocket.hpp"
+#include "carat/parallel/executor.hpp"
+#include "support/files.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+using namespace carat;
+
+namespace {
+
+using Pocket = Gemma4<models::pocket, weights::bf16>;
+using Files = MediaFiles<Pocket>;
+
+const std::string folder = CARAT_SOURCE_DIR "/examples/pocket";
+Serial serial;
+
+const Pocket& pocket() {
+    static const auto model = [] {
+        auto m = Pocket::open(folder);
+        REQUIRE_MESSAGE(m, m.error().text);
+        return *std::move(m);
+    }();
+    return model;
+}
+/// One part, as a message has it.
+struct Message {
+    explicit Message(const std::string& part) {
+        auto read = parse_json(R"([{"role": "user", "content": [)" + part + "]}]", "messages");
+        REQUIRE_MESSAGE(read, read.error().text);
+        messages = *std::move(read);
+        parts = media_parts(messages);
+        REQUIRE(parts.size() == 1);
+    }
+    Json messages;
+    std::vector<MediaPart> parts;
+};
+Result<Medium> read(const Files& files, const std::string& part) {
+    const Message message(part);
+    return files(message.parts[0], {});
+}
+std::string fault(const Files& files, const std::string& part) {
+    const auto medium = read(files, part);
+    REQUIRE(!medium);
+    return medium.error().text;
+}
+
+}  // namespace
+
+TEST_CASE("a picture, a video and a sound are their model's soft tokens") {
+    const Files files(pocket(), folder, serial, {.folder = folder + "/samples"});
+    const auto whole = picture_config(folder);
+    REQUIRE(whole);
+
+    const auto shapes = read(files, R"({"type": "image", "path": "shapes.png"})");
+    REQUIRE_MESSAGE(shapes, shapes.error().text);
+    auto image = read_image(folder + "/samples/shapes.png");
+    REQUIRE(image);
+    const auto patches = make_patches(*std::move(image), whole->image);
+    REQUIRE(patches);
+    CHECK(shapes->text.kind == MediaKind::image);
+    CHECK(shapes->text.text == image_text(patches->soft_tokens).text);
+    const Pocket::Picture picture{*patches->rows<Pocket::Vision::patch>(), patches->places()};
+    const auto soft = pocket().see(std::span(&picture, 1), serial);
+    REQUIRE(soft);
+    CHECK(std::ranges::equal(shapes->rows, std::span(soft->view().data(), soft->view().size())));
+
+    // The same bytes as a picture in memory.
+    auto again = read_image(folder + "/samples/shapes.png");
+    REQUIRE(again);
+    const auto seen = see(pocket(), *std::move(again), whole->image, serial);
+    REQUIRE(seen);
+    CHECK(seen->rows == shapes->rows);
+    CHECK(seen->text.text == shapes->text.text);
+
+    const auto ring = read(files, R"({"type": "video", "path": "ring", "num_frames": 3})");
+    REQUIRE_MESSAGE(ring, ring.error().text);
+    CHECK(ring->text.kind == MediaKind::video);
+    const auto frames = static_cast<std::size_t>(std::ranges::count(ring->text.text, ':'));
+    CHECK(frames == 3);  // each has a time, 00:00
+    CHECK(ring->rows.size() % (frames * Pocket::Text::hidden) == 0);
+
+    const auto digits = read(files, R"({"type": "audio", "path": "digits.wav"})");
+    REQUIRE_MESSAGE(digits, digits.error().text);
+    const auto config = mel_config(folder);
+    REQUIRE(config);
+    const auto clip =
+        read_audio_file(folder + "/samples/digits.wav", {.sample_rate_hz = config->sampling_rate});
+    REQUIRE(clip);
+    const std::size_t tokens = audio_soft_tokens(config->valid_frames(clip->samples.size()));
+    CHECK(digits->text.text == audio_text(tokens).text);
+    CHECK(digits->rows.size() == tokens * Pocket::Text::hidden);
+}
+
+TEST_CASE("a chat sees what its messages name") {
+    const Files files(pocket(), folder, serial);
+    auto chat = Chat<Pocket>::open(pocket(), folder, serial,
+                                   {.session = files.session_options({.context_tokens = 512})});
+    REQUIRE_MESSAGE(chat, chat.error().text);
+    chat->set_media_reader(files);
+    chat->user({image_part(folder + "/samples/shapes.png"), text_part("Describe the image.")});
+    const auto turn = chat->answer();
+    REQUIRE_MESSAGE(turn, turn.error().text);
+    CHECK(turn->reply.content == "A red circle to the left of a blue square.");
+}
+
+TEST_CASE("a part's own settings come before the host's, and these before the model's") {
+    const auto soft_tokens = [](const Files& files, const std::string& own) {
+        const auto medium = read(
+            files, R"({"type": "image", "path": "examples/pocket/samples/cat.png")" + own + "}");
+        REQUIRE_MESSAGE(medium, medium.error().text);
+        return medium->rows.size() / Pocket::Text::hidden;
+    };
+    const std::string root = CARAT_SOURCE_DIR;
+    const Files models(pocket(), folder, serial, {.folder = root});
+    const Files hosts(pocket(), folder, serial, {.folder = root, .max_soft_tokens = 140});
+    const std::size_t own = soft_tokens(hosts, R"(, "max_soft_tokens": 280)");
+    const std::size_t host = soft_tokens(hosts, "");
+    CHECK(soft_tokens(models, "") <= 70);
+    CHECK(host > 70);
+    CHECK(host <= 140);
+    CHECK(own > 140);
+    CHECK(own <= 280);
+
+    // And a session has room for each.
+    const SessionOptions few{.chunk_tokens = 1};
+    CHECK(models.session_options(few).chunk_tokens == Pocket::Session::least_chunk(70));
+    CHECK(hosts.session_options(few).chunk_tokens == Pocket::Session::least_chunk(140));
+    const Message message(R"({"type": "image", "path": "x.png", "max_soft_tokens": 1120})");
+    CHECK(hosts.session_options(few, message.parts).chunk_tokens ==
+          Pocket::Session::least_chunk(1120));
+    CHECK(hosts.session_options({.context_tokens = 77, .chunk_tokens = 9999}).chunk_tokens == 9999);
+    CHECK(hosts.session_options({.context_tokens = 77}).context_tokens == 77);
+}
+
+TEST_CASE("what cannot be read is an error that says which part it was") {
+    const Files files(pocket(), folder, serial, {.folder = folder});
+    const std::string where = "messages[0].content[0]: ";
+    CHECK(fault(files, R"({"type": "image"})") == where + "an image part without a path");
+    CHECK(fault(files, R"({"type": "audio"})") == where + "an audio part without a path");
+    CHECK(fault(files, R"({"type": "video"})") == where + "a video part without a path");
+    for (const char* kind : {"image", "audio", "video"}) {
+        const std::string type = R"({"type": ")" + std::string(kind) + R"(", "url": ")";
+        CHECK(fault(files, type + R"(https://example.com/x"})") ==
+              where + "https://example.com/x: only paths of files can be read");
+        CHECK(fault(files, type + R"(data:;base64,AAAA"})") ==
+              where + "data:;base64,AAAA: only paths of files can be read");
+        CHECK(fault(files, type + R"(nowhere"})").starts_with(where + folder + "/nowhere: "));
+        CHECK(fault(files, type + R"(config.json"})").starts_with(where + folder + "/config.json"));
+    }
+    CHECK(fault(files, R"({"type": "image", "path": "x", "max_soft_tokens": 100})") ==
+          where + "max_soft_tokens must be 70, 140, 280, 560 or 1120");
+    CHECK(fault(files, R"({"type": "video", "path": "x", "fps": 0})") ==
+          where + "fps must be a number above 0");
+    CHECK(fault(files, R"({"type": "video", "path": "x", "num_frames": 0})") ==
+          where + "num_frames must be a whole number above 0");
+
+    const Files odd(pocket(), folder, serial, {.folder = folder, .max_soft_tokens = 71});
+    CHECK(fault(odd, R"({"type": "image", "path": "samples/cat.png"})") ==
+          "max_soft_tokens of an image is 71, expected 70, 140, 280, 560 or 1120");
+    CHECK(read(odd, R"({"type": "audio", "path": "samples/digits.wav"})"));
+
+    const Message message(R"({"type": "image", "path": "samples/cat.png"})");
+    const auto stop = [](std::size_t, std::size_t) { return false; };
+    const auto cancelled = files(message.parts[0], stop);
+    REQUIRE(!cancelled);
+    CHECK(cancelled.error().code == Errc::cancelled);
+}
+
+TEST_CASE("a processor_config.json that is none is said when a picture or a sound is read") {
+    const test::Folder scratch("media_files");
+    const std::string broken = scratch.path();
+    test::write_text(scratch / "processor_config.json", "{");
+    const Files files(pocket(), broken, serial, {.folder = folder});
+    CHECK(fault(files, R"({"type": "image", "path": "samples/cat.png"})")
+              .starts_with(broken + "/processor_config.json"));
+    CHECK(fault(files, R"({"type": "audio", "path": "samples/digits.wav"})")
+              .starts_with(broken + "/processor_config.json"));
+
+    // Each is as the other is not: of a file whose feature_extractor alone is wrong, pictures are
+    // read.
+    test::write_text(scratch / "processor_config.json",
+                     R"({"feature_extractor": {"hop_length": 0}})");
+    const Files half(pocket(), broken, serial, {.folder = folder});
+    CHECK(read(half, R"({"type": "image", "path": "samples/cat.png"})"));
+    CHECK(!read(half, R"({"type": "audio", "path": "samples/digits.wav"})"));
+
+    // None at all: what all published ones say.
+    CHECK(*picture_config(broken + "/none") == VisionProcessorConfig{});
+    CHECK(*mel_config(broken + "/none") == MelConfig{});
+}
+
+static_assert(!std::is_constructible_v<Files, Pocket, std::string, Serial&>,
+              "the model must outlive what reads for it");
