@@ -5,9 +5,11 @@
 # same rule, or from the same file; a model without them only reads. Writes, while CMake configures,
 #
 #     <build>/carat_models/<target>/carat/models/<name>.hpp      namespace carat::models { inline constexpr
-#                                                                ModelConfig <name> = …; }
+#                                                                ModelConfig <name> = …;
+#                                                                using <name>_weights = weights::…; }
 #
-# and lets <target> include it as <carat/models/<name>.hpp>. The default name is `model`. With DRAFTER, the config.json
+# and lets <target> include it as <carat/models/<name>.hpp>. The default name is `model`. <name>_weights keeps weights in the
+# type that the checkpoint has them in (carat_stored_weights below). With DRAFTER, the config.json
 # of an assistant, the header holds beside it `inline constexpr DrafterConfig <drafter>`, where <drafter> is `drafter`, or
 # <name>_drafter for another name than `model`; a pair that does not fit stops the compiler. CMake runs again when one of
 # those files changes. What the keys mean, and what a missing one means, is spec/text.md section 1; a file that carat
@@ -38,6 +40,11 @@ function(carat_add_model target)
         _carat_read_config(config "${file}")
         set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
     endif()
+    get_filename_component(checkpoint "${file}" DIRECTORY)
+    if(arg_GGUF)
+        set(checkpoint "${file}")
+    endif()
+    carat_stored_weights("${checkpoint}" weights)
 
     set(drafter_include "")
     set(drafter "")
@@ -62,12 +69,14 @@ function(carat_add_model target)
 
 #include <carat/config/check.hpp>
 @drafter_include@#include <carat/config/model_config.hpp>
+#include <carat/tensor/weights.hpp>
 
 namespace carat::inline CARAT_ABI::models {
 
 inline constexpr ModelConfig @arg_NAME@{
 @config@};
 static_assert(well_formed<@arg_NAME@.text>());
+using @arg_NAME@_weights = weights::@weights@;
 @drafter@
 }  // namespace carat::inline CARAT_ABI::models
 ")

@@ -1,6 +1,7 @@
 // Everything here is decided by the compiler: if this unit compiles, carat_add_model reads what it
 // should.
 #include <carat/config/presets.hpp>
+#include <carat/models/f32.hpp>
 #include <carat/models/mini_31b.hpp>
 #include <carat/models/mini_31b_saved.hpp>
 #include <carat/models/mini_a4b.hpp>
@@ -17,6 +18,7 @@
 #include <carat/models/published_e2b.hpp>
 #include <carat/models/published_e4b.hpp>
 #include <carat/models/text_only.hpp>
+#include <type_traits>
 
 namespace carat {
 namespace {
@@ -63,6 +65,11 @@ constexpr DrafterConfig gemma4_31b_drafter = [] {
 }();
 static_assert(models::mini_e2b_drafter == e2b_drafter);
 static_assert(models::mini_31b_drafter == gemma4_31b_drafter);
+
+// Weights in the type of the file beside the config, or of published ones where there is none.
+static_assert(std::is_same_v<models::pocket_weights, weights::bf16>);
+static_assert(std::is_same_v<models::f32_weights, weights::f32>);
+static_assert(std::is_same_v<models::published_31b_weights, weights::bf16>);
 
 // What is missing takes the defaults, which are those of the structs.
 static_assert(models::nothing_said ==
