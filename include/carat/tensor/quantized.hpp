@@ -92,6 +92,14 @@ inline unsigned possible_grids_of(const float* x, float inverse) noexcept {
     const unsigned two = grids(0) & grids(1);
     return two == 0 ? 0 : two & grids(2) & grids(3);
 }
+/// Halves onto halves: loops of a known length are what compilers make vectors of.
+template <class T>
+T block_sum(std::array<T, quant_block> x) noexcept {
+    for (std::size_t i = 0; i < 16; ++i) x[i] += x[i + 16];
+    for (std::size_t i = 0; i < 8; ++i) x[i] += x[i + 8];
+    for (std::size_t i = 0; i < 4; ++i) x[i] += x[i + 4];
+    return (x[0] + x[1]) + (x[2] + x[3]);
+}
 /// The step of the first of these grids on which 32 values lie, and their levels, -8 to 7; 0 if
 /// there is none. Weights that were trained for q4_0 have levels whose largest need not be -8, and
 /// each was rounded to bf16 behind its step: together they tell it better than any of them.
@@ -102,18 +110,22 @@ inline unsigned possible_grids_of(const float* x, float inverse) noexcept {
     for (; grids != 0; grids &= grids - 1) {
         const auto scaled =
             scaled_block(x, static_cast<float>(std::countr_zero(grids) + 1) / magnitude);
-        bool fits = true;
-        double products = 0.0;  // of 28 bits and of nearly one size: the sum is exact in any order
-        std::int32_t squares = 0;
-        for (std::size_t i = 0; i < quant_block && fits; ++i) {
+        std::int32_t off = 0;
+        for (std::size_t i = 0; i < quant_block; ++i) {
             levels[i] = static_cast<std::int32_t>(scaled[i] + 8.5f) - 8;
             // Two roundings to bf16 make 1/32 of a step of up to 8 of them.
-            fits =
-                levels[i] < 8 && std::fabs(scaled[i] - static_cast<float>(levels[i])) <= 0.03125f;
-            products += static_cast<double>(x[i]) * levels[i];
-            squares += levels[i] * levels[i];
+            const float rest = std::fabs(scaled[i] - static_cast<float>(levels[i]));
+            off |= (levels[i] > 7 ? 1 : 0) | (rest > 0.03125f ? 1 : 0);
         }
-        if (fits) return static_cast<float>(products / squares);
+        if (off != 0) continue;
+        // Products have 28 bits and are of nearly one size: their sum is exact in any order.
+        std::array<double, quant_block> products;
+        std::array<std::int32_t, quant_block> squares;
+        for (std::size_t i = 0; i < quant_block; ++i) {
+            products[i] = static_cast<double>(x[i]) * static_cast<double>(levels[i]);
+            squares[i] = levels[i] * levels[i];
+        }
+        return static_cast<float>(block_sum(products) / block_sum(squares));
     }
     return 0.0f;
 }
@@ -161,35 +173,35 @@ struct QuantBlock<q4_0> {
     /// -8, as in GGUF files of other writers.
     static QuantBlock quantize(const float* x) {
         const detail::BlockReach reach(x);
-        bool negative = reach.below > reach.above;
-        if (reach.below == reach.above)
-            for (std::size_t i = 0; i < quant_block; ++i)
-                if (std::fabs(x[i]) == reach.magnitude()) {
-                    negative = x[i] < 0.0f;
-                    break;
-                }
-        const float scale = (negative ? reach.magnitude() : -reach.magnitude()) / 8.0f;
-        const float inverse = std::fabs(scale) < std::numeric_limits<float>::infinity()
-                                  ? detail::inverse_scale(scale)
+        const float magnitude = reach.magnitude();
+        const float inverse = magnitude < std::numeric_limits<float>::infinity()
+                                  ? detail::inverse_scale(magnitude / 8.0f)
                                   : 0.0f;
         std::array<std::int32_t, quant_block> levels;
         const unsigned grids = inverse != 0.0f ? detail::possible_grids_of(x, inverse) : 0;
         if (grids != 0) {
-            const f16 step = to_f16(detail::trained_grid(x, reach.magnitude(), grids, levels));
+            const f16 step = to_f16(detail::trained_grid(x, magnitude, grids, levels));
             if (to_f32(step) > 0.0f && to_f32(step) < std::numeric_limits<float>::infinity()) {
                 for (std::int32_t& level : levels) level += 8;
                 return packed(step, levels);
             }
         }
+        bool negative = reach.below > reach.above;
+        if (reach.below == reach.above)
+            for (std::size_t i = 0; i < quant_block; ++i)
+                if (std::fabs(x[i]) == magnitude) {
+                    negative = x[i] < 0.0f;
+                    break;
+                }
         levels.fill(8);
         if (inverse != 0.0f) {
-            const auto scaled = detail::scaled_block(x, inverse);
+            const auto scaled = detail::scaled_block(x, negative ? inverse : -inverse);
             for (std::size_t i = 0; i < quant_block; ++i) {
                 const auto level = static_cast<std::int32_t>(scaled[i] + 8.5f);
                 levels[i] = level < 15 ? level : 15;
             }
         }
-        return packed(to_f16(scale), levels);
+        return packed(to_f16((negative ? magnitude : -magnitude) / 8.0f), levels);
     }
     [[nodiscard]] int level(std::size_t i) const {
         return (i < quant_block / 2 ? q[i] & 15 : q[i - quant_block / 2] >> 4) - 8;
