@@ -1,11 +1,7 @@
 // Where is the fact? What goes into a layer is taken from another question: which answer comes?
 //
 //   patching examples/pocket "What is the capital of France?" "What is the capital of Japan?"
-#include "carat/gemma4.hpp"
-#include "carat/generate/generate.hpp"
-#include "carat/prompt/chat_encode.hpp"
-#include "carat/prompt/conversation.hpp"
-#include "carat/text/tokenizer.hpp"
+#include "carat/carat.hpp"
 
 #include <algorithm>
 #include <carat/models/model.hpp>
@@ -34,10 +30,11 @@ struct Patch : carat::NoTap {
 
 /// The likeliest answer to a question whose tokens but the last are read with a patch.
 static carat::Result<std::string> answer(const Model& model, const carat::Tokenizer& tokenizer,
-                                         const char* question, Patch& patch) {
+                                         carat::ChatVariant variant, const char* question,
+                                         Patch& patch) {
     carat::Conversation talk;
     talk.user(question);
-    const auto ids = carat::encode_chat(tokenizer, talk.messages(), nullptr, {});
+    const auto ids = carat::encode_chat(tokenizer, talk.messages(), nullptr, {.variant = variant});
     if (!ids) return ids.error();
     carat::Serial serial;
     auto session = model.session(serial, {.context_tokens = 512});
@@ -56,16 +53,19 @@ static carat::Result<std::string> answer(const Model& model, const carat::Tokeni
 static carat::Result<void> trace(char** argv) {
     const auto model = Model::open(argv[1]);
     const auto tokenizer = carat::Tokenizer::open(argv[1]);
+    const auto variant = carat::chat_variant(argv[1]);
     if (!model || !tokenizer) return model ? tokenizer.error() : model.error();
+    if (!variant) return variant.error();
     Patch one, other;
     for (auto [question, patch] : {std::pair(argv[2], &one), std::pair(argv[3], &other)})
-        if (auto said = answer(*model, *tokenizer, question, *patch); !said) return said.error();
+        if (auto said = answer(*model, *tokenizer, *variant, question, *patch); !said)
+            return said.error();
     for (std::size_t layer = 0; layer < Model::Text::layers; ++layer) {
         Patch patch;  // of the tokens whose embeddings, layer 0, differ
         for (const auto& [at, state] : other.found)
             if (at.first == layer && other.found[{0, at.second}] != one.found[{0, at.second}])
                 patch.puts[at] = state;
-        const auto said = answer(*model, *tokenizer, argv[2], patch);
+        const auto said = answer(*model, *tokenizer, *variant, argv[2], patch);
         if (!said) return said.error();
         std::printf("%2zu  %s\n", layer, said->c_str());
     }

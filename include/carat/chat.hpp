@@ -7,6 +7,7 @@
 ///     for (std::string_view piece : chat->reply()) std::cout << piece << std::flush;
 #pragma once
 
+#include "carat/chat/answer_rules.hpp"
 #include "carat/chat/answer_stream.hpp"
 #include "carat/chat/chat_file.hpp"
 #include "carat/chat/chat_media.hpp"
@@ -61,7 +62,8 @@ class Chat {
         return memory_errors("a chat", [&]() -> Result<Chat> {
             auto session = model.session(executor, settings.session);
             if (!session) return std::move(session).error();
-            auto sampler = Sampler::create(Model::Text::vocab, sampling(model, settings));
+            auto sampler =
+                Sampler::create(Model::Text::vocab, detail::sampling_of(model, settings));
             if (!sampler) return std::move(sampler).error();
             return Chat(model, std::move(tokenizer), ChatMemory<Model>(*std::move(session)),
                         *std::move(sampler), std::move(settings));
@@ -295,21 +297,8 @@ class Chat {
           memory_(std::move(memory)),
           sampler_(std::move(sampler)),
           settings_(std::move(settings)),
-          stop_ids_(model.generation().eos_token_ids) {
-        // A model's files may name <eos> alone; a turn ends with these as well.
-        for (const char* piece : {"<turn|>", "<|tool_response>"})
-            if (const auto id = tokenizer_->id_of(piece)) stop_ids_.push_back(*id);
-    }
+          stop_ids_(detail::turn_ends(model, *tokenizer_)) {}
 
-    /// What the model never says it does not say either where the host chooses how it speaks.
-    static SamplerOptions sampling(const Model& model, const ChatSettings& settings) {
-        SamplerOptions options = model.sampler_options();
-        if (!settings.sampling) return options;
-        const std::vector<std::int32_t> never = std::move(options.suppress_tokens);
-        options = *settings.sampling;
-        options.suppress_tokens.insert(options.suppress_tokens.end(), never.begin(), never.end());
-        return options;
-    }
     PromptMaker prompts(Progress progress) {
         return {talk_,
                 settings_.format,
@@ -328,23 +317,9 @@ class Chat {
         return memory_.read(p, *answer_->generation, progress);
     }
 
-    /// Bad input: a conversation that leaves nothing to say.
-    [[nodiscard]] Result<void> check_asked() const {
-        const auto messages = json::elements(talk_.messages());
-        if (messages.empty())
-            return Error{Errc::invalid_argument, "there is no message, expected the user's"};
-        const auto role = json::string(json::find(messages.back(), "role"));
-        const bool of_model = role == "assistant" || role == "model";
-        if (of_model && !json::truthy(json::find(messages.back(), "tool_responses")))
-            return Error{Errc::invalid_argument,
-                         "the last message is the model's, expected the user's or a function's "
-                         "result"};
-        return {};
-    }
-
     Result<void> begin(Progress progress) {
         answer_.reset();
-        if (auto asked = check_asked(); !asked) return asked;
+        if (auto asked = detail::check_asked(talk_); !asked) return asked;
         const std::size_t context = session().context_tokens();
         const std::size_t reserve = std::min(settings_.max_tokens, context / 4);
         const auto p = settings_.full == FullContext::slide
@@ -368,7 +343,7 @@ class Chat {
                                                                   : OutputStart::answer;
             if (auto begun = constraint_->begin(room, start); !begun) return begun;
         }
-        SamplerOptions options = sampling(*model_, settings_);
+        SamplerOptions options = detail::sampling_of(*model_, settings_);
         options.seed += replies_;  // an answer that is asked for again may be another one
         auto sampler = Sampler::create(Model::Text::vocab, std::move(options));
         if (!sampler) return std::move(sampler).error();
@@ -408,7 +383,7 @@ class Chat {
         auto p = prompts(progress).through(window_);
         if (!p) return std::move(p).error();
         const auto& said = a.turn.token_ids;
-        // sampling() lets no placeholder be said, so that none of these stands for a medium.
+        // sampling_of() lets no placeholder be said, so that none of these stands for a medium.
         p->ids.insert(p->ids.end(), said.begin(), said.end());
         p->contents.resize(p->ids.size(), 0);
         if (!p->types.empty()) p->types.resize(p->ids.size(), 0);
