@@ -1,7 +1,7 @@
 // What a model really takes, beside its plan.
 #include "carat/gemma4.hpp"
 #include "carat/parallel/executor.hpp"
-#include "support/fixture.hpp"
+#include "support/files.hpp"
 
 #include <doctest/doctest.h>
 
@@ -9,11 +9,15 @@
 #include <carat/models/pocket.hpp>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
     !defined(CARAT_EMULATED)
+#include <malloc.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,9 +47,24 @@ bool reset_peak() {
     return std::fclose(file) == 0 && written;
 }
 
+/// Pocket in a folder of its own, its weights written a page at a time. Of a file written otherwise
+/// the system may keep pages together by the megabyte, and where one of them is read it counts all
+/// as this process's: up to 4.4 MB of a file's pages that carat let go of or never read.
+void copy_pocket(const Folder& to) {
+    std::filesystem::copy(pocket, to.path());
+    const std::string weights = read_text(pocket + "model.safetensors");
+    std::ofstream file(to / "model.safetensors", std::ios::binary | std::ios::trunc);
+    for (std::size_t at = 0; at < weights.size(); at += 4096) {
+        const std::string_view page = std::string_view(weights).substr(at, 4096);
+        file.write(page.data(), static_cast<std::streamsize>(page.size()));
+        file.flush();
+    }
+    REQUIRE(file.good());
+}
+
 /// Opens the model, fills the context with a long prompt and answers. What it took by plan.
-std::size_t run() {
-    const auto model = Gemma::open(CARAT_SOURCE_DIR "/examples/pocket");
+std::size_t run(const std::string& folder) {
+    const auto model = Gemma::open(folder);
     if (!model) return 0;
     Serial serial;
     auto session = model->session(serial, options);
@@ -60,7 +79,7 @@ std::size_t run() {
 }
 
 /// Planned, before and peak, of a process of its own.
-std::array<std::size_t, 3> measured() {
+std::array<std::size_t, 3> measured(const std::string& folder) {
     // Apart from the process itself, as a first run leaves it: code, stack, and some hundred
     // kilobytes of heap, which no plan knows of: names and shapes of tensors, the files' heads.
     int ends[2];
@@ -69,10 +88,13 @@ std::array<std::size_t, 3> measured() {
     REQUIRE(child >= 0);
     std::array<std::size_t, 3> told{};
     if (child == 0) {  // warm: code and heap are there before
-        told[0] = run();
+#if defined(__GLIBC__)
+        ::mallopt(M_TRIM_THRESHOLD, 1 << 30);  // and stay there
+#endif
+        told[0] = run(folder);
         if (reset_peak()) {
             told[1] = status("VmRSS:");
-            run();
+            run(folder);
             told[2] = status("VmHWM:");
         }
         const bool written = ::write(ends[1], told.data(), sizeof told) == sizeof told;
@@ -86,11 +108,13 @@ std::array<std::size_t, 3> measured() {
 }
 
 TEST_CASE("pocket's peak is its plan within two percent") {
-    // Runs differ in what the system counts beside carat's own, by 4.4 MB once; what
-    // is carat's is in each of them.
-    auto told = measured();
+    const Folder folder("peak");
+    copy_pocket(folder);
+    // Runs differ in what the system counts beside carat's own; what is carat's is in each of them.
+    auto told = measured(folder.path());
     for (int again = 0; again < 4; ++again)
-        if (const auto next = measured(); next[2] - next[1] < told[2] - told[1]) told = next;
+        if (const auto next = measured(folder.path()); next[2] - next[1] < told[2] - told[1])
+            told = next;
     const auto [planned, base, peak] = told;
     REQUIRE(planned > 0);
     constexpr auto plan = Gemma::memory_plan(options);
