@@ -43,7 +43,7 @@ while (($#)); do
                 *) die "--with knows the groups clang, tests, video, web, aarch64 and bench; found '${2:-}'" ;;
             esac
             shift 2 ;;
-        -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
+        -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"; exit 0 ;;
         *) die "unknown argument '$1'; see cmake/setup.sh --help" ;;
     esac
 done

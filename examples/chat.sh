@@ -25,7 +25,11 @@ for argument in "$@"; do
     video=
     case $argument in --video=*) video=${argument#--video=} ;; esac
     [[ $previous == --video ]] && video=$argument
-    [[ -f $video && ${video,,} != *.gif ]] && groups=(--with video)
+    [[ -f $video && $video != *.[gG][iI][fF] ]] && groups=(--with video)
+    if [[ $argument == --help || $argument == -h ]]; then  # the program, built below, tells the rest
+        sed -n '2,/^set /{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"
+        echo
+    fi
     previous=$argument
 done
 arguments=("$@")
@@ -33,13 +37,13 @@ if [[ -z $model ]]; then
     model=$root/examples/pocket
     arguments=(--model "$model" "$@")
 fi
-if [[ ! -f $model/config.json && ! (-f $model && ${model,,} == *.gguf) ]] &&
+if [[ ! -f $model/config.json && ! (-f $model && $model == *.[gG][gG][uU][fF]) ]] &&
     ! compgen -G "$model/*.[gG][gG][uU][fF]" >/dev/null; then
     echo "carat: $model has no config.json; expected the folder of a Gemma 4 checkpoint, or its GGUF file" >&2
     exit 1
 fi
 
-"$root/cmake/setup.sh" "${groups[@]}"
+"$root/cmake/setup.sh" ${groups[@]+"${groups[@]}"}
 
 # One build folder for each model, assistant, weight format and arithmetic, since they are part of the program.
 if [[ -f $model ]]; then
@@ -65,7 +69,7 @@ fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 quietly() { "$@" >"$log" 2>&1 </dev/null || { cat "$log" >&2; exit 1; }; }
-if [[ -n ${groups[*]} ]] && ! grep -qs '^CARAT_FFMPEG_DIR:PATH=/' "$build/CMakeCache.txt"; then
+if ((${#groups[@]} > 0)) && ! grep -qs '^CARAT_FFMPEG_DIR:PATH=/' "$build/CMakeCache.txt"; then
     rm -f "$build/build.ninja"  # configured without
 fi
 if ! grep -qs "^CARAT_ARITHMETIC:STRING=$arithmetic\$" "$build/CMakeCache.txt"; then
@@ -76,7 +80,7 @@ if [[ ! -f $build/build.ninja ]]; then
     (cd "$root" && quietly cmake --preset chat -B "$build" "-DCARAT_MODEL=$model" "-DCARAT_WEIGHTS=$weights" \
         "-DCARAT_ARITHMETIC=$arithmetic" "-DCARAT_DRAFT=$draft")
 fi
-quietly cmake --build "$build" --target chat -j "$(nproc)"
+quietly cmake --build "$build" --target chat -j "$(getconf _NPROCESSORS_ONLN)"
 rm -f "$log"
 trap - EXIT
 exec "$build/examples/chat" "${arguments[@]}"
