@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -30,10 +31,11 @@ struct Arguments {
 
 /// Everything that was asked for, with the batch axis first.
 struct Outputs {
-    std::size_t batch, tokens, keep;
-    std::vector<float> logits;                                   // [batch, keep, vocab]
-    std::vector<std::vector<float>> hidden, attentions, router;  // by entry or layer
-    carat::Loss loss;
+    std::size_t batch, tokens;
+    std::vector<std::size_t> keep;                                     // tokens whose logits are
+    std::vector<float> logits{};                                       // [batch, keep, vocab]
+    std::vector<std::vector<float>> hidden{}, attentions{}, router{};  // by entry or layer
+    carat::Loss loss{};
 
     void write(std::vector<float>& to, std::size_t at, std::span<const float> row) {
         std::copy(row.begin(), row.end(), to.begin() + static_cast<std::ptrdiff_t>(at));
@@ -90,6 +92,16 @@ carat::Result<Media> encode_media(const std::string& path, const Model& model,
     return media;
 }
 
+/// Which tokens of a sequence get logits: those that the inputs name, or the last that the command
+/// line does.
+std::vector<std::size_t> kept_tokens(const Inputs<Text>& in, const Arguments& a) {
+    if (!in.logits_to_keep.empty()) return in.logits_to_keep;
+    std::vector<std::size_t> keep(a.logits_to_keep == 0 ? in.tokens
+                                                        : std::min(a.logits_to_keep, in.tokens));
+    std::iota(keep.begin(), keep.end(), in.tokens - keep.size());
+    return keep;
+}
+
 carat::Result<void> forward(const Arguments& a) {
     const auto in = Inputs<Text>::read(a.inputs);
     if (!in) return in.error();
@@ -97,10 +109,11 @@ carat::Result<void> forward(const Arguments& a) {
     const auto model = Model::open(a.model, {}, {.executor = pool});
     if (!model) return model.error();
 
-    const std::size_t keep =
-        a.logits_to_keep == 0 ? in->tokens : std::min(a.logits_to_keep, in->tokens);
-    Outputs out{in->batch, in->tokens, keep, std::vector<float>(in->batch * keep * Text::vocab),
-                {},        {},         {},   {}};
+    Outputs out{.batch = in->batch, .tokens = in->tokens, .keep = kept_tokens(*in, a)};
+    out.logits.resize(in->batch * out.keep.size() * Text::vocab);
+    std::vector<std::size_t> wanted = out.keep;  // ascending, each once
+    std::ranges::sort(wanted);
+    wanted.erase(std::ranges::unique(wanted).begin(), wanted.end());
     const std::size_t rows = in->batch * in->tokens;
     if (a.hidden_states)
         out.hidden.assign(Text::layers + 1, std::vector<float>(rows * Text::hidden));
@@ -125,10 +138,15 @@ carat::Result<void> forward(const Arguments& a) {
             soft = std::move(*rows);
             if (soft.rows() > 0) sequence.soft_tokens = soft.view();
         }
-        sequence.logits_to_keep = in->labels.empty() ? keep : 0;
+        if (in->labels.empty()) {
+            sequence.logits_at = wanted;
+        } else {
+            sequence.logits_to_keep = 0;
+        }
         const auto on_logits = [&](std::size_t row, std::span<const float> z) {
-            if (row + keep >= in->tokens)
-                out.write(out.logits, (b * keep + row + keep - in->tokens) * Text::vocab, z);
+            for (std::size_t i = 0; i < out.keep.size(); ++i)
+                if (out.keep[i] == row)
+                    out.write(out.logits, (b * out.keep.size() + i) * Text::vocab, z);
             const std::size_t at = b * in->tokens + row;
             const bool padding = !in->attention_mask.empty() && in->attention_mask[at] == 0;
             if (!in->labels.empty() && row + 1 < in->tokens && !padding)  // it predicts nothing
@@ -149,7 +167,7 @@ carat::Result<void> forward(const Arguments& a) {
                          std::vector<float> values) {
         if (added) added = file.add(std::move(name), std::move(shape), std::move(values));
     };
-    add("logits", {in->batch, keep, Text::vocab}, std::move(out.logits));
+    add("logits", {in->batch, out.keep.size(), Text::vocab}, std::move(out.logits));
     if (!in->labels.empty()) add("loss", {1}, {static_cast<float>(out.loss.mean())});
     for (std::size_t i = 0; i < out.hidden.size(); ++i)
         add("hidden_states." + std::to_string(i), {in->batch, in->tokens, Text::hidden},
@@ -187,7 +205,8 @@ int main(int argc, char** argv) {
         ->type_name("FILE")
         ->required();
     app.add_option("--logits-to-keep", a.logits_to_keep,
-                   "logits of the last N positions only; 0: all");
+                   "logits of the last N positions only; 0: all, or those in the inputs' "
+                   "logits_to_keep");
     app.add_flag("--hidden-states", a.hidden_states,
                  "the embeddings, each layer's output, the final norm");
     app.add_flag("--attentions", a.attentions, "each layer's attention probabilities");

@@ -24,6 +24,7 @@ struct Inputs {
     std::vector<std::int32_t> ids, positions, labels;       // [batch, tokens] or empty
     std::vector<std::uint8_t> attention_mask, token_types;  // [batch, tokens] or empty
     std::vector<float> embeds, per_layer_tokens;            // [batch, tokens, …] or empty
+    std::vector<std::size_t> logits_to_keep;                // tokens of each sequence, or empty
 
     static carat::Result<Inputs> read(const std::string& path) {
         const auto file = carat::MappedFile::open(path);
@@ -47,6 +48,8 @@ struct Inputs {
         if (!reader.result) return reader.result.error();
         in.batch = reader.shape[0];
         in.tokens = reader.shape[1];
+        reader.indices("logits_to_keep", in.logits_to_keep);
+        if (!reader.result) return reader.result.error();
         return in;
     }
 
@@ -104,6 +107,28 @@ struct Inputs {
             }
             out.resize(t->count());
             std::memcpy(out.data(), t->data, t->bytes);
+        }
+        /// I64 [indices] of tokens, in any order, those below 0 counted from the end.
+        void indices(const char* name, std::vector<std::size_t>& out) {
+            const carat::StoredTensor* t = file.find(name);
+            if (t == nullptr) return;
+            const auto tokens = static_cast<std::int64_t>(shape[1]);
+            if (t->dtype != carat::DType::i64 || t->shape.size() != 1 || t->count() == 0 ||
+                t->count() > shape[1]) {
+                wrong(name, "is " + t->dtype_name + " " + carat::shape_text(t->shape) +
+                                ", expected I64 [1 to " + std::to_string(tokens) + "]");
+                return;
+            }
+            for (std::size_t i = 0; i < t->count(); ++i) {
+                const auto v = load<std::int64_t>(t->data + 8 * i);
+                if (v < -tokens || v >= tokens) {
+                    wrong(name, "has " + std::to_string(v) + " at element " + std::to_string(i) +
+                                    ", expected " + std::to_string(-tokens) + " to " +
+                                    std::to_string(tokens - 1));
+                    return;
+                }
+                out.push_back(static_cast<std::size_t>(v < 0 ? v + tokens : v));
+            }
         }
         /// I64, I32, U8 or BOOL, each value from `least` to `most`. A tensor of one row serves the
         /// whole batch.

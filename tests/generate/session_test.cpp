@@ -200,6 +200,13 @@ TEST_CASE("inputs that do not fit together are refused in a sentence") {
     const std::array<std::uint8_t, 3> bytes{1, 1, 1};
     const std::array<float, 2 * 24> floats{};
     CHECK(refusal(s, Input{}, Errc::invalid_argument) == "there are no tokens");
+    const std::vector<std::pair<std::vector<std::size_t>, const char*>> rows = {
+        {{4}, "logits_at[0] is 4, expected tokens of this call, 0 to 3, ascending"},
+        {{0, 2, 1}, "logits_at[2] is 1, expected tokens of this call, 0 to 3, ascending"},
+        {{1, 1}, "logits_at[1] is 1, expected tokens of this call, 0 to 3, ascending"}};
+    for (const auto& [at, sentence] : rows)
+        CHECK(refusal(s, Input{.ids = some(0, 4), .logits_at = at}, Errc::out_of_range) ==
+              sentence);
     CHECK(refusal(s, Input{.ids = some(0, 4), .positions = three}, Errc::mismatch) ==
           "position_ids has 3 rows, expected 4, one for each token");
     CHECK(refusal(s, Input{.ids = some(0, 4), .attention_mask = bytes}, Errc::mismatch) ==

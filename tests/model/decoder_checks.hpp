@@ -154,6 +154,31 @@ struct DecoderChecks {
                                  }));
                 CHECK(row == ids.size());
             }
+        const std::size_t last = ids.size() - 1;
+        for (const std::size_t chunk : {7u, 80u})
+            for (const std::vector<std::size_t>& at : {std::vector<std::size_t>{0},
+                                                       {2, 3, 5, 8, 20, 21, 22, 23, 24, 25, 30},
+                                                       {0, last}}) {
+                CAPTURE(chunk);
+                CAPTURE(at);
+                Session s = session({.context_tokens = 128, .chunk_tokens = chunk});
+                std::vector<std::size_t> rows;
+                REQUIRE(s.append(Input{.ids = ids, .logits_at = at}, [&](std::size_t r,
+                                                                         std::span<const float> z) {
+                    rows.push_back(r);
+                    CHECK(std::equal(z.begin(), z.end(),
+                                     all.begin() + static_cast<std::ptrdiff_t>(r * vocab)));
+                }));
+                CHECK(rows == at);
+                // What was read is read whole: the session goes on as the other does.
+                Session other = session({.context_tokens = 128, .chunk_tokens = chunk});
+                REQUIRE(other.append(ids));
+                const auto next = s.append(std::span(ids).first(1));
+                const auto expected = other.append(std::span(ids).first(1));
+                REQUIRE(next);
+                REQUIRE(expected);
+                CHECK(std::ranges::equal(*next, *expected));
+            }
     }
 
     /// Lengths around the window, prompt against token by token, and a cache that was cleared and

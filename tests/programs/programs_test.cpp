@@ -2,6 +2,7 @@
 // the reference said, word for word.
 #include "carat/checkpoint/mapped_file.hpp"
 #include "carat/checkpoint/safetensors.hpp"
+#include "carat/checkpoint/safetensors_writer.hpp"
 #include "carat/format/json.hpp"
 #include "carat/format/json_writer.hpp"
 #include "carat/media/audio/audio_file.hpp"
@@ -120,6 +121,45 @@ TEST_CASE("process and forward make of them the reference's ids and logits") {
         ++compared;
     });
     CHECK(compared >= 3);
+}
+
+TEST_CASE("forward gives logits of the tokens that the inputs name, in their order") {
+    std::filesystem::create_directories(scratch);
+    const auto outputs = [&](const std::vector<std::int64_t>& keep) {
+        SafetensorsWriter file;
+        REQUIRE(file.add("input_ids", {2, 4},
+                         std::vector<std::int64_t>{2, 9, 40, 300, 2, 1000, 77, 5}));
+        if (!keep.empty()) REQUIRE(file.add("logits_to_keep", {keep.size()}, keep));
+        REQUIRE(file.write(scratch + "kept.safetensors"));
+        return run("forward", "--model " + pocket + " --inputs " + scratch +
+                                  "kept.safetensors --out " + scratch + "logits.safetensors");
+    };
+    const auto logits = [&](const std::vector<std::int64_t>& keep) {
+        const Ran ran = outputs(keep);
+        CHECK(ran.error == "");
+        REQUIRE(ran.status == 0);
+        const auto file = MappedFile::open(scratch + "logits.safetensors");
+        REQUIRE(file);
+        const auto tensors = Safetensors::read(file->bytes(), "logits");
+        REQUIRE(tensors);
+        return values<float>(*tensors, "logits");
+    };
+    const auto all = logits({});
+    const std::size_t vocab = all.size() / 8;
+    const std::vector<std::int64_t> keep{2, -1, 0};
+    const auto some = logits(keep);
+    REQUIRE(some.size() == 6 * vocab);
+    const std::size_t rows[] = {2, 3, 0, 6, 7, 4};  // of both sequences
+    for (std::size_t i = 0; i < 6; ++i)
+        CHECK(std::equal(some.begin() + static_cast<std::ptrdiff_t>(i * vocab),
+                         some.begin() + static_cast<std::ptrdiff_t>((i + 1) * vocab),
+                         all.begin() + static_cast<std::ptrdiff_t>(rows[i] * vocab)));
+    CHECK(outputs({1, 4}).error == "forward: " + scratch +
+                                       "kept.safetensors: logits_to_keep has 4 at element 1, "
+                                       "expected -4 to 3\n");
+    CHECK(outputs({0, 1, 2, 3, 0}).error ==
+          "forward: " + scratch +
+              "kept.safetensors: logits_to_keep is I64 [5], expected I64 [1 to 4]\n");
 }
 
 TEST_CASE("transcribe hears more than the model hears at once") {

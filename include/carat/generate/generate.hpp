@@ -79,6 +79,7 @@ class Generation {
     Result<void> read(SessionInput<Model> prompt, Progress progress = {}) {
         settle();
         prompt.logits_to_keep = 1;
+        prompt.logits_at = {};
         Result<void> done = session_.append(
             prompt, [&](std::size_t, std::span<const float> z) { logits_ = z; }, progress);
         held_ = session_.size();

@@ -104,11 +104,12 @@ class Session {
     }
 
     /// Appends tokens, chunk by chunk. on_logits(row, logits) is called in order for the last
-    /// logits_to_keep of them, row 0 being the input's first token; what a tap asks for is computed
-    /// for every token. Bad input: ids outside the vocabulary, spans of different lengths, a
-    /// sequence beyond the context, a vision block longer than a chunk. Nothing is appended then.
-    /// After a cancellation the tokens of finished chunks stay; and so they do where a hidden state
-    /// that logits are made of is not finite (bad_format), which the soft cap would hide.
+    /// logits_to_keep of them, or for those in logits_at, row 0 being the input's first token; what
+    /// a tap asks for is computed for every token. Bad input: ids outside the vocabulary, spans of
+    /// different lengths, a sequence beyond the context, a vision block longer than a chunk.
+    /// Nothing is appended then. After a cancellation the tokens of finished chunks stay; and so
+    /// they do where a hidden state that logits are made of is not finite (bad_format), which the
+    /// soft cap would hide.
     template <class OnLogits, class T>
     Result<void> append(const Input& in, OnLogits&& on_logits, Progress progress, T& tap) {
         static_assert(Tap<T>,
@@ -120,18 +121,14 @@ class Session {
         if (Result<void> checked = detail::check_input(in, options_, seen_, placeholder); !checked)
             return checked;
         const std::size_t tokens = detail::token_count(in);
-        const std::size_t wanted =
-            in.logits_to_keep == 0 ? tokens : std::min(in.logits_to_keep, tokens);
         constexpr bool everything = T::hidden_states || T::attentions || T::router;
         const bool packed = detail::is_packed(in, seen_);
         std::size_t soft_done = 0;
         for (std::size_t done = 0; done < tokens;) {
             const std::size_t n = next_chunk(in, done);
-            const std::size_t first_wanted = tokens - wanted;  // row
-            const std::size_t logits =
-                done + n > first_wanted ? std::min(n, done + n - first_wanted) : 0;
+            const detail::WantedRows<Model> wanted(in, done, n);
             TextInput<Model::config> call = slice(in, done, n, soft_done);
-            call.keep = everything ? n : logits;
+            call.keep = everything ? n : wanted.count > 0 ? n - wanted.row(0) : 0;
             call.packed = packed;
             call.row = done;
             call.rows_read = rows_read_;
@@ -144,20 +141,22 @@ class Session {
             kept_ = {};
             if (!hidden) return cancelled();
             if (!progress((done + n) * Model::layers, tokens * Model::layers)) return cancelled();
-            for (std::size_t row = n - logits; row < n; ++row)
-                if (const auto state = hidden.row(row - (n - call.keep)).span();
+            for (std::size_t i = 0; i < wanted.count; ++i) {  // to the front, none over another
+                const std::size_t at = wanted.row(i) - (n - call.keep);
+                if (const auto state = hidden.row(at).span();
                     first_not_finite(state) < state.size())
-                    return damaged(seen_ + row + 1, in);
-            for (std::size_t row = n - logits; row < n; row += logit_rows) {
-                const std::size_t rows = std::min(logit_rows, n - row);
+                    return damaged(seen_ + wanted.row(i) + 1, in);
+                if (at > i) std::copy_n(hidden.row(at).data(), Model::hidden, hidden.row(i).data());
+            }
+            for (std::size_t i = 0; i < wanted.count; i += logit_rows) {
+                const std::size_t rows = std::min(logit_rows, wanted.count - i);
                 const auto z = memory_.logits.rows(0, rows);
-                model_.head(*weights_, hidden.rows(row - (n - call.keep), rows), z, memory_.scratch,
-                            executor_);
-                for (std::size_t i = 0; i < rows; ++i)
-                    on_logits(done + row + i, Logits(z.row(i).span()));
+                model_.head(*weights_, hidden.rows(i, rows), z, memory_.scratch, executor_);
+                for (std::size_t k = 0; k < rows; ++k)
+                    on_logits(done + wanted.row(i + k), Logits(z.row(k).span()));
             }
             seen_ += n;
-            kept_ = hidden.rows(call.keep - logits, logits);
+            kept_ = hidden.rows(0, wanted.count);
             done += n;
             soft_done += call.soft_tokens ? call.soft_tokens.rows() : 0;
         }

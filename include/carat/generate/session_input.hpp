@@ -8,6 +8,7 @@
 #include "carat/nn/mask.hpp"
 #include "carat/tensor/view.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -38,6 +39,8 @@ struct SessionInput {
     std::span<const std::uint8_t>
         token_types{};               ///< nn::TokenType values [tokens]; default: all text
     std::size_t logits_to_keep = 1;  ///< how many of the last tokens get logits; 0: all
+    /// In place of that: which of these tokens get logits, ascending, each once. Empty: no choice.
+    std::span<const std::size_t> logits_at{};
 };
 
 namespace detail {
@@ -55,6 +58,36 @@ template <class Model>
         if (in.positions[t] != in.positions[t - 1] + 1) return true;
     return false;
 }
+/// Which of the tokens [done, done + n) get logits, as rows of these n: row(0) and so on.
+template <class Model>
+class WantedRows {
+  public:
+    WantedRows(const SessionInput<Model>& in, std::size_t done, std::size_t n)
+        : chosen_(!in.logits_at.empty()), done_(done) {
+        if (chosen_) {
+            const auto begin = std::ranges::lower_bound(in.logits_at, done);
+            const auto end = std::ranges::lower_bound(in.logits_at, done + n);
+            at_ = std::span(begin, end);
+            count = at_.size();
+            return;
+        }
+        const std::size_t tokens = token_count(in);
+        const std::size_t keep =
+            in.logits_to_keep == 0 ? tokens : std::min(in.logits_to_keep, tokens);
+        count = std::min(n, done + n - std::min(done + n, tokens - keep));
+        first_ = n - count;
+    }
+    [[nodiscard]] std::size_t row(std::size_t i) const noexcept {
+        return chosen_ ? at_[i] - done_ : first_ + i;
+    }
+
+    std::size_t count = 0;
+
+  private:
+    bool chosen_;
+    std::size_t done_, first_ = 0;
+    std::span<const std::size_t> at_{};
+};
 /// End of what must be read in one call together with token t.
 template <class Model>
 [[nodiscard]] std::size_t block_end(const SessionInput<Model>& in, std::size_t t) {
@@ -63,8 +96,9 @@ template <class Model>
                : t + 1;
 }
 
-/// Bad input: ids outside the vocabulary, spans of different lengths, more than the context has
-/// room for after the `seen` tokens before, a block longer than a chunk. is_placeholder(id) says
+/// Bad input: ids outside the vocabulary, spans of different lengths, logits of tokens that are not
+/// there, more than the context has room for after the `seen` tokens before, a block longer than a
+/// chunk. is_placeholder(id) says
 /// which ids soft tokens replace.
 template <class Model, class IsPlaceholder>
 [[nodiscard]] Result<void> check_input(const SessionInput<Model>& in, const SessionOptions& options,
@@ -89,6 +123,11 @@ template <class Model, class IsPlaceholder>
                      "this model has per-layer embeddings: inputs_embeds need input_ids or "
                      "per_layer_inputs "
                      "beside them"};
+    for (std::size_t i = 0; i < in.logits_at.size(); ++i)
+        if (in.logits_at[i] >= tokens || (i > 0 && in.logits_at[i] <= in.logits_at[i - 1]))
+            return Error{Errc::out_of_range, joined({"logits_at[", i, "] is ", in.logits_at[i],
+                                                     ", expected tokens of this call, 0 to ",
+                                                     tokens - 1, ", ascending"})};
     if (tokens > options.context_tokens - seen)
         return Error{Errc::out_of_range,
                      joined({seen, " tokens and ", tokens, " more do not fit into a context of ",
