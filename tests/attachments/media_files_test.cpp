@@ -89,6 +89,11 @@ TEST_CASE("a picture, a video and a sound are their model's soft tokens") {
     CHECK(frames == 3);  // each has a time, 00:00
     CHECK(ring->rows.size() % (frames * Pocket::Text::hidden) == 0);
 
+    // At 24 frames a second one of every second alone is the first.
+    const auto slow = read(files, R"({"type": "video", "path": "ring", "sample_fps": 1})");
+    REQUIRE_MESSAGE(slow, slow.error().text);
+    CHECK(std::ranges::count(slow->text.text, ':') == 1);
+
     const auto digits = read(files, R"({"type": "audio", "path": "digits.wav"})");
     REQUIRE_MESSAGE(digits, digits.error().text);
     const auto config = mel_config(folder);
@@ -163,6 +168,10 @@ TEST_CASE("what cannot be read is an error that says which part it was") {
           where + "fps must be a number above 0");
     CHECK(fault(files, R"({"type": "video", "path": "x", "num_frames": 0})") ==
           where + "num_frames must be a whole number above 0");
+    CHECK(fault(files, R"({"type": "video", "path": "x", "sample_fps": -2})") ==
+          where + "sample_fps must be a number above 0");
+    CHECK(fault(files, R"({"type": "video", "path": "x", "num_frames": 2, "sample_fps": 2})") ==
+          where + "num_frames and sample_fps exclude each other");
 
     const Files odd(pocket(), folder, serial, {.folder = folder, .max_soft_tokens = 71});
     CHECK(fault(odd, R"({"type": "image", "path": "samples/cat.png"})") ==

@@ -72,6 +72,52 @@ TEST_CASE("a clip that is shorter than the budget is used whole") {
     CHECK(slow.timestamp(1) == "16666666:40");
 }
 
+TEST_CASE("so many frames of a second are taken where fps says so") {
+    using Frames = std::vector<std::size_t>;
+    // trunc(100 / 30 · 2) = 6 frames, 100 / 6 apart.
+    CHECK(sampled_frames(100, {.fps = 2}, 30) == Frames{0, 16, 33, 50, 66, 83});
+    CHECK(sampled_frames(720, {.fps = 2}).size() == 60);
+    CHECK(sampled_frames(100, {.fps = 0.001}, 30) == Frames{0});  // no clip is empty
+    CHECK(sampled_frames(5, {.fps = 31}, 30) == Frames{0, 1, 2, 3, 4});
+    CHECK(sampled_frames(5, {.fps = 2, .do_sample_frames = false}, 30).size() == 5);
+    CHECK(sampled_frames(1000, {.fps = 1e300}, 1e-300).size() == 1000);
+
+    const auto read = [](const char* text) { return read_vision_processor_config(text, "p.json"); };
+    const auto null = read(R"({"video_processor": {"num_frames": null, "fps": 2.5}})");
+    REQUIRE(null);
+    CHECK(null->video.fps == 2.5);
+    // As in the reference, whose num_frames has a default that wins.
+    CHECK(read(R"({"video_processor": {"fps": 2}})")->video.fps == 0);
+    CHECK(read(R"({"video_processor": {"num_frames": 8, "fps": 2}})")->video.fps == 0);
+    for (const char* fps : {"0", "-1", "1e7", "\"2\""}) {
+        const auto wrong =
+            read((R"({"video_processor": {"num_frames": null, "fps": )" + std::string(fps) + "}}")
+                     .c_str());
+        REQUIRE(!wrong);
+        CHECK(wrong.error().text == "p.json: video_processor.fps must be a number above 0");
+    }
+}
+
+TEST_CASE("frames that would take too many pixels are refused before one is read") {
+    const test::Folder folder("many_frames");
+    for (int i = 0; i < 9; ++i)
+        test::write_text(folder / (std::to_string(i) + ".png"), "no picture");
+    const auto fault = [&](std::size_t frames) {
+        // Each of up to 2^24 pixels, an eighth of what is allowed.
+        const VideoConfig config{
+            .frame = {.patch_size = 16, .pooling_kernel_size = 4, .max_soft_tokens = 4096},
+            .num_frames = frames};
+        const auto times =
+            see_video(folder.path(), 0, config, {}, {}, [](Image) -> Result<void> { return {}; });
+        REQUIRE(!times);
+        return times.error().text;
+    };
+    CHECK(fault(9) == folder.path() +
+                          ": 9 frames of up to 16777216 pixels, expected at most 134217728 in all: "
+                          "take fewer with num_frames or fps");
+    CHECK(fault(8).starts_with(folder / "0.png"));
+}
+
 TEST_CASE("a folder's frames come in the order of their numbers") {
     const auto before = detail::in_natural_order;
     CHECK(before("frame9.png", "frame10.png"));

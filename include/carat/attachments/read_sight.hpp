@@ -29,7 +29,8 @@ struct Sight {
 
 namespace detail {
 
-/// `config` with what the part says itself: `max_soft_tokens`, `num_frames`. Its `fps`, else 0.
+/// `config` with what the part says itself: `max_soft_tokens`, `num_frames`, `sample_fps`. Its
+/// `fps`, else 0.
 inline Result<double> take_own_settings(const MediaPart& part, VisionProcessorConfig& config) {
     const bool video = part.kind == MediaKind::video;
     if (const auto* own = json::find(part.part, "max_soft_tokens")) {
@@ -39,27 +40,39 @@ inline Result<double> take_own_settings(const MediaPart& part, VisionProcessorCo
             return fault_of(part, Errc::invalid_argument,
                             "max_soft_tokens must be 70, 140, 280, 560 or 1120");
     }
-    double fps = 0;
-    if (!video) return fps;
-    if (const auto* own = json::find(part.part, "fps")) {
-        fps = json::number(own).value_or(0);
-        if (!(fps > 0 && fps < 1e6))
-            return fault_of(part, Errc::invalid_argument, "fps must be a number above 0");
-    }
+    if (!video) return 0.0;
+    const auto rate = [&](const char* key, double& to) -> Result<void> {
+        const auto* own = json::find(part.part, key);
+        if (own == nullptr) return {};
+        to = json::number(own).value_or(0);
+        if (is_frame_rate(to)) return {};
+        return fault_of(part, Errc::invalid_argument,
+                        std::string(key) + " must be a number above 0");
+    };
+    double fps = 0, sample_fps = 0;
+    if (auto read = rate("fps", fps); !read) return std::move(read).error();
+    if (auto read = rate("sample_fps", sample_fps); !read) return std::move(read).error();
+    if (sample_fps > 0) config.video.fps = sample_fps;
     if (const auto* own = json::find(part.part, "num_frames")) {
         config.video.num_frames = json::unsigned_integer(own).value_or(0);
+        config.video.fps = 0;
         if (config.video.num_frames == 0)
             return fault_of(part, Errc::invalid_argument,
                             "num_frames must be a whole number above 0");
+        if (sample_fps > 0)
+            return fault_of(part, Errc::invalid_argument,
+                            "num_frames and sample_fps exclude each other");
     }
     return fps;
 }
 
 }  // namespace detail
 
-/// Reads an image or video part, whose own `max_soft_tokens`, `fps` and `num_frames` come before
-/// the model's. `progress` hears of a video's frames. Bad input: settings that are none, and as
-/// part_path(), read_image(), see_video() and make_patches(); the error says which part it was.
+/// Reads an image or video part, whose own settings come before the model's: `max_soft_tokens`; of
+/// videos `fps`, the clip's frames a second, and `num_frames` or `sample_fps`, which are taken of
+/// it or of a second of it. `progress` hears of a video's frames. Bad input: settings that are
+/// none, and as part_path(), read_image(), see_video() and make_patches(); the error says which
+/// part it was.
 [[nodiscard]] inline Result<Sight> read_sight(const MediaPart& part, const std::string& folder,
                                               VisionProcessorConfig config,
                                               Progress progress = {}) {

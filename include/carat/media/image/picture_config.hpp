@@ -65,6 +65,7 @@ inline std::string budget_fault(const PictureConfig& c) {
 struct VideoConfig {
     PictureConfig frame{.max_soft_tokens = 70, .rescale = Rescale::divide};
     std::size_t num_frames = 32;  ///< how many are taken of a longer clip
+    double fps = 0;               ///< how many of a second, in place of num_frames; 0: these
     bool do_sample_frames = true;
 
     friend bool operator==(const VideoConfig&, const VideoConfig&) = default;
@@ -75,6 +76,9 @@ struct VisionProcessorConfig {
     VideoConfig video;
     friend bool operator==(const VisionProcessorConfig&, const VisionProcessorConfig&) = default;
 };
+
+/// Whether a clip can have so many frames a second, or so many be taken of one.
+constexpr bool is_frame_rate(double fps) { return fps > 0 && fps < 1e6; }
 
 constexpr bool is_soft_token_budget(std::size_t n) {
     return n == 70 || n == 140 || n == 280 || n == 560 || n == 1120;

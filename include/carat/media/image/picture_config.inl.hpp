@@ -49,13 +49,18 @@ CARAT_ONCE Result<VisionProcessorConfig> read_vision_processor_config(std::strin
                     refuse(key,
                            std::string("is ") + json::type_name(v) + ", expected true or false");
             };
+            const auto null = [in](const char* key) {
+                const JsonValue* v = json::find(in, key);
+                return v != nullptr && v->IsNull();
+            };
             struct Section {
                 decltype(get) value;
+                decltype(null) is_null;
                 decltype(refuse) fault;
                 decltype(size) number;
                 decltype(flag) boolean;
             };
-            return Section{get, refuse, size, flag};
+            return Section{get, null, refuse, size, flag};
         };
         const auto picture = [](const auto& s, PictureConfig& c, bool normalize) {
             s.number("patch_size", c.patch_size, 256);
@@ -90,6 +95,12 @@ CARAT_ONCE Result<VisionProcessorConfig> read_vision_processor_config(std::strin
         const auto video = section("video_processor");
         picture(video, c.video.frame, true);
         video.number("num_frames", c.video.num_frames, 100000);
+        // The reference asks for it only where num_frames is not there, which has a default.
+        if (const JsonValue* fps = video.value("fps");
+            fps != nullptr && video.is_null("num_frames")) {
+            c.video.fps = json::number(fps).value_or(0);
+            if (!is_frame_rate(c.video.fps)) video.fault("fps", "must be a number above 0");
+        }
         // As many pixels for all frames together as a decoder is held to.
         const std::size_t pixels =
             c.video.frame.max_soft_tokens * c.video.frame.side() * c.video.frame.side();

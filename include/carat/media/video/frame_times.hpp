@@ -2,8 +2,12 @@
 /// Which frames of a clip a model looks at, and when they are. Source: spec/vision.md section 12.
 #pragma once
 
+#include "carat/base/joined.hpp"
+#include "carat/base/result.hpp"
+#include "carat/media/image/image_limits.hpp"
 #include "carat/media/image/picture_config.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
@@ -30,14 +34,19 @@ struct FrameTimes {
     }
 };
 
-/// Which frames of a clip of `total` are taken: num_frames of them, evenly from the first on; all,
-/// if there are no more than that or sampling is off. (The reference refuses a shorter clip.)
+/// Which frames of a clip of `total`, `clip_fps` of them a second, are taken: num_frames, or as
+/// many as fps asks for and at least one, evenly from the first on; all, if there are no more than
+/// that or sampling is off. (The reference refuses a shorter clip.)
 [[nodiscard]] inline std::vector<std::size_t> sampled_frames(std::size_t total,
-                                                             const VideoConfig& c) {
+                                                             const VideoConfig& c,
+                                                             double clip_fps = 24) {
     std::vector<std::size_t> out;
-    const bool all = !c.do_sample_frames || total <= c.num_frames;
-    const double step = all ? 1.0 : static_cast<double>(total) / static_cast<double>(c.num_frames);
-    const std::size_t count = all ? total : c.num_frames;
+    const auto frames = static_cast<double>(total);
+    const double wanted = c.fps > 0 ? std::max(1.0, std::trunc(frames / clip_fps * c.fps))
+                                    : static_cast<double>(c.num_frames);
+    const bool all = !c.do_sample_frames || frames <= wanted;
+    const double step = all ? 1.0 : frames / wanted;
+    const std::size_t count = all ? total : static_cast<std::size_t>(wanted);
     out.reserve(count);
     for (std::size_t i = 0; i < count; ++i)
         out.push_back(
@@ -45,4 +54,19 @@ struct FrameTimes {
     return out;
 }
 
+namespace detail {
+
+/// Bad input: frames that, each taken at its budget, have more pixels than pictures may have.
+[[nodiscard]] inline Result<void> check_frames(const std::string& path, std::size_t frames,
+                                               const VideoConfig& c) {
+    if (!budget_fault(c.frame).empty()) return {};  // said where a frame is cut
+    constexpr std::size_t most = ImageLimits{}.max_pixels;
+    const std::size_t pixels = c.frame.max_soft_tokens * c.frame.side() * c.frame.side();
+    if (frames <= most / pixels) return {};
+    return Error{Errc::out_of_range, joined({path, ": ", frames, " frames of up to ", pixels,
+                                             " pixels, expected at most ", most,
+                                             " in all: take fewer with num_frames or fps"})};
+}
+
+}  // namespace detail
 }  // namespace carat::inline CARAT_ABI

@@ -201,10 +201,13 @@ template <class See>
         auto stream = detail::open_pictures(path, limits);
         if (!stream) return std::move(stream).error();
         if (*total == 0) return stream->fault("has no frames");
-        FrameTimes out{sampled_frames(*total, config)};
+        FrameTimes out{};
         const AVRational rate = stream->about().avg_frame_rate;
         if (rate.num > 0 && rate.den > 0) out.fps = static_cast<double>(rate.num) / rate.den;
         if (fps > 0) out.fps = fps;
+        out.indices = sampled_frames(*total, config, out.fps);
+        if (auto fits = detail::check_frames(path, out.indices.size(), config); !fits)
+            return std::move(fits).error();
         detail::FrameConverter convert(*stream, limits);
         std::size_t taken = 0;
         for (std::size_t i = 0; taken < out.indices.size(); ++i) {
