@@ -307,7 +307,7 @@ TEST_CASE("an answer stops when it is told to, and a medium without a reader is 
     REQUIRE_FALSE(refused);
     CHECK(refused.error().text ==
           "messages[4].content[0]: cat.png: this chat has no reader for pictures, sounds and "
-          "videos");
+          "videos (set_media_reader)");
 }
 
 TEST_CASE("a medium stands in the prompt as its reader says, and is known again by its content") {

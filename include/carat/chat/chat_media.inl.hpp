@@ -39,9 +39,10 @@ CARAT_ONCE Result<const ChatMedia::Held*> ChatMedia::read(const MediaPart& part,
                                                           Progress progress) {
     if (const Held* known = find(part)) return known;
     if (!reader_)
-        return Error{Errc::unsupported,
-                     part.where + ": " + part.source +
-                         ": this chat has no reader for pictures, sounds and videos"};
+        return Error{
+            Errc::unsupported,
+            part.where + ": " + part.source +
+                ": this chat has no reader for pictures, sounds and videos (set_media_reader)"};
     auto medium = reader_(part, progress);
     if (!medium) return std::move(medium).error();
     if (medium->rows.size() % hidden != 0)
