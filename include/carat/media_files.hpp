@@ -81,7 +81,10 @@ class MediaFiles {
 
     /// Bad input: as read_sight(), see(), read_clip() and hear(); the error says which part it was.
     Result<Medium> operator()(const MediaPart& part, Progress progress = {}) const {
-        return part.kind == MediaKind::audio ? hear_part(part, progress) : see_part(part, progress);
+        return memory_errors(part.where, [&] {
+            return part.kind == MediaKind::audio ? hear_part(part, progress)
+                                                 : see_part(part, progress);
+        });
     }
 
   private:
