@@ -208,5 +208,33 @@ TEST_CASE("a processor_config.json that is none is said when a picture or a soun
     CHECK(*mel_config(broken + "/none") == MelConfig{});
 }
 
+TEST_CASE("older folders have the settings of pictures and of videos in files of their own") {
+    const test::Folder folder("older");
+    test::write_text(folder / "preprocessor_config.json", R"({"max_soft_tokens": 560})");
+    CHECK(*picture_config(folder.path()) ==
+          VisionProcessorConfig{.image = {.max_soft_tokens = 560}, .video = {}});
+    test::write_text(folder / "video_preprocessor_config.json", R"({"num_frames": 16})");
+    const auto both = picture_config(folder.path());
+    REQUIRE(both);
+    CHECK(both->image.max_soft_tokens == 560);
+    CHECK(both->video.num_frames == 16);
+    // The newer file comes first, where it says something of them.
+    test::write_text(folder / "processor_config.json",
+                     R"({"image_processor": {"max_soft_tokens": 140}})");
+    const auto all = picture_config(folder.path());
+    REQUIRE(all);
+    CHECK(all->image.max_soft_tokens == 140);
+    CHECK(all->video.num_frames == 16);
+
+    test::write_text(folder / "video_preprocessor_config.json", R"({"num_frames": 0})");
+    CHECK(picture_config(folder.path()).error().text ==
+          (folder / "video_preprocessor_config.json") +
+              ": num_frames must be a whole number from 1 to 100000");
+    test::write_text(folder / "video_preprocessor_config.json", "[");
+    CHECK(picture_config(folder.path())
+              .error()
+              .text.starts_with(folder / "video_preprocessor_config.json"));
+}
+
 static_assert(!std::is_constructible_v<Files, Pocket, std::string, Serial&>,
               "the model must outlive what reads for it");

@@ -84,9 +84,21 @@ constexpr bool is_soft_token_budget(std::size_t n) {
     return n == 70 || n == 140 || n == 280 || n == 560 || n == 1120;
 }
 
-/// Reads the text of a processor_config.json. What it does not say is as in every published Gemma
-/// 4. Bad input: what is not JSON, values of another type, settings that carat does not follow; one
-/// line.
+/// A file's text, and how errors name it; empty names: there is no such file.
+struct ProcessorFile {
+    std::string_view text{}, what{};
+};
+/// processor_config.json, and the two in which older exports have the settings of pictures and of
+/// videos, at the top: preprocessor_config.json and video_preprocessor_config.json. They count
+/// where the first has no `image_processor`, no `video_processor`.
+struct ProcessorFiles {
+    ProcessorFile processor{}, image{}, video{};
+};
+
+/// Reads them. What they do not say is as in every published Gemma 4. Bad input: what is not JSON,
+/// values of another type, settings that carat does not follow; one line.
+Result<VisionProcessorConfig> read_vision_processor_config(const ProcessorFiles& files);
+/// The same of the text of a processor_config.json alone.
 Result<VisionProcessorConfig> read_vision_processor_config(std::string_view json_text,
                                                            std::string_view what);
 

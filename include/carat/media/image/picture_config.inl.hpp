@@ -9,60 +9,79 @@
 #include "carat/media/image/picture_config.hpp"
 #include "carat/media/image/resize.hpp"
 
+#include <array>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 namespace carat::inline CARAT_ABI {
 
+namespace detail {
+
+/// The settings of pictures or of videos. What is wrong with them is said once, of the first.
+struct ProcessorSection {
+    const JsonValue* in;  ///< nothing, where no file has them
+    std::string where;    ///< what stands before a key: `processor_config.json: image_processor.`
+    std::string& wrong;
+
+    [[nodiscard]] const JsonValue* value(const char* key) const {
+        const JsonValue* v = json::find(in, key);
+        return v != nullptr && v->IsNull() ? nullptr : v;
+    }
+    [[nodiscard]] bool is_null(const char* key) const {
+        const JsonValue* v = json::find(in, key);
+        return v != nullptr && v->IsNull();
+    }
+    void fault(std::string_view key, std::string_view why = {}) const {
+        if (wrong.empty()) wrong = joined({where, key, why.empty() ? "" : " ", why});
+    }
+    void number(const char* key, std::size_t& to, std::size_t most) const {
+        const JsonValue* v = value(key);
+        if (v == nullptr) return;
+        const auto n = json::unsigned_integer(v);
+        if (n && *n >= 1 && *n <= most)
+            to = static_cast<std::size_t>(*n);
+        else
+            fault(key, "must be a whole number from 1 to " + std::to_string(most));
+    }
+    void boolean(const char* key, bool& to) const {
+        const JsonValue* v = value(key);
+        if (v == nullptr) return;
+        if (const auto b = json::boolean(v))
+            to = *b;
+        else
+            fault(key, std::string("is ") + json::type_name(v) + ", expected true or false");
+    }
+};
+
+}  // namespace detail
+
 CARAT_ONCE Result<VisionProcessorConfig> read_vision_processor_config(std::string_view json_text,
                                                                       std::string_view what) {
+    return read_vision_processor_config({.processor = {json_text, what}});
+}
+
+CARAT_ONCE Result<VisionProcessorConfig> read_vision_processor_config(const ProcessorFiles& files) {
     return memory_errors([&]() -> Result<VisionProcessorConfig> {
-        const Result<Json> tree = parse_json(json_text, what);
-        if (!tree) return tree.error();
         std::string wrong;
-        const auto section = [&](const char* name) {
-            const JsonValue* in = json::find(*tree, name);
-            const auto get = [in](const char* key) {
-                const JsonValue* v = json::find(in, key);
-                return v != nullptr && v->IsNull() ? nullptr : v;
-            };
-            const auto refuse = [&wrong, name](std::string_view key, std::string_view why = {}) {
-                if (wrong.empty()) wrong = joined({name, ".", key, why.empty() ? "" : " ", why});
-            };
-            const auto size = [=](const char* key, std::size_t& to, std::size_t most) {
-                const JsonValue* v = get(key);
-                if (v == nullptr) return;
-                const auto n = json::unsigned_integer(v);
-                if (n && *n >= 1 && *n <= most)
-                    to = static_cast<std::size_t>(*n);
-                else
-                    refuse(key, "must be a whole number from 1 to " + std::to_string(most));
-            };
-            const auto flag = [=](const char* key, bool& to) {
-                const JsonValue* v = get(key);
-                if (v == nullptr) return;
-                if (const auto b = json::boolean(v))
-                    to = *b;
-                else
-                    refuse(key,
-                           std::string("is ") + json::type_name(v) + ", expected true or false");
-            };
-            const auto null = [in](const char* key) {
-                const JsonValue* v = json::find(in, key);
-                return v != nullptr && v->IsNull();
-            };
-            struct Section {
-                decltype(get) value;
-                decltype(null) is_null;
-                decltype(refuse) fault;
-                decltype(size) number;
-                decltype(flag) boolean;
-            };
-            return Section{get, null, refuse, size, flag};
+        std::array<std::optional<Json>, 3> trees;
+        const std::array<ProcessorFile, 3> all = {files.processor, files.image, files.video};
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            if (all[i].what.empty()) continue;
+            auto tree = parse_json(all[i].text, all[i].what);
+            if (!tree) return std::move(tree).error();
+            trees[i] = *std::move(tree);
+        }
+        const auto section = [&](const char* name, std::size_t own) -> detail::ProcessorSection {
+            const JsonValue* in = trees[0] ? json::find(*trees[0], name) : nullptr;
+            if (in == nullptr && trees[own])
+                return {&*trees[own], joined({all[own].what, ": "}), wrong};
+            return {in, joined({all[0].what, ": ", name, "."}), wrong};
         };
-        const auto picture = [](const auto& s, PictureConfig& c, bool normalize) {
+        const auto picture = [](const detail::ProcessorSection& s, PictureConfig& c,
+                                bool normalize) {
             s.number("patch_size", c.patch_size, 256);
             s.number("pooling_kernel_size", c.pooling_kernel_size, 64);
             s.number("max_soft_tokens", c.max_soft_tokens, 1120);
@@ -91,8 +110,8 @@ CARAT_ONCE Result<VisionProcessorConfig> read_vision_processor_config(std::strin
             }
         };
         VisionProcessorConfig c;
-        picture(section("image_processor"), c.image, false);
-        const auto video = section("video_processor");
+        picture(section("image_processor", 1), c.image, false);
+        const auto video = section("video_processor", 2);
         picture(video, c.video.frame, true);
         video.number("num_frames", c.video.num_frames, 100000);
         // The reference asks for it only where num_frames is not there, which has a default.
@@ -109,7 +128,7 @@ CARAT_ONCE Result<VisionProcessorConfig> read_vision_processor_config(std::strin
             video.fault("num_frames", joined({"is ", c.video.num_frames, ", each of up to ", pixels,
                                               " pixels, expected at most ", most, " in all"}));
         video.boolean("do_sample_frames", c.video.do_sample_frames);
-        if (!wrong.empty()) return Error{Errc::bad_format, std::string(what) + ": " + wrong};
+        if (!wrong.empty()) return Error{Errc::bad_format, wrong};
         return c;
     });
 }
