@@ -6,10 +6,11 @@
 #
 #     <build>/carat_models/<target>/carat/models/<name>.hpp      namespace carat::models { inline constexpr
 #                                                                ModelConfig <name> = …;
-#                                                                using <name>_weights = weights::…; }
+#                                                                using <name>_stored = weights::…; }
 #
-# and lets <target> include it as <carat/models/<name>.hpp>. The default name is `model`. <name>_weights keeps weights in the
-# type that the checkpoint has them in (carat_stored_weights below). With DRAFTER, the config.json
+# and lets <target> include it as <carat/models/<name>.hpp>. The default name is `model`. <name>_stored, for Gemma4<<name>,
+# <name>_stored>, keeps weights in the type that the checkpoint has them in: out of the GGUF file, or out of what lies beside
+# config.json when CMake configures (carat_stored_weights below). With DRAFTER, the config.json
 # of an assistant, the header holds beside it `inline constexpr DrafterConfig <drafter>`, where <drafter> is `drafter`, or
 # <name>_drafter for another name than `model`; a pair that does not fit stops the compiler. CMake runs again when one of
 # those files changes. What the keys mean, and what a missing one means, is spec/text.md section 1; a file that carat
@@ -36,15 +37,13 @@ function(carat_add_model target)
     if(arg_GGUF)
         _carat_gguf_config(json "${file}")
         _carat_config_of(config "${json}")
+        string(JSON stored GET "${json}" carat_weights)
     else()
         _carat_read_config(config "${file}")
         set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
+        get_filename_component(folder "${file}" DIRECTORY)
+        carat_stored_weights("${folder}" stored)
     endif()
-    get_filename_component(checkpoint "${file}" DIRECTORY)
-    if(arg_GGUF)
-        set(checkpoint "${file}")
-    endif()
-    carat_stored_weights("${checkpoint}" weights)
 
     set(drafter_include "")
     set(drafter "")
@@ -76,7 +75,7 @@ namespace carat::inline CARAT_ABI::models {
 inline constexpr ModelConfig @arg_NAME@{
 @config@};
 static_assert(well_formed<@arg_NAME@.text>());
-using @arg_NAME@_weights = weights::@weights@;
+using @arg_NAME@_stored = weights::@stored@;
 @drafter@
 }  // namespace carat::inline CARAT_ABI::models
 ")
@@ -654,18 +653,11 @@ function(_carat_is_gguf out model)
     endif()
 endfunction()
 
-# carat_stored_weights(<folder or GGUF file> <variable>): the weight format of a checkpoint, f32, bf16 or f16 (of a GGUF
-# file also q8_0 and q4_0; q8_0 for those that carat has no format for), out of the header of its
-# safetensors file (of the first shard) or of its packed file; bf16, as the published ones are, where there is no weight file yet.
+# carat_stored_weights(<folder> <variable>): the weight format of a checkpoint, f32, bf16 or f16, out of the header of its
+# safetensors file (of the first shard), or any that a packed file says it has; bf16, as the published ones are, where there
+# is no weight file yet.
 function(carat_stored_weights folder variable)
     set(${variable} bf16 PARENT_SCOPE)
-    _carat_is_gguf(is_gguf "${folder}")
-    if(is_gguf)
-        _carat_gguf_config(json "${folder}")
-        string(JSON format GET "${json}" carat_weights)
-        set(${variable} "${format}" PARENT_SCOPE)
-        return()
-    endif()
     if(EXISTS "${folder}/model.carat")  # a packed checkpoint says it in words
         file(STRINGS "${folder}/model.carat" words LIMIT_INPUT 4096 REGEX "linear ")
         if(words MATCHES "linear ([A-Z0-9_]+), embedding")

@@ -32,7 +32,7 @@ struct Arguments {
 /// Everything that was asked for, with the batch axis first.
 struct Outputs {
     std::size_t batch, tokens;
-    std::vector<std::size_t> keep;                                     // tokens whose logits are
+    std::vector<std::size_t> keep;                                     // tokens that get logits
     std::vector<float> logits{};                                       // [batch, keep, vocab]
     std::vector<std::vector<float>> hidden{}, attentions{}, router{};  // by entry or layer
     carat::Loss loss{};
@@ -92,10 +92,10 @@ carat::Result<Media> encode_media(const std::string& path, const Model& model,
     return media;
 }
 
-/// Which tokens of a sequence get logits: those that the inputs name, or the last that the command
-/// line does.
+/// Which tokens of a sequence get logits: the last that the command line asks for, or those that
+/// the inputs name, or all.
 std::vector<std::size_t> kept_tokens(const Inputs<Text>& in, const Arguments& a) {
-    if (!in.logits_to_keep.empty()) return in.logits_to_keep;
+    if (a.logits_to_keep == 0 && !in.logits_to_keep.empty()) return in.logits_to_keep;
     std::vector<std::size_t> keep(a.logits_to_keep == 0 ? in.tokens
                                                         : std::min(a.logits_to_keep, in.tokens));
     std::iota(keep.begin(), keep.end(), in.tokens - keep.size());
@@ -205,8 +205,8 @@ int main(int argc, char** argv) {
         ->type_name("FILE")
         ->required();
     app.add_option("--logits-to-keep", a.logits_to_keep,
-                   "logits of the last N positions only; 0: all, or those in the inputs' "
-                   "logits_to_keep");
+                   "logits of the last N positions only; 0: of those in the inputs' "
+                   "logits_to_keep, or all");
     app.add_flag("--hidden-states", a.hidden_states,
                  "the embeddings, each layer's output, the final norm");
     app.add_flag("--attentions", a.attentions, "each layer's attention probabilities");

@@ -108,19 +108,21 @@ struct Inputs {
             out.resize(t->count());
             std::memcpy(out.data(), t->data, t->bytes);
         }
-        /// I64 [indices] of tokens, in any order, those below 0 counted from the end.
+        /// I64 or I32 [indices] of tokens, in any order, those below 0 counted from the end.
         void indices(const char* name, std::vector<std::size_t>& out) {
             const carat::StoredTensor* t = file.find(name);
             if (t == nullptr) return;
             const auto tokens = static_cast<std::int64_t>(shape[1]);
-            if (t->dtype != carat::DType::i64 || t->shape.size() != 1 || t->count() == 0 ||
-                t->count() > shape[1]) {
+            const bool wide = t->dtype == carat::DType::i64;
+            if ((!wide && t->dtype != carat::DType::i32) || t->shape.size() != 1 ||
+                t->count() == 0 || t->count() > shape[1]) {
                 wrong(name, "is " + t->dtype_name + " " + carat::shape_text(t->shape) +
-                                ", expected I64 [1 to " + std::to_string(tokens) + "]");
+                                ", expected I64 or I32 [1 to " + std::to_string(tokens) + "]");
                 return;
             }
             for (std::size_t i = 0; i < t->count(); ++i) {
-                const auto v = load<std::int64_t>(t->data + 8 * i);
+                const std::int64_t v = wide ? load<std::int64_t>(t->data + 8 * i)
+                                            : load<std::int32_t>(t->data + 4 * i);
                 if (v < -tokens || v >= tokens) {
                     wrong(name, "has " + std::to_string(v) + " at element " + std::to_string(i) +
                                     ", expected " + std::to_string(-tokens) + " to " +

@@ -60,8 +60,8 @@ class MediaFiles {
     }
     MediaFiles(const Model&&, const std::string&, ExecutorRef, MediaFilesOptions = {}) = delete;
 
-    /// `options` for a session that takes such pictures in: each whole, in one chunk. So are those
-    /// of `parts` that want a budget of their own.
+    /// `options` for a session that takes such pictures in, and those of `parts` that want a budget
+    /// of their own: where the tokens of a picture see each other, each is read in one chunk.
     [[nodiscard]] SessionOptions session_options(SessionOptions options = {},
                                                  std::span<const MediaPart> parts = {}) const {
         const auto make_room = [&](std::size_t soft_tokens) {
@@ -73,8 +73,8 @@ class MediaFiles {
             make_room(pictures_->video.frame.max_soft_tokens);
         }
         for (const MediaPart& part : parts) {
-            const auto own = json::unsigned_integer(json::find(part.part, "max_soft_tokens"));
-            if (own && is_soft_token_budget(*own)) make_room(*own);
+            const std::size_t own = detail::whole_number(json::find(part.part, "max_soft_tokens"));
+            if (is_soft_token_budget(own)) make_room(own);
         }
         return options;
     }

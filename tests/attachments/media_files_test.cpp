@@ -9,6 +9,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -136,13 +137,40 @@ TEST_CASE("a part's own settings come before the host's, and these before the mo
     CHECK(own > 140);
     CHECK(own <= 280);
 
-    // And a session has room for each.
+    // A part that says how many frames are taken of it is sampled, also where the model's are not.
+    const test::Folder folder("all_frames");
+    test::write_text(folder / "processor_config.json",
+                     R"({"video_processor": {"do_sample_frames": false}})");
+    const Files whole(pocket(), folder.path(), serial,
+                      {.folder = root + "/examples/pocket/samples"});
+    for (const auto& [part, frames] :
+         {std::pair(R"({"type": "video", "path": "ring"})", 4),
+          std::pair(R"({"type": "video", "path": "ring", "num_frames": 2})", 2),
+          std::pair(R"({"type": "video", "path": "ring", "sample_fps": 12})", 2)}) {
+        const auto medium = read(whole, part);
+        REQUIRE_MESSAGE(medium, medium.error().text);
+        CHECK(std::ranges::count(medium->text.text, ':') == frames);
+    }
+}
+
+/// A model in which the soft tokens of a picture see each other.
+struct SeesWhole {
+    struct Session {
+        static constexpr std::size_t least_chunk(std::size_t soft_tokens) { return soft_tokens; }
+    };
+};
+
+TEST_CASE("a session has room for the pictures that it reads whole") {
+    const SeesWhole model;
+    const MediaFiles<SeesWhole> models(model, folder, serial);
+    const MediaFiles<SeesWhole> hosts(model, folder, serial, {.max_soft_tokens = 140});
     const SessionOptions few{.chunk_tokens = 1};
-    CHECK(models.session_options(few).chunk_tokens == Pocket::Session::least_chunk(70));
-    CHECK(hosts.session_options(few).chunk_tokens == Pocket::Session::least_chunk(140));
+    CHECK(models.session_options(few).chunk_tokens == 70);
+    CHECK(hosts.session_options(few).chunk_tokens == 140);
     const Message message(R"({"type": "image", "path": "x.png", "max_soft_tokens": 1120})");
-    CHECK(hosts.session_options(few, message.parts).chunk_tokens ==
-          Pocket::Session::least_chunk(1120));
+    CHECK(hosts.session_options(few, message.parts).chunk_tokens == 1120);
+    const Message odd(R"({"type": "image", "path": "x.png", "max_soft_tokens": 4294967366})");
+    CHECK(hosts.session_options(few, odd.parts).chunk_tokens == 140);
     CHECK(hosts.session_options({.context_tokens = 77, .chunk_tokens = 9999}).chunk_tokens == 9999);
     CHECK(hosts.session_options({.context_tokens = 77}).context_tokens == 77);
 }
@@ -162,6 +190,12 @@ TEST_CASE("what cannot be read is an error that says which part it was") {
         CHECK(fault(files, type + R"(nowhere"})").starts_with(where + folder + "/nowhere: "));
         CHECK(fault(files, type + R"(config.json"})").starts_with(where + folder + "/config.json"));
     }
+    // A JPEG begins like a path.
+    const std::string jpeg = "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgGBgcG";
+    CHECK(fault(files, R"({"type": "image", "base64": ")" + jpeg + R"(BQgHBwcJ"})") ==
+          where + jpeg + ": only paths of files can be read");
+    CHECK(fault(files, R"({"type": "image", "path": "x", "max_soft_tokens": 4294967366})") ==
+          where + "max_soft_tokens must be 70, 140, 280, 560 or 1120");
     CHECK(fault(files, R"({"type": "image", "path": "x", "max_soft_tokens": 100})") ==
           where + "max_soft_tokens must be 70, 140, 280, 560 or 1120");
     CHECK(fault(files, R"({"type": "video", "path": "x", "fps": 0})") ==
@@ -234,6 +268,34 @@ TEST_CASE("older folders have the settings of pictures and of videos in files of
     CHECK(picture_config(folder.path())
               .error()
               .text.starts_with(folder / "video_preprocessor_config.json"));
+    // What does not count is not looked at.
+    test::write_text(folder / "processor_config.json",
+                     R"({"image_processor": {}, "video_processor": {"num_frames": 4}})");
+    CHECK(picture_config(folder.path())->video.num_frames == 4);
+}
+
+TEST_CASE("of a video some frames are taken, and no more than memory is given for") {
+    const Message message(R"({"type": "video", "path": "frames"})");
+    const test::Folder many("many_frames");
+    std::filesystem::create_directory(many / "frames");
+    for (int i = 0; i < 9; ++i)
+        std::filesystem::copy_file(folder + "/samples/globe.png",
+                                   many / ("frames/" + std::to_string(i) + ".png"));
+    const auto sight = [&](const VideoConfig& video) {
+        const auto read = read_sight(message.parts[0], many.path(), {.image = {}, .video = video});
+        return read ? std::to_string(read->frames.size()) : read.error().text;
+    };
+    const std::string frames = "messages[0].content[0]: " + (many / "frames: ");
+    CHECK(sight({}) == "9");
+    CHECK(sight({.num_frames = 0}) == frames + "no frame of it is taken");
+    // Each of up to 2^24 pixels, an eighth of what is allowed.
+    VideoConfig large{.frame = {.pooling_kernel_size = 4, .max_soft_tokens = 4096}};
+    large.frame.do_resize = false;
+    CHECK(sight(large) == frames +
+                              "more than 8 frames of up to 4096 soft tokens: take fewer, with "
+                              "num_frames or sample_fps");
+    large.num_frames = 8;
+    CHECK(sight(large) == "8");
 }
 
 static_assert(!std::is_constructible_v<Files, Pocket, std::string, Serial&>,

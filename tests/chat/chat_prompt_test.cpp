@@ -57,11 +57,22 @@ TEST_CASE("a prompt that the context has no room for is not given the rows of it
 
 TEST_CASE(
     "a few bytes that stand for a text which nobody can encode are refused before it is made") {
-    ChatMedia read = media(1, std::string(1'000'000, 'a'));
+    ChatMedia read = media(1, image_text(1).text + std::string(1'000'000, 'a'));
     const auto refused = prompt(pictures(100'000), read, 100);  // 100 GB of text
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == Errc::out_of_range);
     CHECK(refused.error().text.starts_with("messages[0].content[66]: with this the prompt has "));
+}
+
+TEST_CASE("a medium has as many soft tokens as placeholders: none stands in another's place") {
+    for (const std::size_t soft_tokens : {2u, 4u}) {
+        ChatMedia read = media(soft_tokens, image_text(3).text);
+        const auto refused = prompt(pictures(2), read, 100);
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == Errc::mismatch);
+        CHECK(refused.error().text == "messages[0].content[0]: " + std::to_string(soft_tokens) +
+                                          " soft tokens for 3 placeholders");
+    }
 }
 
 TEST_CASE("a window stays where it was when a prompt through it fails") {

@@ -12,6 +12,7 @@
 #include <carat/models/mini_e4b_saved.hpp>
 #include <carat/models/nothing_said.hpp>
 #include <carat/models/odd_numbers.hpp>
+#include <carat/models/packed.hpp>
 #include <carat/models/pocket.hpp>
 #include <carat/models/published_26b_a4b.hpp>
 #include <carat/models/published_31b.hpp>
@@ -67,9 +68,10 @@ static_assert(models::mini_e2b_drafter == e2b_drafter);
 static_assert(models::mini_31b_drafter == gemma4_31b_drafter);
 
 // Weights in the type of the file beside the config, or of published ones where there is none.
-static_assert(std::is_same_v<models::pocket_weights, weights::bf16>);
-static_assert(std::is_same_v<models::f32_weights, weights::f32>);
-static_assert(std::is_same_v<models::published_31b_weights, weights::bf16>);
+static_assert(std::is_same_v<models::pocket_stored, weights::bf16>);
+static_assert(std::is_same_v<models::f32_stored, weights::f32>);
+static_assert(std::is_same_v<models::packed_stored, weights::q4_0>);
+static_assert(std::is_same_v<models::published_31b_stored, weights::bf16>);
 
 // What is missing takes the defaults, which are those of the structs.
 static_assert(models::nothing_said ==

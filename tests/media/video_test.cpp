@@ -98,26 +98,6 @@ TEST_CASE("so many frames of a second are taken where fps says so") {
     }
 }
 
-TEST_CASE("frames that would take too many pixels are refused before one is read") {
-    const test::Folder folder("many_frames");
-    for (int i = 0; i < 9; ++i)
-        test::write_text(folder / (std::to_string(i) + ".png"), "no picture");
-    const auto fault = [&](std::size_t frames) {
-        // Each of up to 2^24 pixels, an eighth of what is allowed.
-        const VideoConfig config{
-            .frame = {.patch_size = 16, .pooling_kernel_size = 4, .max_soft_tokens = 4096},
-            .num_frames = frames};
-        const auto times =
-            see_video(folder.path(), 0, config, {}, {}, [](Image) -> Result<void> { return {}; });
-        REQUIRE(!times);
-        return times.error().text;
-    };
-    CHECK(fault(9) == folder.path() +
-                          ": 9 frames of up to 16777216 pixels, expected at most 134217728 in all: "
-                          "take fewer with num_frames or fps");
-    CHECK(fault(8).starts_with(folder / "0.png"));
-}
-
 TEST_CASE("a folder's frames come in the order of their numbers") {
     const auto before = detail::in_natural_order;
     CHECK(before("frame9.png", "frame10.png"));

@@ -159,7 +159,7 @@ TEST_CASE("forward gives logits of the tokens that the inputs name, in their ord
                                        "expected -4 to 3\n");
     CHECK(outputs({0, 1, 2, 3, 0}).error ==
           "forward: " + scratch +
-              "kept.safetensors: logits_to_keep is I64 [5], expected I64 [1 to 4]\n");
+              "kept.safetensors: logits_to_keep is I64 [5], expected I64 or I32 [1 to 4]\n");
 }
 
 TEST_CASE("transcribe hears more than the model hears at once") {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "carat/base/result.hpp"
+#include "carat/format/json.hpp"
 #include "carat/prompt/media_parts.hpp"
 #include "carat/text/read_file.hpp"
 
@@ -33,7 +34,9 @@ inline Error fault_of(const MediaPart& part, Errc code, const std::string& text)
         return detail::fault_of(
             part, Errc::invalid_argument,
             std::string(names[static_cast<std::size_t>(part.kind)]) + " part without a path");
-    if (source.find("://") != std::string::npos || source.starts_with("data:"))
+    const bool bytes = source.starts_with("data:") ||
+                       json::string(json::find(part.part, "base64")) == std::string_view(source);
+    if (bytes || source.find("://") != std::string::npos)
         return detail::fault_of(part, Errc::unsupported,
                                 source.substr(0, 40) + ": only paths of files can be read");
     return source.starts_with('/') ? source : path_in(folder, source);

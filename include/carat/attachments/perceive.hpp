@@ -51,10 +51,12 @@ template <class Model>
 template <class Model>
 [[nodiscard]] Result<Medium> see(const Model& model, Image image, const PictureConfig& config,
                                  ExecutorRef executor, Progress progress = {}) {
-    const auto patches = make_patches(std::move(image), config);
-    if (!patches) return patches.error();
-    return see(model, std::span(&*patches, 1), image_text(patches->soft_tokens), executor,
-               progress);
+    return memory_errors("a picture", [&]() -> Result<Medium> {
+        const auto patches = make_patches(std::move(image), config);
+        if (!patches) return patches.error();
+        return see(model, std::span(&*patches, 1), image_text(patches->soft_tokens), executor,
+                   progress);
+    });
 }
 
 /// Samples [samples], mono, at the config's rate and from -1 to 1, as the model hears them. Bad

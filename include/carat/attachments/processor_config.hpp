@@ -1,6 +1,6 @@
 /// \file
-/// processor_config.json and its older forms in a model's folder: how the model wants its pictures
-/// and its sound.
+/// processor_config.json in a model's folder, and the older files of pictures and videos: how the
+/// model wants its pictures and its sound.
 #pragma once
 
 #include "carat/base/open_file.hpp"

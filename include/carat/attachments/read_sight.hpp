@@ -3,16 +3,19 @@
 #pragma once
 
 #include "carat/attachments/part_path.hpp"
+#include "carat/base/joined.hpp"
 #include "carat/base/progress.hpp"
 #include "carat/base/result.hpp"
 #include "carat/format/json.hpp"
 #include "carat/media/image/decode_image.hpp"
+#include "carat/media/image/image_limits.hpp"
 #include "carat/media/image/patches.hpp"
 #include "carat/media/image/picture_config.hpp"
 #include "carat/media/video/video.hpp"
 #include "carat/prompt/media_expansion.hpp"
 #include "carat/prompt/media_parts.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -29,13 +32,18 @@ struct Sight {
 
 namespace detail {
 
+/// A whole number of a part's, 0 where it is none that a size can be.
+inline std::size_t whole_number(const JsonValue* value) {
+    const auto n = json::unsigned_integer(value);
+    return n && *n <= 0x7fffffff ? static_cast<std::size_t>(*n) : 0;
+}
 /// `config` with what the part says itself: `max_soft_tokens`, `num_frames`, `sample_fps`. Its
 /// `fps`, else 0.
 inline Result<double> take_own_settings(const MediaPart& part, VisionProcessorConfig& config) {
     const bool video = part.kind == MediaKind::video;
     if (const auto* own = json::find(part.part, "max_soft_tokens")) {
         std::size_t& budget = (video ? config.video.frame : config.image).max_soft_tokens;
-        budget = json::unsigned_integer(own).value_or(0);
+        budget = detail::whole_number(own);
         if (!is_soft_token_budget(budget))
             return fault_of(part, Errc::invalid_argument,
                             "max_soft_tokens must be 70, 140, 280, 560 or 1120");
@@ -52,10 +60,14 @@ inline Result<double> take_own_settings(const MediaPart& part, VisionProcessorCo
     double fps = 0, sample_fps = 0;
     if (auto read = rate("fps", fps); !read) return std::move(read).error();
     if (auto read = rate("sample_fps", sample_fps); !read) return std::move(read).error();
-    if (sample_fps > 0) config.video.fps = sample_fps;
+    if (sample_fps > 0) {
+        config.video.fps = sample_fps;
+        config.video.do_sample_frames = true;
+    }
     if (const auto* own = json::find(part.part, "num_frames")) {
-        config.video.num_frames = json::unsigned_integer(own).value_or(0);
+        config.video.num_frames = detail::whole_number(own);
         config.video.fps = 0;
+        config.video.do_sample_frames = true;
         if (config.video.num_frames == 0)
             return fault_of(part, Errc::invalid_argument,
                             "num_frames must be a whole number above 0");
@@ -71,8 +83,8 @@ inline Result<double> take_own_settings(const MediaPart& part, VisionProcessorCo
 /// Reads an image or video part, whose own settings come before the model's: `max_soft_tokens`; of
 /// videos `fps`, the clip's frames a second, and `num_frames` or `sample_fps`, which are taken of
 /// it or of a second of it. `progress` hears of a video's frames. Bad input: settings that are
-/// none, and as part_path(), read_image(), see_video() and make_patches(); the error says which
-/// part it was.
+/// none, more frames than pictures may have pixels, frames of different sizes, and as part_path(),
+/// read_image(), see_video() and make_patches(); the error says which part it was.
 [[nodiscard]] inline Result<Sight> read_sight(const MediaPart& part, const std::string& folder,
                                               VisionProcessorConfig config,
                                               Progress progress = {}) {
@@ -86,10 +98,22 @@ inline Result<double> take_own_settings(const MediaPart& part, VisionProcessorCo
         const PictureConfig& picture = video ? config.video.frame : config.image;
 
         Sight sight;
-        sight.max_patches = picture.max_patches();
         const auto cut = [&](Image image) -> Result<void> {
             auto patches = make_patches(std::move(image), picture);
             if (!patches) return Error{patches.error().code, *path + ": " + patches.error().text};
+            sight.max_patches = picture.max_patches();
+            // The patches stay: no more of them than a decoder may give pixels.
+            const std::size_t most = ImageLimits{}.max_pixels /
+                                     (sight.max_patches * picture.patch_size * picture.patch_size);
+            if (sight.frames.size() == std::max<std::size_t>(1, most))
+                return Error{Errc::out_of_range,
+                             joined({*path, ": more than ", most, " frames of up to ",
+                                     picture.max_soft_tokens,
+                                     " soft tokens: take fewer, with num_frames or sample_fps"})};
+            if (!sight.frames.empty() && patches->soft_tokens != sight.frames[0].soft_tokens)
+                return Error{Errc::mismatch,
+                             joined({*path, ": a frame has ", patches->soft_tokens,
+                                     " soft tokens, the first ", sight.frames[0].soft_tokens})};
             sight.frames.push_back(*std::move(patches));
             return {};
         };
@@ -102,6 +126,8 @@ inline Result<double> take_own_settings(const MediaPart& part, VisionProcessorCo
         }
         const auto times = see_video(*path, *fps, config.video, {}, progress, cut);
         if (!times) return fault(times.error());
+        if (sight.frames.empty())
+            return fault({Errc::invalid_argument, *path + ": no frame of it is taken"});
         std::vector<std::string> timestamps;
         for (std::size_t i = 0; i < sight.frames.size(); ++i)
             timestamps.push_back(times->timestamp(i));

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace carat::inline CARAT_ABI {
@@ -48,6 +49,15 @@ CARAT_ONCE Result<const ChatMedia::Held*> ChatMedia::read(const MediaPart& part,
     if (medium->rows.size() % hidden != 0)
         return Error{Errc::mismatch, joined({part.where, ": ", medium->rows.size(),
                                              " values, expected rows of ", hidden})};
+    const std::string_view name = placeholder_of(medium->text.kind);
+    std::size_t places = 0;
+    for (std::size_t at = 0; (at = medium->text.text.find(name, at)) != std::string::npos;
+         at += name.size())
+        ++places;
+    // Else those of the next medium would stand in its places.
+    if (medium->rows.size() / hidden != places)
+        return Error{Errc::mismatch, joined({part.where, ": ", medium->rows.size() / hidden,
+                                             " soft tokens for ", places, " placeholders"})};
     return &add(key(part), *std::move(medium));
 }
 

@@ -96,10 +96,9 @@ template <class Model>
                : t + 1;
 }
 
-/// Bad input: ids outside the vocabulary, spans of different lengths, logits of tokens that are not
-/// there, more than the context has room for after the `seen` tokens before, a block longer than a
-/// chunk. is_placeholder(id) says
-/// which ids soft tokens replace.
+/// Bad input: ids outside the vocabulary, spans of different lengths, logits_at that are not of
+/// this call or do not ascend, more than the context has room for after the `seen` tokens before, a
+/// block longer than a chunk. is_placeholder(id) says which ids soft tokens replace.
 template <class Model, class IsPlaceholder>
 [[nodiscard]] Result<void> check_input(const SessionInput<Model>& in, const SessionOptions& options,
                                        std::size_t seen, const IsPlaceholder& is_placeholder) {

@@ -97,8 +97,7 @@ using Part = void (*)(void* f, std::size_t begin, std::size_t end, std::size_t w
     }
     // Threads are not equally fast: cores differ, and so does what else runs on them. Each has
     // three quarters of an even share to itself, in one piece; what is left goes in small ones to
-    // whoever asks first. Of two grains at least: so many rows a token alone reads from eight
-    // places at once.
+    // whoever asks first, of two grains: kernels read weights from several places of a piece.
     const std::size_t shared = grains / parts >= 8 ? grains / 4 : 0, own = grains - shared;
     const std::size_t piece = std::max<std::size_t>(2, shared / (4 * parts));
     std::atomic<std::size_t> next{own};

@@ -14,7 +14,7 @@ int main() {
     static_assert(carat::models::pocket_gguf == model);
     static_assert(carat::models::pocket_text ==
                   carat::ModelConfig{.text = model.text, .multimodal = false});
-    static_assert(std::is_same_v<carat::models::pocket_gguf_weights, carat::weights::bf16>);
+    static_assert(std::is_same_v<carat::models::pocket_gguf_stored, carat::weights::bf16>);
     if (carat::embedded::pocket_weights().size() < carat::parameters(model)) return 1;
     const float a[] = {1, 2, 3}, b[] = {4, 5, 6};
     if (carat::simd::dot(a, b, 3) != 32.0f) return 1;

@@ -9,9 +9,7 @@
 #include "carat/media/image/picture_config.hpp"
 #include "carat/media/image/resize.hpp"
 
-#include <array>
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -66,19 +64,23 @@ CARAT_ONCE Result<VisionProcessorConfig> read_vision_processor_config(std::strin
 CARAT_ONCE Result<VisionProcessorConfig> read_vision_processor_config(const ProcessorFiles& files) {
     return memory_errors([&]() -> Result<VisionProcessorConfig> {
         std::string wrong;
-        std::array<std::optional<Json>, 3> trees;
-        const std::array<ProcessorFile, 3> all = {files.processor, files.image, files.video};
-        for (std::size_t i = 0; i < all.size(); ++i) {
-            if (all[i].what.empty()) continue;
-            auto tree = parse_json(all[i].text, all[i].what);
-            if (!tree) return std::move(tree).error();
-            trees[i] = *std::move(tree);
-        }
-        const auto section = [&](const char* name, std::size_t own) -> detail::ProcessorSection {
-            const JsonValue* in = trees[0] ? json::find(*trees[0], name) : nullptr;
-            if (in == nullptr && trees[own])
-                return {&*trees[own], joined({all[own].what, ": "}), wrong};
-            return {in, joined({all[0].what, ": ", name, "."}), wrong};
+        Json newer, image, older_video;
+        const auto parse = [](const ProcessorFile& file, Json& tree) -> Result<void> {
+            if (file.what.empty()) return {};
+            auto parsed = parse_json(file.text, file.what);
+            if (!parsed) return std::move(parsed).error();
+            tree = *std::move(parsed);
+            return {};
+        };
+        if (auto done = parse(files.processor, newer); !done) return std::move(done).error();
+        const auto section = [&](const char* name, const ProcessorFile& older,
+                                 Json& tree) -> Result<detail::ProcessorSection> {
+            const JsonValue* in = json::find(newer, name);
+            if (in != nullptr || older.what.empty())
+                return detail::ProcessorSection{in, joined({files.processor.what, ": ", name, "."}),
+                                                wrong};
+            if (auto done = parse(older, tree); !done) return std::move(done).error();
+            return detail::ProcessorSection{&tree, joined({older.what, ": "}), wrong};
         };
         const auto picture = [](const detail::ProcessorSection& s, PictureConfig& c,
                                 bool normalize) {
@@ -110,8 +112,12 @@ CARAT_ONCE Result<VisionProcessorConfig> read_vision_processor_config(const Proc
             }
         };
         VisionProcessorConfig c;
-        picture(section("image_processor", 1), c.image, false);
-        const auto video = section("video_processor", 2);
+        const auto pictures = section("image_processor", files.image, image);
+        if (!pictures) return pictures.error();
+        picture(*pictures, c.image, false);
+        const auto videos = section("video_processor", files.video, older_video);
+        if (!videos) return videos.error();
+        const detail::ProcessorSection& video = *videos;
         picture(video, c.video.frame, true);
         video.number("num_frames", c.video.num_frames, 100000);
         // The reference asks for it only where num_frames is not there, which has a default.

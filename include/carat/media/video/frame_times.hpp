@@ -2,9 +2,6 @@
 /// Which frames of a clip a model looks at, and when they are. Source: spec/vision.md section 12.
 #pragma once
 
-#include "carat/base/joined.hpp"
-#include "carat/base/result.hpp"
-#include "carat/media/image/image_limits.hpp"
 #include "carat/media/image/picture_config.hpp"
 
 #include <algorithm>
@@ -54,19 +51,4 @@ struct FrameTimes {
     return out;
 }
 
-namespace detail {
-
-/// Bad input: frames that, each taken at its budget, have more pixels than pictures may have.
-[[nodiscard]] inline Result<void> check_frames(const std::string& path, std::size_t frames,
-                                               const VideoConfig& c) {
-    if (!budget_fault(c.frame).empty()) return {};  // said where a frame is cut
-    constexpr std::size_t most = ImageLimits{}.max_pixels;
-    const std::size_t pixels = c.frame.max_soft_tokens * c.frame.side() * c.frame.side();
-    if (frames <= most / pixels) return {};
-    return Error{Errc::out_of_range, joined({path, ": ", frames, " frames of up to ", pixels,
-                                             " pixels, expected at most ", most,
-                                             " in all: take fewer with num_frames or fps"})};
-}
-
-}  // namespace detail
 }  // namespace carat::inline CARAT_ABI

@@ -40,8 +40,6 @@ Result<FrameTimes> see_folder(const std::string& path, double fps, const VideoCo
     FrameTimes out;
     if (fps > 0) out.fps = fps;
     out.indices = sampled_frames(names->size(), config, out.fps);
-    if (auto fits = check_frames(path, out.indices.size(), config); !fits)
-        return std::move(fits).error();
     std::size_t width = 0, height = 0;
     for (std::size_t i = 0; i < out.indices.size(); ++i) {
         if (!progress(i, out.indices.size())) return Error{Errc::cancelled, path + ": cancelled"};
@@ -78,8 +76,6 @@ Result<FrameTimes> see_gif(const std::string& path, double fps, const VideoConfi
     else if (all->fps() > 0)
         out.fps = all->fps();
     out.indices = sampled_frames(all->frames.size(), config, out.fps);
-    if (auto fits = check_frames(path, out.indices.size(), config); !fits)
-        return std::move(fits).error();
     for (const std::size_t i : out.indices)
         if (auto seen = see(std::move(all->frames[i])); !seen) return std::move(seen).error();
     return out;

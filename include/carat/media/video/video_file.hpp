@@ -189,7 +189,8 @@ inline bool append_mono(const AVFrame& f, std::vector<float>& out) {
 
 /// Hands the frames that are taken of a video file to `see(Image) -> Result<void>`, in order, one
 /// at a time. `fps` greater than 0 comes before what the file says. Bad input: what FFmpeg does not
-/// read, a file that is cut off or broken, frames beyond the limits, and what `see` refuses.
+/// read, a file that is cut off or broken, frames beyond the limits or of different sizes
+/// (mismatch), and what `see` refuses.
 template <class See>
 [[nodiscard]] Result<FrameTimes> see_video_file(const std::string& path, double fps,
                                                 const VideoConfig& config,
@@ -206,10 +207,8 @@ template <class See>
         if (rate.num > 0 && rate.den > 0) out.fps = static_cast<double>(rate.num) / rate.den;
         if (fps > 0) out.fps = fps;
         out.indices = sampled_frames(*total, config, out.fps);
-        if (auto fits = detail::check_frames(path, out.indices.size(), config); !fits)
-            return std::move(fits).error();
         detail::FrameConverter convert(*stream, limits);
-        std::size_t taken = 0;
+        std::size_t taken = 0, width = 0, height = 0;
         for (std::size_t i = 0; taken < out.indices.size(); ++i) {
             if (!progress(i, out.indices.back() + 1))
                 return Error{Errc::cancelled, path + ": cancelled"};
@@ -221,6 +220,15 @@ template <class See>
             for (; taken < out.indices.size() && out.indices[taken] == i; ++taken) {
                 auto image = convert(**frame, path);
                 if (!image) return std::move(image).error();
+                if (taken == 0) {
+                    width = image->width;
+                    height = image->height;
+                }
+                if (image->width != width || image->height != height)
+                    return Error{
+                        Errc::mismatch,
+                        joined({path, ": the frame is ", image->width, " by ", image->height,
+                                " pixels, the first is ", width, " by ", height})};
                 if (auto seen = see(std::move(*image)); !seen) return std::move(seen).error();
             }
         }
