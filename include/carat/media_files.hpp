@@ -1,6 +1,6 @@
 /// \file
-/// MediaFiles: the pictures, videos and sounds of a chat, out of files. Needs carat::media beside
-/// carat::text.
+/// MediaFiles: the pictures, videos and sounds of a chat, out of files and out of what messages
+/// bring along in base64. Needs carat::media beside carat::text.
 ///
 ///     const carat::MediaFiles<Model> files(*model, "gemma-4-E2B-it", executor);
 ///     auto chat = carat::Chat<Model>::open(*model, "gemma-4-E2B-it", executor,
@@ -33,11 +33,12 @@ struct MediaFilesOptions {
     /// Where relative paths begin; empty: where the process is. Absolute ones are read as well, so
     /// that whoever writes the messages names any file that the process may read.
     std::string folder{};
+    bool files = true;  ///< false: no file is read, as messages of strangers should have it
     std::size_t max_soft_tokens = 0;  ///< budget of an image, before the model's; 0: the model's
 };
 
-/// A MediaReader that reads files, as the processor_config.json in the model's folder says. The
-/// model and the executor must outlive it and the chats it reads for.
+/// A MediaReader that reads files and base64, as the processor_config.json in the model's folder
+/// says. The model and the executor must outlive it and the chats it reads for.
 template <class Model>
 class MediaFiles {
   public:
@@ -48,6 +49,7 @@ class MediaFiles {
         : model_(&model),
           executor_(executor),
           folder_(std::move(options.folder)),
+          files_(options.files),
           pictures_(picture_config(model_folder)),
           sound_(mel_config(model_folder)) {
         const std::size_t budget = options.max_soft_tokens;
@@ -79,9 +81,14 @@ class MediaFiles {
         return options;
     }
 
-    /// Bad input: as read_sight(), see(), read_clip() and hear(); the error says which part it was.
+    /// Bad input: as read_sight(), see(), read_clip() and hear(), and files where none
+    /// are to be read (unsupported); the error says which part it was.
     Result<Medium> operator()(const MediaPart& part, Progress progress = {}) const {
-        return memory_errors(part.where, [&] {
+        return memory_errors(part.where, [&]() -> Result<Medium> {
+            if (!files_ && !part.source.empty() && !detail::brings_bytes(part))
+                return detail::fault_of(
+                    part, Errc::unsupported,
+                    part.source.substr(0, 40) + ": no files are read here, only data in base64");
             return part.kind == MediaKind::audio ? hear_part(part, progress)
                                                  : see_part(part, progress);
         });
@@ -116,6 +123,7 @@ class MediaFiles {
     const Model* model_;
     ExecutorRef executor_;
     std::string folder_;
+    bool files_;
     Result<VisionProcessorConfig> pictures_;
     Result<MelConfig> sound_;
 };

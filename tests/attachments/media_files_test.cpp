@@ -1,5 +1,6 @@
 #include "carat/media_files.hpp"
 
+#include "carat/attachments/base64.hpp"
 #include "carat/chat.hpp"
 #include "carat/gemma4.hpp"
 #include "carat/models/pocket.hpp"
@@ -9,10 +10,14 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 using namespace carat;
@@ -107,6 +112,68 @@ TEST_CASE("a picture, a video and a sound are their model's soft tokens") {
     CHECK(digits->rows.size() == tokens * Pocket::Text::hidden);
 }
 
+TEST_CASE("what messages bring along is what a file would be") {
+    const Files files(pocket(), folder, serial, {.folder = folder + "/samples"});
+    const auto base64 = [](const std::string& name) {
+        const std::string bytes = test::read_text(folder + "/samples/" + name);
+        constexpr std::string_view letters =
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        std::string text;
+        std::uint32_t bits = 0, have = 0;
+        for (const char c : bytes) {
+            bits = bits << 8 | static_cast<unsigned char>(c);
+            for (have += 8; have >= 6; have -= 6) text += letters[bits >> (have - 6) & 63];
+        }
+        if (have > 0) text += letters[bits << (6 - have) & 63];
+        while (text.size() % 4 != 0) text += '=';
+        return text;
+    };
+    const Files strangers(pocket(), folder, serial,
+                          {.folder = folder + "/samples", .files = false});
+    CHECK(fault(strangers, R"({"type": "image", "path": "shapes.png"})") ==
+          "messages[0].content[0]: shapes.png: no files are read here, only data in base64");
+    for (const auto& [type, name] :
+         {std::pair("image", "shapes.png"), std::pair("audio", "digits.wav")}) {
+        const std::string head = R"({"type": ")" + std::string(type) + R"(", )", tail = R"("})";
+        const auto file = read(files, head + R"("path": ")" + name + tail);
+        const auto data = read(files, head + R"("url": "data:x/y;base64,)" + base64(name) + tail);
+        const auto alone = read(strangers, head + R"("base64": ")" + base64(name) + tail);
+        REQUIRE(file);
+        REQUIRE_MESSAGE(data, data.error().text);
+        REQUIRE_MESSAGE(alone, alone.error().text);
+        CHECK(data->rows == file->rows);
+        CHECK(alone->rows == file->rows);
+        CHECK(data->text.text == file->text.text);
+    }
+}
+
+TEST_CASE("base64 is RFC 4648's, to the last bit") {
+    const auto decoded = [](std::string_view text) {
+        const auto bytes = decode_base64(text, "x");
+        return bytes ? std::string(bytes->begin(), bytes->end()) : bytes.error().text;
+    };
+    for (const auto& [text, bytes] :
+         std::initializer_list<std::pair<const char*, const char*>>{{"", ""},
+                                                                    {"Zg==", "f"},
+                                                                    {"Zm8=", "fo"},
+                                                                    {"Zm9v", "foo"},
+                                                                    {"Zm9vYg==", "foob"},
+                                                                    {"Zm9vYmE=", "fooba"},
+                                                                    {"Zm9vYmFy", "foobar"},
+                                                                    {"Zm9vYmE", "fooba"},
+                                                                    {"Zg", "f"},
+                                                                    {"++//", "\xfb\xef\xff"}})
+        CHECK(decoded(text) == bytes);
+    for (const char* text : {"Z", "Zm9vY", "Zh", "Zm9=", "Zm9vYh=="})
+        CHECK(decoded(text) == "x: base64 breaks off inside a byte");
+    CHECK(decoded("Zm9v\n") == "x: no base64 at character 4 of 5");
+    CHECK(decoded("Zg=") == "x: no base64 at character 2 of 3");
+    CHECK(decoded("=Zg=") == "x: no base64 at character 0 of 4");
+    CHECK(decoded("Z===") == "x: no base64 at character 1 of 4");
+    CHECK(decoded("Zm-v") == "x: no base64 at character 2 of 4");
+    CHECK(decoded("====") == "x: no base64 at character 0 of 4");
+}
+
 TEST_CASE("a chat sees what its messages name") {
     const Files files(pocket(), folder, serial);
     auto chat = Chat<Pocket>::open(pocket(), folder, serial,
@@ -184,16 +251,22 @@ TEST_CASE("what cannot be read is an error that says which part it was") {
     for (const char* kind : {"image", "audio", "video"}) {
         const std::string type = R"({"type": ")" + std::string(kind) + R"(", "url": ")";
         CHECK(fault(files, type + R"(https://example.com/x"})") ==
-              where + "https://example.com/x: only paths of files can be read");
-        CHECK(fault(files, type + R"(data:;base64,AAAA"})") ==
-              where + "data:;base64,AAAA: only paths of files can be read");
+              where + "https://example.com/x: only files and data can be read, no other address");
+        CHECK(fault(files, type + R"(data:text/plain,hello"})") ==
+              where + "data:text/plain,hello: only data in base64 can be read");
+        CHECK(fault(files, type + R"(data:;base64,AA*A"})") ==
+              where + "data:;base64,AA*A: no base64 at character 2 of 4");
+        CHECK(fault(files, type + R"(data:;base64,AAAA"})")
+                  .starts_with(where + "data:;base64,AAAA: "));
         CHECK(fault(files, type + R"(nowhere"})").starts_with(where + folder + "/nowhere: "));
         CHECK(fault(files, type + R"(config.json"})").starts_with(where + folder + "/config.json"));
     }
     // A JPEG begins like a path.
     const std::string jpeg = "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgGBgcG";
-    CHECK(fault(files, R"({"type": "image", "base64": ")" + jpeg + R"(BQgHBwcJ"})") ==
-          where + jpeg + ": only paths of files can be read");
+    CHECK(fault(files, R"({"type": "image", "base64": ")" + jpeg + R"(BQgHBwcJ"})")
+              .starts_with(where + jpeg + ": "));
+    CHECK(fault(files, R"({"type": "video", "base64": "AAAA"})") ==
+          where + "AAAA: a video must be a file");
     CHECK(fault(files, R"({"type": "image", "path": "x", "max_soft_tokens": 4294967366})") ==
           where + "max_soft_tokens must be 70, 140, 280, 560 or 1120");
     CHECK(fault(files, R"({"type": "image", "path": "x", "max_soft_tokens": 100})") ==

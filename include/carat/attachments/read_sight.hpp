@@ -2,7 +2,7 @@
 /// The pictures and videos that messages name, cut into patches.
 #pragma once
 
-#include "carat/attachments/part_path.hpp"
+#include "carat/attachments/part_source.hpp"
 #include "carat/base/joined.hpp"
 #include "carat/base/progress.hpp"
 #include "carat/base/result.hpp"
@@ -83,14 +83,14 @@ inline Result<double> take_own_settings(const MediaPart& part, VisionProcessorCo
 /// Reads an image or video part, whose own settings come before the model's: `max_soft_tokens`; of
 /// videos `fps`, the clip's frames a second, and `num_frames` or `sample_fps`, which are taken of
 /// it or of a second of it. `progress` hears of a video's frames. Bad input: settings that are
-/// none, more frames than pictures may have pixels, frames of different sizes, and as part_path(),
-/// read_image(), see_video() and make_patches(); the error says which part it was.
+/// none, more frames than pictures may have pixels, frames of different sizes, and as
+/// part_source(), read_image(), see_video() and make_patches(); the error says which part it was.
 [[nodiscard]] inline Result<Sight> read_sight(const MediaPart& part, const std::string& folder,
                                               VisionProcessorConfig config,
                                               Progress progress = {}) {
     return memory_errors(part.where, [&]() -> Result<Sight> {
-        const auto path = part_path(part, folder);
-        if (!path) return path.error();
+        const auto source = part_source(part, folder);
+        if (!source) return source.error();
         const auto fps = detail::take_own_settings(part, config);
         if (!fps) return fps.error();
         const auto fault = [&](const Error& e) { return detail::fault_of(part, e.code, e.text); };
@@ -100,34 +100,38 @@ inline Result<double> take_own_settings(const MediaPart& part, VisionProcessorCo
         Sight sight;
         const auto cut = [&](Image image) -> Result<void> {
             auto patches = make_patches(std::move(image), picture);
-            if (!patches) return Error{patches.error().code, *path + ": " + patches.error().text};
+            if (!patches)
+                return Error{patches.error().code, source->name + ": " + patches.error().text};
             sight.max_patches = picture.max_patches();
             // The patches stay: no more of them than a decoder may give pixels.
             const std::size_t most = ImageLimits{}.max_pixels /
                                      (sight.max_patches * picture.patch_size * picture.patch_size);
             if (sight.frames.size() == std::max<std::size_t>(1, most))
                 return Error{Errc::out_of_range,
-                             joined({*path, ": more than ", most, " frames of up to ",
+                             joined({source->name, ": more than ", most, " frames of up to ",
                                      picture.max_soft_tokens,
                                      " soft tokens: take fewer, with num_frames or sample_fps"})};
             if (!sight.frames.empty() && patches->soft_tokens != sight.frames[0].soft_tokens)
                 return Error{Errc::mismatch,
-                             joined({*path, ": a frame has ", patches->soft_tokens,
+                             joined({source->name, ": a frame has ", patches->soft_tokens,
                                      " soft tokens, the first ", sight.frames[0].soft_tokens})};
             sight.frames.push_back(*std::move(patches));
             return {};
         };
         if (!video) {
-            auto image = read_image(*path);
+            auto image = source->path.empty() ? decode_image(source->bytes, source->name)
+                                              : read_image(source->path);
             if (!image) return fault(image.error());
             if (auto done = cut(*std::move(image)); !done) return fault(done.error());
             sight.text = image_text(sight.frames[0].soft_tokens);
             return sight;
         }
-        const auto times = see_video(*path, *fps, config.video, {}, progress, cut);
+        if (source->path.empty())
+            return fault({Errc::unsupported, source->name + ": a video must be a file"});
+        const auto times = see_video(source->path, *fps, config.video, {}, progress, cut);
         if (!times) return fault(times.error());
         if (sight.frames.empty())
-            return fault({Errc::invalid_argument, *path + ": no frame of it is taken"});
+            return fault({Errc::invalid_argument, source->name + ": no frame of it is taken"});
         std::vector<std::string> timestamps;
         for (std::size_t i = 0; i < sight.frames.size(); ++i)
             timestamps.push_back(times->timestamp(i));
