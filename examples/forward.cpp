@@ -113,7 +113,7 @@ carat::Result<void> forward(const Arguments& a) {
     out.logits.resize(in->batch * out.keep.size() * Text::vocab);
     std::vector<std::size_t> wanted = out.keep;  // ascending, each once
     std::ranges::sort(wanted);
-    wanted.erase(std::ranges::unique(wanted).begin(), wanted.end());
+    wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
     const std::size_t rows = in->batch * in->tokens;
     if (a.hidden_states)
         out.hidden.assign(Text::layers + 1, std::vector<float>(rows * Text::hidden));

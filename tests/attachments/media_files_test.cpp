@@ -205,10 +205,10 @@ TEST_CASE("a part's own settings come before the host's, and these before the mo
     CHECK(own <= 280);
 
     // A part that says how many frames are taken of it is sampled, also where the model's are not.
-    const test::Folder folder("all_frames");
-    test::write_text(folder / "processor_config.json",
+    const test::Folder settings("all_frames");
+    test::write_text(settings / "processor_config.json",
                      R"({"video_processor": {"do_sample_frames": false}})");
-    const Files whole(pocket(), folder.path(), serial,
+    const Files whole(pocket(), settings.path(), serial,
                       {.folder = root + "/examples/pocket/samples"});
     for (const auto& [part, frames] :
          {std::pair(R"({"type": "video", "path": "ring"})", 4),
@@ -316,35 +316,35 @@ TEST_CASE("a processor_config.json that is none is said when a picture or a soun
 }
 
 TEST_CASE("older folders have the settings of pictures and of videos in files of their own") {
-    const test::Folder folder("older");
-    test::write_text(folder / "preprocessor_config.json", R"({"max_soft_tokens": 560})");
-    CHECK(*picture_config(folder.path()) ==
+    const test::Folder older("older");
+    test::write_text(older / "preprocessor_config.json", R"({"max_soft_tokens": 560})");
+    CHECK(*picture_config(older.path()) ==
           VisionProcessorConfig{.image = {.max_soft_tokens = 560}, .video = {}});
-    test::write_text(folder / "video_preprocessor_config.json", R"({"num_frames": 16})");
-    const auto both = picture_config(folder.path());
+    test::write_text(older / "video_preprocessor_config.json", R"({"num_frames": 16})");
+    const auto both = picture_config(older.path());
     REQUIRE(both);
     CHECK(both->image.max_soft_tokens == 560);
     CHECK(both->video.num_frames == 16);
     // The newer file comes first, where it says something of them.
-    test::write_text(folder / "processor_config.json",
+    test::write_text(older / "processor_config.json",
                      R"({"image_processor": {"max_soft_tokens": 140}})");
-    const auto all = picture_config(folder.path());
+    const auto all = picture_config(older.path());
     REQUIRE(all);
     CHECK(all->image.max_soft_tokens == 140);
     CHECK(all->video.num_frames == 16);
 
-    test::write_text(folder / "video_preprocessor_config.json", R"({"num_frames": 0})");
-    CHECK(picture_config(folder.path()).error().text ==
-          (folder / "video_preprocessor_config.json") +
+    test::write_text(older / "video_preprocessor_config.json", R"({"num_frames": 0})");
+    CHECK(picture_config(older.path()).error().text ==
+          (older / "video_preprocessor_config.json") +
               ": num_frames must be a whole number from 1 to 100000");
-    test::write_text(folder / "video_preprocessor_config.json", "[");
-    CHECK(picture_config(folder.path())
+    test::write_text(older / "video_preprocessor_config.json", "[");
+    CHECK(picture_config(older.path())
               .error()
-              .text.starts_with(folder / "video_preprocessor_config.json"));
+              .text.starts_with(older / "video_preprocessor_config.json"));
     // What does not count is not looked at.
-    test::write_text(folder / "processor_config.json",
+    test::write_text(older / "processor_config.json",
                      R"({"image_processor": {}, "video_processor": {"num_frames": 4}})");
-    CHECK(picture_config(folder.path())->video.num_frames == 4);
+    CHECK(picture_config(older.path())->video.num_frames == 4);
 }
 
 TEST_CASE("of a video some frames are taken, and no more than memory is given for") {
