@@ -112,7 +112,7 @@ carat::Result<void> forward(const Arguments& a) {
     Outputs out{.batch = in->batch, .tokens = in->tokens, .keep = kept_tokens(*in, a)};
     out.logits.resize(in->batch * out.keep.size() * Text::vocab);
     std::vector<std::size_t> wanted = out.keep;  // ascending, each once
-    std::ranges::sort(wanted);
+    std::sort(wanted.begin(), wanted.end());
     wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
     const std::size_t rows = in->batch * in->tokens;
     if (a.hidden_states)

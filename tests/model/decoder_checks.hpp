@@ -177,7 +177,7 @@ struct DecoderChecks {
                 const auto expected = other.append(std::span(ids).first(1));
                 REQUIRE(next);
                 REQUIRE(expected);
-                CHECK(std::ranges::equal(*next, *expected));
+                CHECK(std::equal(next->begin(), next->end(), expected->begin(), expected->end()));
             }
     }
 

@@ -65,9 +65,12 @@ class WantedRows {
     WantedRows(const SessionInput<Model>& in, std::size_t done, std::size_t n)
         : chosen_(!in.logits_at.empty()), done_(done) {
         if (chosen_) {
-            const auto begin = std::ranges::lower_bound(in.logits_at, done);
-            const auto end = std::ranges::lower_bound(in.logits_at, done + n);
-            at_ = std::span(begin, end);
+            const auto all = in.logits_at;
+            const auto before = [&](std::size_t row) {
+                return static_cast<std::size_t>(std::lower_bound(all.begin(), all.end(), row) -
+                                                all.begin());
+            };
+            at_ = all.subspan(before(done), before(done + n) - before(done));
             count = at_.size();
             return;
         }
