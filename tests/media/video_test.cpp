@@ -98,6 +98,20 @@ TEST_CASE("so many frames of a second are taken where fps says so") {
     }
 }
 
+TEST_CASE("a frame of another size than the first is refused") {
+    detail::FrameSize size;
+    CHECK(size.check(Image(160, 90), "x"));
+    CHECK(size.check(Image(160, 90), "x"));
+    for (const auto& [frame, said] :
+         {std::pair(Image(90, 160), "90 by 160"), std::pair(Image(160, 91), "160 by 91")}) {
+        const auto refused = size.check(frame, "x");
+        REQUIRE(!refused);
+        CHECK(refused.error().code == Errc::mismatch);
+        CHECK(refused.error().text ==
+              "x: the frame is " + std::string(said) + " pixels, the first is 160 by 90");
+    }
+}
+
 TEST_CASE("a folder's frames come in the order of their numbers") {
     const auto before = detail::in_natural_order;
     CHECK(before("frame9.png", "frame10.png"));

@@ -43,7 +43,7 @@ inline Result<double> take_own_settings(const MediaPart& part, VisionProcessorCo
     const bool video = part.kind == MediaKind::video;
     if (const auto* own = json::find(part.part, "max_soft_tokens")) {
         std::size_t& budget = (video ? config.video.frame : config.image).max_soft_tokens;
-        budget = detail::whole_number(own);
+        budget = whole_number(own);
         if (!is_soft_token_budget(budget))
             return fault_of(part, Errc::invalid_argument,
                             "max_soft_tokens must be 70, 140, 280, 560 or 1120");
@@ -65,7 +65,7 @@ inline Result<double> take_own_settings(const MediaPart& part, VisionProcessorCo
         config.video.do_sample_frames = true;
     }
     if (const auto* own = json::find(part.part, "num_frames")) {
-        config.video.num_frames = detail::whole_number(own);
+        config.video.num_frames = whole_number(own);
         config.video.fps = 0;
         config.video.do_sample_frames = true;
         if (config.video.num_frames == 0)
@@ -83,7 +83,7 @@ inline Result<double> take_own_settings(const MediaPart& part, VisionProcessorCo
 /// Reads an image or video part, whose own settings come before the model's: `max_soft_tokens`; of
 /// videos `fps`, the clip's frames a second, and `num_frames` or `sample_fps`, which are taken of
 /// it or of a second of it. `progress` hears of a video's frames. Bad input: settings that are
-/// none, more frames than pictures may have pixels, frames of different sizes, and as
+/// none, more frames than pictures may have pixels, and as
 /// part_source(), read_image(), see_video() and make_patches(); the error says which part it was.
 [[nodiscard]] inline Result<Sight> read_sight(const MediaPart& part, const std::string& folder,
                                               VisionProcessorConfig config,
@@ -111,10 +111,6 @@ inline Result<double> take_own_settings(const MediaPart& part, VisionProcessorCo
                              joined({source->name, ": more than ", most, " frames of up to ",
                                      picture.max_soft_tokens,
                                      " soft tokens: take fewer, with num_frames or sample_fps"})};
-            if (!sight.frames.empty() && patches->soft_tokens != sight.frames[0].soft_tokens)
-                return Error{Errc::mismatch,
-                             joined({source->name, ": a frame has ", patches->soft_tokens,
-                                     " soft tokens, the first ", sight.frames[0].soft_tokens})};
             sight.frames.push_back(*std::move(patches));
             return {};
         };

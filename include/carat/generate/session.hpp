@@ -107,10 +107,9 @@ class Session {
     /// logits_to_keep of them, or for those in logits_at, row 0 being the input's first token; what
     /// a tap asks for is computed for every token. Bad input: ids outside the vocabulary, spans of
     /// different lengths, logits_at that are not of this call or do not ascend, a sequence beyond
-    /// the context, a vision block longer than a chunk.
-    /// Nothing is appended then. After a cancellation the tokens of finished chunks stay; and so
-    /// they do where a hidden state that logits are made of is not finite (bad_format), which the
-    /// soft cap would hide.
+    /// the context, a vision block longer than a chunk. Nothing is appended then. After a
+    /// cancellation the tokens of finished chunks stay; and so they do where a hidden state that
+    /// logits are made of is not finite (bad_format), which the soft cap would hide.
     template <class OnLogits, class T>
     Result<void> append(const Input& in, OnLogits&& on_logits, Progress progress, T& tap) {
         static_assert(Tap<T>,

@@ -13,6 +13,7 @@
 #include "carat/media/image/picture_config.hpp"
 #include "carat/media/media_file.hpp"
 #include "carat/media/video/frame_folder.hpp"
+#include "carat/media/video/frame_size.hpp"
 #include "carat/media/video/frame_times.hpp"
 #include "carat/media/video/video_file.hpp"
 
@@ -40,7 +41,7 @@ Result<FrameTimes> see_folder(const std::string& path, double fps, const VideoCo
     FrameTimes out;
     if (fps > 0) out.fps = fps;
     out.indices = sampled_frames(names->size(), config, out.fps);
-    std::size_t width = 0, height = 0;
+    FrameSize size;
     for (std::size_t i = 0; i < out.indices.size(); ++i) {
         if (!progress(i, out.indices.size())) return Error{Errc::cancelled, path + ": cancelled"};
         const std::string name = path + "/" + (*names)[out.indices[i]];
@@ -48,15 +49,8 @@ Result<FrameTimes> see_folder(const std::string& path, double fps, const VideoCo
         // Whoever packed the folder has named its files.
         if (!frame)
             return Error{frame.error().code, printable(frame.error().text, std::string::npos)};
-        if (i == 0) {
-            width = frame->width;
-            height = frame->height;
-        }
-        if (frame->width != width || frame->height != height)
-            return Error{
-                Errc::mismatch,
-                joined({printable(name, std::string::npos), ": the frame is ", frame->width, " by ",
-                        frame->height, " pixels, the first is ", width, " by ", height})};
+        if (auto same = size.check(*frame, printable(name, std::string::npos)); !same)
+            return std::move(same).error();
         if (auto seen = see(std::move(*frame)); !seen) return std::move(seen).error();
     }
     return out;

@@ -11,6 +11,7 @@
 #include "carat/media/image/image_limits.hpp"
 #include "carat/media/image/orientation.hpp"
 #include "carat/media/video/ffmpeg.hpp"
+#include "carat/media/video/frame_size.hpp"
 #include "carat/media/video/frame_times.hpp"
 
 #include <algorithm>
@@ -208,7 +209,8 @@ template <class See>
         if (fps > 0) out.fps = fps;
         out.indices = sampled_frames(*total, config, out.fps);
         detail::FrameConverter convert(*stream, limits);
-        std::size_t taken = 0, width = 0, height = 0;
+        std::size_t taken = 0;
+        detail::FrameSize size;
         for (std::size_t i = 0; taken < out.indices.size(); ++i) {
             if (!progress(i, out.indices.back() + 1))
                 return Error{Errc::cancelled, path + ": cancelled"};
@@ -220,15 +222,7 @@ template <class See>
             for (; taken < out.indices.size() && out.indices[taken] == i; ++taken) {
                 auto image = convert(**frame, path);
                 if (!image) return std::move(image).error();
-                if (taken == 0) {
-                    width = image->width;
-                    height = image->height;
-                }
-                if (image->width != width || image->height != height)
-                    return Error{
-                        Errc::mismatch,
-                        joined({path, ": the frame is ", image->width, " by ", image->height,
-                                " pixels, the first is ", width, " by ", height})};
+                if (auto same = size.check(*image, path); !same) return std::move(same).error();
                 if (auto seen = see(std::move(*image)); !seen) return std::move(seen).error();
             }
         }
