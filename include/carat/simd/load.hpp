@@ -5,7 +5,10 @@
 #include "carat/simd/target.hpp"
 #include "carat/tensor/element.hpp"
 
+#include <hwy/cache_control.h>
+
 #include <cstddef>
+#include <cstdint>
 
 HWY_BEFORE_NAMESPACE();
 namespace carat::inline CARAT_ABI::simd {
@@ -41,6 +44,14 @@ HWY_INLINE V in_register(V v) {
     asm("" : "+v"(v.raw));
 #endif
     return v;
+}
+
+/// Bytes that memory gives at once.
+inline constexpr std::size_t cache_line = 64;
+/// Asks for the memory n elements behind p, which need not be there: nothing is read.
+template <class T>
+HWY_INLINE void prefetch(const T* p, std::size_t n) {
+    hwy::Prefetch(reinterpret_cast<const T*>(reinterpret_cast<std::uintptr_t>(p) + n * sizeof(T)));
 }
 
 /// Lanes(F32Tag()) elements from p as f32.
