@@ -94,7 +94,7 @@ TEST_CASE("a NaN does not pass for a distribution") {
 }
 
 TEST_CASE("a NaN among elements that are masked away is not masked away") {
-    for (const std::size_t n : {1u, 8u, 9u, 16u, 17u, 32u, 33u})
+    for (const std::size_t n : {1u, 8u, 9u, 16u, 17u, 32u, 33u, 64u, 150u})
         for (const std::size_t at : {std::size_t{0}, n / 2, n - 1}) {
             CAPTURE(n);
             CAPTURE(at);
@@ -107,7 +107,7 @@ TEST_CASE("a NaN among elements that are masked away is not masked away") {
 }
 
 TEST_CASE("the largest element of a row is found at every place") {
-    for (const std::size_t n : {1u, 9u, 16u, 35u})
+    for (const std::size_t n : {1u, 9u, 16u, 35u, 64u, 150u})
         for (std::size_t at = 0; at < n; ++at) {
             const Elements<float> x(n, 1);
             std::fill(x.begin(), x.end(), -5.0f);
@@ -115,6 +115,45 @@ TEST_CASE("the largest element of a row is found at every place") {
             CHECK(simd::max_of(x.data(), n) == -4.0f);
         }
     CHECK(simd::max_of(nullptr, 0) == lowest);
+}
+
+TEST_CASE("rounded exponentials are their formula's to half a step of bf16, for every length") {
+    for (const std::size_t n : {0u, 1u, 7u, 16u, 17u, 33u, 512u})
+        for (const float size : {0.1f, 5.0f, 60.0f, 200.0f}) {
+            CAPTURE(n);
+            CAPTURE(size);
+            const auto x = Elements<float>::random(n, n, 1, size);
+            const float top = simd::max_of(x.data(), n);
+            const Elements<bf16> out(n, 1);
+            const float sum = simd::exp_below(x.data(), n, top, out.data());
+            double expected_sum = 0.0;
+            for (std::size_t i = 0; i < n; ++i) {
+                const double expected = std::exp(x.real(i) - static_cast<double>(top));
+                // Half a step, what the polynomial costs, and one rounding in the exponent; the
+                // smallest numbers are zero.
+                const double allowed =
+                    expected * (0x1p-8 + 4e-6 + 0x1p-23 * (static_cast<double>(top) - x.real(i)));
+                CHECK(std::abs(out.real(i) - expected) <= allowed + 2.4e-38);
+                expected_sum += expected;
+            }
+            CHECK(std::abs(static_cast<double>(sum) - expected_sum) <= 2e-5 * expected_sum);
+        }
+}
+
+TEST_CASE("rounded exponentials keep zeros and NaN, wherever they are") {
+    constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+    for (std::size_t at = 0; at < 37; ++at) {
+        auto x = Elements<float>::random(37, 1);
+        const Elements<bf16> out(37);
+        x[at] = lowest;
+        const float sum = simd::exp_below(x.data(), 37, 1.0f, out.data());
+        CHECK(out[at] == bf16{});
+        CHECK(sum > 0.0f);
+        x[at] = nan;
+        CHECK(std::isnan(simd::exp_below(x.data(), 37, 1.0f, out.data())));
+        CHECK(std::isnan(to_f32(out[at])));
+        CHECK(std::isnan(simd::exp_below(x.data(), 37, nan, out.data())));
+    }
 }
 
 TEST_CASE("parts merged in order are the softmax of the whole, and empty parts change nothing") {
@@ -137,7 +176,7 @@ TEST_CASE("parts merged in order are the softmax of the whole, and empty parts c
         std::copy(z.begin() + begin, z.begin() + end, p.begin());
         simd::SoftmaxPart seen;
         seen.top = simd::max_of(p.data(), p.size());
-        seen.sum = simd::exp_below(p.data(), p.size(), seen.top);
+        seen.sum = simd::exp_below(p.data(), p.size(), seen.top, p.data());
         for (std::size_t d = 0; d < width; ++d) {
             part[d] = 0.0f;
             for (std::size_t key = begin; key < end; ++key)

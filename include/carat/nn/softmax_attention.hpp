@@ -230,24 +230,22 @@ struct SoftmaxAttention {
             const std::size_t rows = tokens * group, from = first_panel(keys) * simd::panel_width;
             const std::size_t n = panels(keys) * simd::panel_width;
             score(kv, keys, rows, work);
-            for (std::size_t r = 0; r < rows; ++r) {
-                float* z = work.scores.data() + r * tile;
-                mask(first + r / group, kv * group + r % group, keys, z);
-                parts[r].top = simd::max_of(z + from, n);
-                if (parts[r].top == lowest) {
-                    parts[r].sum = 0.0f;
-                    std::fill_n(z + from, n, 0.0f);
-                } else {
-                    parts[r].sum = simd::exp_below(z + from, n, parts[r].top);
-                }
-                if constexpr (rounds)
-                    simd::convert(z + from, n, work.rounded.data() + r * tile + from);
-            }
-            const X* p;
+            X* p;  // [rows, tile]
             if constexpr (rounds)
                 p = work.rounded.data();
             else
                 p = work.scores.data();
+            for (std::size_t r = 0; r < rows; ++r) {
+                float* z = work.scores.data() + r * tile;
+                mask(first + r / group, kv * group + r % group, keys, z);
+                const float top = simd::max_of(z + from, n);
+                X* exps = p + r * tile + from;
+                parts[r] = {top, 0.0f};
+                if (top == lowest)
+                    std::fill_n(exps, n, X{});
+                else
+                    parts[r].sum = simd::exp_below(z + from, n, top, exps);
+            }
             const std::size_t begin = keys.begin % tile, end = begin + (keys.end - keys.begin);
             const auto& values = cache.values(kv, keys.begin);
             const auto product = [&](const auto* v) {

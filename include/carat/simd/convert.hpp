@@ -80,6 +80,15 @@ inline void convert(const float* x, std::size_t n, bf16* out) noexcept {
     for (std::size_t i = 0; i < whole; i += hn::Lanes(d)) {
         const auto v = hn::LoadU(d, x + i);
         const auto u = hn::BitCast(du, v);
+#if HWY_ARCH_X86 && HWY_NATIVE_DOT_BF16
+        // There is an instruction, which flushes them: for vectors that have none.
+        const auto but_zero = hn::Sub(hn::Add(u, u), hn::Set(du, 1u));  // without the sign
+        if (hn::AllFalse(du, hn::Lt(but_zero, hn::Set(du, 0x00ffffffu)))) {
+            const hn::Rebind<hwy::bfloat16_t, F32Tag> b16;
+            hn::StoreU(hn::BitCast(d16, hn::DemoteTo(b16, v)), d16, &out[i].bits);
+            continue;
+        }
+#endif
         const auto odd = hn::And(hn::ShiftRight<16>(u), hn::Set(du, 1u));
         const auto rounded = hn::ShiftRight<16>(hn::Add(u, hn::Add(odd, hn::Set(du, 0x7fffu))));
         const auto nan = hn::Or(hn::ShiftRight<16>(u), hn::Set(du, 0x40u));
