@@ -71,7 +71,8 @@ struct SoftmaxAttention {
 
     /// What a thread needs for itself, in one piece: a thread that goes down the rows of its scores
     /// has the machine's prefetchers ask for what lies that far behind them, and another's scores
-    /// there would be taken from it (vision attention with two threads of Zen 5: 52 ms, now 41).
+    /// there would be taken from it (vision attention with two threads of Zen 5: 54 ms before, 43
+    /// since).
     struct alignas(simd::cache_line) Work {
         std::array<float, block_rows * tile> scores;
         std::array<X, rounds ? block_rows * tile : 0> rounded;

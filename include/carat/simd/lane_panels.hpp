@@ -144,7 +144,7 @@ requires native_dot_bf16 struct LaneProducts<X, X> {
 /// read as numbers: what lies there may be anything. `ahead` asks for the panels behind these,
 /// which come next: where a token alone waits for its keys and values, the machine's prefetchers,
 /// which begin anew with each page, bring 13 of the 31 GB/s that a core of Zen 5 reads, and with
-/// it 28.
+/// it 22 to 28.
 template <class X, class W, std::size_t rows, std::size_t panels, bool ahead>
 HWY_INLINE void lane_tile(const X* HWY_RESTRICT x, std::size_t x_stride, const W* HWY_RESTRICT w,
                           std::size_t inner, std::size_t begin, std::size_t end,
