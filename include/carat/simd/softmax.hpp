@@ -62,9 +62,9 @@ inline float exp_below(const float* x, std::size_t n, float top, bf16* out) noex
     const auto shift = hn::Set(d, 0x1.8p23f + 127.0f);
     auto sum = hn::Zero(d);
     const auto exps = [&](F32Vec v) __attribute__((always_inline)) {
-        // A power below every f32 has an exponent of zero. A NaN comes second, or it would be lost.
-        const auto power = hn::Max(hn::Set(d, -127.0f),
-                                   hn::Mul(hn::Sub(v, hn::Set(d, top)), hn::Set(d, 0x1.715476p0f)));
+        auto power = hn::Mul(hn::Sub(v, hn::Set(d, top)), hn::Set(d, 0x1.715476p0f));
+        // Below every f32: an exponent of zero. Not by Max(), which drops a NaN on some machines.
+        power = hn::IfThenElse(hn::Lt(power, hn::Set(d, -127.0f)), hn::Set(d, -127.0f), power);
         const auto shifted = hn::Add(power, shift);
         const auto f = hn::Sub(power, hn::Sub(shifted, shift));
         auto e = hn::MulAdd(f, hn::Set(d, 0x1.3a02ccp-7f), hn::Set(d, 0x1.c9fc46p-5f));
