@@ -230,6 +230,7 @@ inline void panel_product(const X* x, std::size_t x_stride, std::size_t rows, co
                 x + r * x_stride, x_stride, wp, inner, n, begin, end, yp + r * y_stride, y_stride);
             r += height;
         };
+        // The first rows ask for what comes next: for the others it is there.
         if (rows >= tall) pass(detail::Size<tall>(), detail::Size<wide>(), std::true_type());
         while (r + tall <= rows)
             pass(detail::Size<tall>(), detail::Size<wide>(), std::false_type());

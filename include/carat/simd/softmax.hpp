@@ -49,9 +49,9 @@ inline float exp_below(const float* x, std::size_t n, float top, float* out) noe
     });
     return sum_of(sum);
 }
-/// The same to within 3e-6 of each, rounded; the sum is of what was not. Half of what is computed
-/// in attention beside its products: 2^n 2^f with n the nearest integer, which is a shift, and a
-/// polynomial for 2^f.
+/// The same to within 3e-6 of each, rounded; the sum is of what was not. It is 2^n 2^f, where n is
+/// the nearest integer, which becomes an exponent by a shift, and 2^f a polynomial: a third less
+/// work than an exponential that looks for what no difference to the largest can be.
 inline float exp_below(const float* x, std::size_t n, float top, bf16* out) noexcept {
     const F32Tag d;
     const hn::RebindToUnsigned<F32Tag> du;
