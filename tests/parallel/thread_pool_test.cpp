@@ -69,6 +69,28 @@ TEST_CASE("a run wakes threads that have gone to sleep") {
     }
 }
 
+TEST_CASE("nobody sleeps on where a run or its end comes just as a thread goes to sleep") {
+    // A wait spins, yields and sleeps within some 10 to 100 us: pauses of all lengths around that,
+    // before a run and, every other time, in a call of it, so that both sides go to sleep.
+    const auto spend = [](std::chrono::nanoseconds time) {
+        const auto until = std::chrono::steady_clock::now() + time;
+        while (std::chrono::steady_clock::now() < until) {
+        }
+    };
+    ThreadPool pool(2);
+    std::vector<int> calls(2);
+    int rounds = 0;
+    for (int ns = 0; ns < 150'000; ns += 50, ++rounds) {
+        const std::chrono::nanoseconds pause(ns);
+        if (rounds % 2 == 0) spend(pause);
+        pool.run([&](std::size_t i) {
+            if (i == 1 && rounds % 2 == 1) spend(pause);
+            ++calls[i];
+        });
+    }
+    CHECK(calls == std::vector<int>(2, rounds));
+}
+
 TEST_CASE("a run waits for the slowest call") {
     ThreadPool pool(3);
     std::vector<int> done(3);

@@ -41,8 +41,7 @@ class ThreadPool {
     ThreadPool& operator=(const ThreadPool&) = delete;
     ~ThreadPool() {
         call_ = nullptr;
-        round_.fetch_add(1, std::memory_order_release);
-        round_.notify_all();
+        begin_round();
     }  // the threads join
 
     [[nodiscard]] std::size_t concurrency() const noexcept { return workers_.size() + 1; }
@@ -55,10 +54,9 @@ class ThreadPool {
                 (*static_cast<std::remove_reference_t<F>*>(g))(i);
             };
             pending_.store(static_cast<std::uint32_t>(workers_.size()), std::memory_order_relaxed);
-            round_.fetch_add(1, std::memory_order_release);
-            round_.notify_all();
+            begin_round();
         }
-        const Wait until_all_returned{pending_};
+        const Wait until_all_returned{*this};
         f(std::size_t{0});
     }
 
@@ -67,28 +65,39 @@ class ThreadPool {
 
     /// Waits at the end of the scope, also where an exception leaves it: workers still use f.
     struct Wait {
-        const std::atomic<std::uint32_t>& pending;
+        ThreadPool& pool;
         ~Wait() {
-            for (std::uint32_t left; (left = pending.load(std::memory_order_acquire)) != 0;)
-                wait_while(pending, left);
+            for (std::uint32_t left; (left = pool.pending_.load()) != 0;)
+                pool.wait_while(pool.pending_, left);
         }
     };
+
+    /// Wakes nobody where nobody sleeps. The standard library counts who waits, but for all of the
+    /// process: one idle pool would make every round of another a system call, 300 a token.
+    void begin_round() {
+        round_.fetch_add(1);
+        if (sleepers_.load() != 0) round_.notify_all();
+    }
 
     void work(std::size_t index) {
         std::uint32_t seen = 0;
         for (;;) {
             wait_while(round_, seen);
-            seen = round_.load(std::memory_order_acquire);
+            seen = round_.load();
             if (call_ == nullptr) return;
             call_(function_, index);
-            if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
+            if (pending_.fetch_sub(1) == 1 && sleepers_.load() != 0) pending_.notify_one();
         }
     }
 
     /// Spins for some tens of microseconds, which is longer than the pauses between the products of
     /// a decode step; then lets others have the core, in case the one waited for needs it; then
     /// sleeps, so that an idle pool costs nothing.
-    static void wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
+    ///
+    /// Here and where the value changes all is in one order (seq_cst): who goes to sleep counts
+    /// itself before it looks at the value a last time, who changes the value looks at the count
+    /// after.
+    void wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
         for (int i = 0; i < 1000; ++i) {
             if (value.load(std::memory_order_acquire) != old) return;
             pause();
@@ -97,7 +106,9 @@ class ThreadPool {
             std::this_thread::yield();
             if (value.load(std::memory_order_acquire) != old) return;
         }
-        value.wait(old, std::memory_order_acquire);
+        sleepers_.fetch_add(1);
+        value.wait(old);
+        sleepers_.fetch_sub(1);
     }
     /// On AArch64 `yield` does nothing in most processors and would make the spin a microsecond or
     /// two; a barrier of instructions takes about as long as x86's pause. WebAssembly has neither:
@@ -113,6 +124,7 @@ class ThreadPool {
     // Each on a cache line of its own: workers poll the one while others count down the other.
     alignas(64) std::atomic<std::uint32_t> round_{0};
     alignas(64) std::atomic<std::uint32_t> pending_{0};
+    alignas(64) std::atomic<std::uint32_t> sleepers_{0};
     alignas(64) Call call_ = nullptr;
     void* function_ = nullptr;
     std::vector<std::jthread> workers_;  // last, so that the threads end before what they use
