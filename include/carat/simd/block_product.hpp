@@ -7,13 +7,13 @@
 #pragma once
 
 #include "carat/simd/load.hpp"
+#include "carat/simd/unroll.hpp"
 #include "carat/tensor/quantized.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
-#include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
 namespace carat::inline CARAT_ABI::simd {
@@ -47,7 +47,7 @@ inline constexpr std::size_t panel_places = std::max<std::size_t>(1, most_places
 template <std::size_t places, class Format, class Tile>
 HWY_INLINE void for_places(const PanelBlock<Format>* w, std::size_t blocks, std::size_t rows,
                            float* y, const Tile& tile) {
-    const std::integral_constant<std::size_t, places> count;
+    const Size<places> count;
     if constexpr (places == 1) {
         for (std::size_t r = 0; r < rows; r += panel_rows, w += blocks)
             tile(count, w, std::size_t{0}, y + r, std::size_t{0}, std::min(panel_rows, rows - r));

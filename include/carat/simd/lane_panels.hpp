@@ -78,9 +78,6 @@ inline constexpr std::size_t lane_parts = panel_width / lane_step;
 inline constexpr std::uint32_t both = 0xffffffffu, first_of_pair = 0xffffu,
                                second_of_pair = 0xffff0000u;
 
-template <std::size_t n>
-using Size = std::integral_constant<std::size_t, n>;
-
 /// A step over inner elements of panels of W: one f32, or a pair of bf16 of which `used` says which
 /// counts. `held` vectors of a step are held for all rows.
 template <class X, class W>
@@ -231,11 +228,10 @@ inline void panel_product(const X* x, std::size_t x_stride, std::size_t rows, co
             r += height;
         };
         // The first rows ask for what comes next: for the others it is there.
-        if (rows >= tall) pass(detail::Size<tall>(), detail::Size<wide>(), std::true_type());
-        while (r + tall <= rows)
-            pass(detail::Size<tall>(), detail::Size<wide>(), std::false_type());
-        while (r + 2 <= rows) pass(detail::Size<2>(), detail::Size<2 * wide>(), std::true_type());
-        while (r < rows) pass(detail::Size<1>(), detail::Size<2 * wide>(), std::true_type());
+        if (rows >= tall) pass(Size<tall>(), Size<wide>(), std::true_type());
+        while (r + tall <= rows) pass(Size<tall>(), Size<wide>(), std::false_type());
+        while (r + 2 <= rows) pass(Size<2>(), Size<2 * wide>(), std::true_type());
+        while (r < rows) pass(Size<1>(), Size<2 * wide>(), std::true_type());
     }
 }
 

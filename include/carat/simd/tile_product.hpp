@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
 namespace carat::inline CARAT_ABI::simd {
@@ -69,8 +68,8 @@ HWY_INLINE void tile_end(T& tiles, float* y, std::size_t y_stride) {
 /// f(tiles, lefts, first) for groups of 16 · lefts tokens, lefts 2 or 1; the last may have fewer.
 template <class T, class F>
 HWY_INLINE void for_tile_groups(std::size_t tokens, const F& f) {
-    constexpr std::integral_constant<std::size_t, 1> one;
-    constexpr std::integral_constant<std::size_t, 2> two;
+    constexpr Size<1> one;
+    constexpr Size<2> two;
     const std::size_t whole = tokens / tile_side * tile_side;
     if (whole > 0) {
         T tiles;
@@ -163,8 +162,8 @@ void lane_tile_product(const bf16* x, std::size_t x_stride, std::size_t rows, co
             tile_end<lefts, rights>(tiles, out, y_stride);
         };
         std::size_t p = 0;
-        for (; p + 2 <= panels; p += 2) some(std::integral_constant<std::size_t, 2>(), p);
-        if (p < panels) some(std::integral_constant<std::size_t, 1>(), p);
+        for (; p + 2 <= panels; p += 2) some(Size<2>(), p);
+        if (p < panels) some(Size<1>(), p);
     });
 }
 

@@ -13,10 +13,14 @@
 
 namespace carat::inline CARAT_ABI::simd {
 
+/// A size that the compiler knows, as a value.
+template <std::size_t n>
+using Size = std::integral_constant<std::size_t, n>;
+
 template <std::size_t n, class F>
 [[gnu::always_inline]] inline void unroll(F&& f) {
     [&]<std::size_t... i>(std::index_sequence<i...>) __attribute__((always_inline)) {
-        (f(std::integral_constant<std::size_t, i>{}), ...);
+        (f(Size<i>()), ...);
     }
     (std::make_index_sequence<n>{});
 }
@@ -25,7 +29,7 @@ template <std::size_t n, class F>
 template <std::size_t last, class F>
 [[gnu::always_inline]] inline void with_constant(std::size_t n, F&& f) {
     unroll<last>([&](auto i) __attribute__((always_inline)) {
-        if (n == i + 1) f(std::integral_constant<std::size_t, i + 1>{});
+        if (n == i + 1) f(Size<i + 1>());
     });
 }
 
