@@ -15,6 +15,10 @@ TEST_CASE("e2b: q8_0 keys and values are near the reference, whole and in chunks
 TEST_CASE("e2b: q4_0 keys and values are near the reference, whole and in chunks the same bits") {
     check_cache<models::e2b_mini, q4_0>("e2b-mini", 2.5);
 }
+TEST_CASE("e2b: q8_0 keys and values in fast arithmetic, whose products are integers") {
+    check_rounded<models::e2b_mini, weights::WithCache<weights::Fast<weights::bf16>, q8_0>>(
+        "e2b-mini", 0.5);
+}
 
 }  // namespace
 }  // namespace carat::test

@@ -90,8 +90,7 @@ struct Attention {
     using Weights = std::conditional_t<
         K.shares_kv, detail::QueryWeights<K, W>,
         std::conditional_t<K.k_eq_v, detail::KeyWeights<K, W>, detail::KeyValueWeights<K, W>>>;
-    using Softmax =
-        SoftmaxAttention<E, AttentionOperand<Policy::arithmetic>, kv_heads, group, head_dim>;
+    using Softmax = SoftmaxAttention<E, Policy::arithmetic, kv_heads, group, head_dim>;
     using Cache = typename Softmax::Cache;
     using Call = AttentionCall<K>;
 

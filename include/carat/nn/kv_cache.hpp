@@ -4,9 +4,8 @@
 ///
 /// A full layer's ring is as long as the context and never wraps. A sliding layer's holds window -
 /// 1 tokens and those of one call, so that no key is overwritten that a query of the call still
-/// needs. Slots come in tiles, whole panels of simd/lane_panels.hpp: a key to a lane, and of the
-/// values a dimension to a lane. They are floats, or blocks of eight or four bits a value
-/// that become operands a tile at a time. Source: spec/text.md section 13.
+/// needs. Slots come in tiles, whole panels: a key to a lane, and of the values a dimension to a
+/// lane. They are floats, or blocks of eight or four bits a value. Source: spec/text.md section 13.
 #pragma once
 
 #include "carat/nn/kv_tile.hpp"

@@ -15,7 +15,6 @@
 #include "carat/nn/kv_cache.hpp"
 #include "carat/nn/mask.hpp"
 #include "carat/parallel/executor.hpp"
-#include "carat/simd/lane_panels.hpp"
 #include "carat/simd/softmax.hpp"
 #include "carat/tensor/weights.hpp"
 
@@ -29,10 +28,6 @@
 
 namespace carat::inline CARAT_ABI::nn {
 inline namespace HWY_NAMESPACE {
-
-/// What attention's products multiply.
-template <Arithmetic a>
-using AttentionOperand = std::conditional_t<a == Arithmetic::fast, simd::FastOperand, float>;
 
 /// What may change scores before the mask, or be a mask: f(query, head, first_key, scores), where
 /// scores [n] are those of one query head with the keys first_key …; -infinity hides a key.
@@ -48,21 +43,20 @@ struct PlainScores {
     void operator()(std::size_t, std::size_t, std::size_t, std::span<float>) const {}
 };
 
-/// Element is what keys and values are stored as, X what is multiplied.
-template <class Element, class X, std::size_t kv_heads, std::size_t group, std::size_t head_dim,
-          std::size_t tile_keys = kv_tile>
+/// Element is what keys and values are stored as.
+template <class Element, Arithmetic arithmetic, std::size_t kv_heads, std::size_t group,
+          std::size_t head_dim, std::size_t tile_keys = kv_tile>
 struct SoftmaxAttention {
     using Cache = KvCache<Element, kv_heads, head_dim, tile_keys>;
-    static_assert(head_dim % simd::panel_pair<X> == 0,
+    using Tile = typename Cache::Tile;
+    using Query = typename Tile::template Query<arithmetic>;
+    using P = AttentionOperand<arithmetic>;
+    static_assert(head_dim % simd::panel_pair<P> == 0,
                   "carat: head_dim must be even in fast arithmetic, whose products take pairs");
     static constexpr std::size_t heads = kv_heads * group, q_size = heads * head_dim;
     static constexpr std::size_t tile = Cache::tile, lanes = Cache::lanes;
     static constexpr float lowest = -std::numeric_limits<float>::infinity();
-    static constexpr bool converts = !std::is_same_v<Element, X>,
-                          rounds = !std::is_same_v<X, float>;
-    /// A cache of bf16 is widened while so few rows pass, for one token say; before more do.
-    static constexpr bool widens = std::is_same_v<Element, bf16> && std::is_same_v<X, float>;
-    static constexpr std::size_t few_rows = 16;
+    static constexpr bool rounds = !std::is_same_v<P, float>;
 
     /// Queries of one key/value head that are scored together: enough for a tile read from the
     /// second-level cache to cost little, few enough that a sliding window's ends waste little.
@@ -75,11 +69,10 @@ struct SoftmaxAttention {
     /// since).
     struct alignas(simd::cache_line) Work {
         std::array<float, block_rows * tile> scores;
-        std::array<X, rounds ? block_rows * tile : 0> rounded;
-        std::array<X, converts ? tile * head_dim : 0> keys;
-        std::array<X, converts ? tile * lanes : 0> values;
+        std::array<P, rounds ? block_rows * tile : 0> rounded;
+        typename Tile::template Room<arithmetic> room;
         std::array<float, block_rows * lanes> part, mixed;
-        std::array<X, block_rows * head_dim> queries;
+        std::array<Query, block_rows> queries;
     };
     struct Scratch {
         View<Work, dynamic> workers;
@@ -116,7 +109,7 @@ struct SoftmaxAttention {
                        const Adjust& adjust = {}) const {
         const Task<Seen, Adjust> task{q, visible, key_mask, cache, {}, s, adjust};
         const Visible seen = visible(t);
-        simd::convert(q.row(t).data() + head * head_dim, head_dim, s.workers[0].queries.data());
+        Tile::take(q.row(t).data() + head * head_dim, s.workers[0].queries[0]);
         for (std::size_t key = seen.begin; key < seen.end; key = next(key)) {
             const Visible part{key, std::min(seen.end, next(key))};
             task.score(head / group, part, 1, s.workers[0]);
@@ -220,9 +213,8 @@ struct SoftmaxAttention {
 
         /// Queries of the tokens [first, first + tokens), all heads of kv, as they are multiplied.
         void take_queries(std::size_t kv, std::size_t first, std::size_t tokens, Work& work) const {
-            X* x = work.queries.data();
             for (std::size_t r = 0; r < tokens * group; ++r)
-                simd::convert(row(q, kv, first, r), head_dim, x + r * head_dim);
+                Tile::take(row(q, kv, first, r), work.queries[r]);
         }
         /// The part that the keys `keys` of one tile have in these tokens' results.
         ///   parts [rows], mixed [rows, lanes]
@@ -231,7 +223,7 @@ struct SoftmaxAttention {
             const std::size_t rows = tokens * group, from = first_panel(keys) * simd::panel_width;
             const std::size_t n = panels(keys) * simd::panel_width;
             score(kv, keys, rows, work);
-            X* p;  // [rows, tile]
+            P* p;  // [rows, tile]
             if constexpr (rounds)
                 p = work.rounded.data();
             else
@@ -240,34 +232,24 @@ struct SoftmaxAttention {
                 float* z = work.scores.data() + r * tile;
                 mask(first + r / group, kv * group + r % group, keys, z);
                 const float top = simd::max_of(z + from, n);
-                X* exps = p + r * tile + from;
+                P* exps = p + r * tile + from;
                 parts[r] = {top, 0.0f};
                 if (top == lowest)
-                    std::fill_n(exps, n, X{});
+                    std::fill_n(exps, n, P{});
                 else
                     parts[r].sum = simd::exp_below(z + from, n, top, exps);
             }
             const std::size_t begin = keys.begin % tile, end = begin + (keys.end - keys.begin);
-            const auto& values = cache.values(kv, keys.begin);
-            const auto product = [&](const auto* v) {
-                simd::panel_product(p, tile, rows, v, tile, lanes / simd::panel_width, begin, end,
-                                    mixed, lanes);
-            };
-            if constexpr (widens)
-                if (rows <= few_rows) return product(values.panels);
-            product(values.template operands<X>(begin, end, work.values.data()));
+            cache.values(kv, keys.begin)
+                .template mix<arithmetic>(p, rows, begin, end, mixed, work.room);
         }
         /// Scores of the queries taken with the panels around `keys`.
         void score(std::size_t kv, Visible keys, std::size_t rows, Work& work) const {
-            const std::size_t from = first_panel(keys) * simd::panel_width;
-            const auto& tiled = cache.keys(kv, keys.begin);
-            const auto product = [&](const auto* k) {
-                simd::panel_product(work.queries.data(), head_dim, rows, k, head_dim, panels(keys),
-                                    0, head_dim, work.scores.data() + from, tile);
-            };
-            if constexpr (widens)
-                if (rows <= few_rows) return product(tiled.panels + from * head_dim);
-            product(tiled.template operands<X>(first_panel(keys), panels(keys), work.keys.data()));
+            const std::size_t first = first_panel(keys);
+            cache.keys(kv, keys.begin)
+                .template score<arithmetic>(work.queries.data(), rows, first, panels(keys),
+                                            work.scores.data() + first * simd::panel_width,
+                                            work.room);
         }
         /// Leaves of z [tile] the scores that query t may have, and makes the others -infinity.
         void mask(std::size_t t, std::size_t head, Visible keys, float* z) const {

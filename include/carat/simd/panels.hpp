@@ -131,12 +131,15 @@ HWY_NOINLINE void panel_columns(const PanelBlock<Format>* w, std::size_t blocks,
         });
 }
 
+}  // namespace detail
+
 /// In integers: y[c · y_stride + r] = w[r] · x[c] for r < rows, the rows of panels of `blocks`
 /// blocks each, and each of the tokens. Of no shape, as its parts.
 template <class Format>
-HWY_NOINLINE void panel_product(const PanelBlock<Format>* w, std::size_t blocks, std::size_t rows,
-                                const q8_activation* x, std::size_t tokens, float* y,
-                                std::size_t y_stride) {
+HWY_NOINLINE void integer_panels(const PanelBlock<Format>* w, std::size_t blocks, std::size_t rows,
+                                 const q8_activation* x, std::size_t tokens, float* y,
+                                 std::size_t y_stride) noexcept {
+    using namespace detail;
     std::size_t done = 0;  // tokens
     if constexpr (has_tiles)
         if (tokens >= tile_side && Tiles<1>::allowed()) {
@@ -164,8 +167,6 @@ HWY_NOINLINE void panel_product(const PanelBlock<Format>* w, std::size_t blocks,
     }
 }
 
-}  // namespace detail
-
 /// y[c · y_stride + r - begin] = w[r] · x[c] for begin <= r < end and each row of x. `begin` is a
 /// multiple of panel_rows.
 template <class Format, std::size_t out, std::size_t in>
@@ -178,8 +179,8 @@ template <class Format, std::size_t out, std::size_t in>
 inline void matmul(const PanelView<Format, out, in>& w, std::size_t begin, std::size_t end,
                    ActivationRows<const q8_activation, in> x, float* y,
                    std::size_t y_stride) noexcept {
-    detail::panel_product(w.data()[begin / panel_rows].data(), in / quant_block, end - begin,
-                          x.data(), x.rows(), y, y_stride);
+    integer_panels(w.data()[begin / panel_rows].data(), in / quant_block, end - begin, x.data(),
+                   x.rows(), y, y_stride);
 }
 
 /// n values into blocks of 32: scale = max |x| / 127, levels to nearest. n is a multiple of 32. An

@@ -245,6 +245,12 @@ struct PanelBlock<q8_0> {
             std::memcpy(q[i / 4][row], &four, sizeof four);
         }
     }
+    [[nodiscard]] QuantBlock<q8_0> get(std::size_t row) const {
+        QuantBlock<q8_0> b{scale[row], {}};
+        for (std::size_t i = 0; i < quant_block; ++i)
+            b.q[i] = static_cast<std::int8_t>(level(row, i));
+        return b;
+    }
     [[nodiscard]] int level(std::size_t row, std::size_t i) const {
         return q[i / 4][row][i % 4] - bias;
     }
@@ -260,6 +266,11 @@ struct PanelBlock<q4_0> {
     void set(std::size_t row, const QuantBlock<q4_0>& b) {
         scale[row] = b.scale;
         for (std::size_t i = 0; i < quant_block / 2; i += 4) std::memcpy(q[i / 4][row], &b.q[i], 4);
+    }
+    [[nodiscard]] QuantBlock<q4_0> get(std::size_t row) const {
+        QuantBlock<q4_0> b{scale[row], {}};
+        for (std::size_t i = 0; i < quant_block / 2; i += 4) std::memcpy(&b.q[i], q[i / 4][row], 4);
+        return b;
     }
     [[nodiscard]] int level(std::size_t row, std::size_t i) const {
         const std::size_t j = i % (quant_block / 2);

@@ -37,7 +37,7 @@ struct Attention {
 
     using X = AttentionOperand<Policy::arithmetic>;
     // No patch is hidden from another, and heads are short: longer tiles are merged less often.
-    using Softmax = SoftmaxAttention<X, X, kv_heads, group, head_dim, 512>;
+    using Softmax = SoftmaxAttention<X, Policy::arithmetic, kv_heads, group, head_dim, 512>;
     using Cache = typename Softmax::Cache;
 
     struct Weights {
