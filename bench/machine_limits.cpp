@@ -1,6 +1,6 @@
 // What this machine can do at most: read bandwidth of memory, and multiply-adds of f32, of bf16 and
 // of int8 with the instructions that the compiler's flags allow; for one thread and for all of
-// them.
+// them. And how far two of its cores are from each other.
 //
 //   machine_limits [--gib 2] [--runs 5] [--threads N]      prints one JSON line a figure
 #include "carat/parallel/thread_pool.hpp"
@@ -12,6 +12,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -135,6 +136,33 @@ void report(const char* what, carat::ThreadPool& pool, std::size_t runs, Work&& 
     std::fflush(stdout);
 }
 
+/// Prints in which time a cache line goes to another thread and back: what every wait for each
+/// other takes at least. Some 50 to 120 ns where cores share a cache, several hundred where they do
+/// not: which of them a shared machine lends can change from minute to minute.
+void report_round_trip(carat::ThreadPool& pool, std::size_t runs) {
+    constexpr std::size_t trips = 100000;
+    std::vector<double> times;
+    for (std::size_t run = 0; run <= runs; ++run) {
+        alignas(64) std::atomic<std::size_t> turn{0};
+        const auto start = std::chrono::steady_clock::now();
+        pool.run([&](std::size_t thread) {
+            if (thread > 1) return;
+            for (std::size_t mine = thread; mine < 2 * trips; mine += 2) {
+                while (turn.load(std::memory_order_acquire) != mine) {
+                }
+                turn.store(mine + 1, std::memory_order_release);
+            }
+        });
+        const std::chrono::duration<double, std::nano> time =
+            std::chrono::steady_clock::now() - start;
+        if (run > 0) times.push_back(time.count() / trips);
+    }
+    std::sort(times.begin(), times.end());
+    std::printf("{\"what\": \"round_trip\", \"threads\": %zu, \"nanoseconds\": %.0f}\n",
+                pool.concurrency(), times[times.size() / 2]);
+    std::fflush(stdout);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -164,6 +192,7 @@ int main(int argc, char** argv) {
             read(memory + thread * part, part);
             return part;
         });
+        if (n > 1) report_round_trip(pool, runs);
     }
     return 0;
 }

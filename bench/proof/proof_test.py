@@ -76,7 +76,9 @@ class WholeRun(unittest.TestCase):
         # one program stands for all formats here, so only how tokens are read can make a difference
         self.assertTrue(all(q["kl_mean"] < 0.1 and q["top1"] > 0.8 for q in rows), rows)
         result["limits"] = {str(n): dict(f32=100 * n, bf16=200 * n, int8=400 * n, read=30 * n) for n in (1, 2)}
+        result["limits"]["2"]["round_trip"] = 321
         self.assertEqual(report.text(result).count("decode at 40"), 2)
+        self.assertEqual(report.text(result).count("and back in 321 ns"), 1)
         xml.dom.minidom.parseString(roofline.svg(result))
         with tempfile.TemporaryDirectory() as place:
             readme, lines = os.path.join(place, "README.md"), "<!-- a: written by bench/compare --readme a -->\nold\n<!-- a: to here -->"

@@ -76,7 +76,9 @@ def text(result):
            f"{result.get('date')}, commit {result.get('commit')}."]
     for threads, limits in sorted(result["limits"].items()):
         out.append(f"Measured limits, {threads} thread{'s' * (threads != '1')}: reads {limits['read']:.0f} GB/s; "
-                   + ", ".join(f"{k} {limits[k]:.0f}" for k in ("f32", "bf16", "int8")) + " G multiply-adds/s.")
+                   + ", ".join(f"{k} {limits[k]:.0f}" for k in ("f32", "bf16", "int8")) + " G multiply-adds/s"
+                   + (f"; a cache line goes to another core and back in {limits['round_trip']:.0f} ns." if "round_trip" in limits
+                      else "."))
     if result["speed"]:
         out.append("Tokens a second, medians, both engines in turns:\n\n" + speed(result))
     if result["start"]:
