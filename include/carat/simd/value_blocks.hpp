@@ -208,9 +208,8 @@ class ValueShares {
     float first_[room], second_[room];  ///< scales of the tokens of pairs
 };
 
-/// `rows` rows of shares with `count` vectors of a block's lanes from `part`
-/// on, over the pairs [begin, end), times each row's step. `ahead` asks for the block behind this
-/// one.
+/// `rows` rows of shares with `count` vectors of a block's lanes from `part` on, over the pairs
+/// [begin, end), times each row's step. `ahead` asks for the block behind this one.
 template <std::size_t rows, std::size_t part, std::size_t count, bool ahead, class Format,
           std::size_t tokens>
 HWY_INLINE void value_tile(const ValueBlocks<Format, tokens>& block,
