@@ -192,7 +192,7 @@ int main(int argc, char** argv) {
             read(memory + thread * part, part);
             return part;
         });
-        if (n > 1) report_round_trip(pool, runs);
+        if (n > 1 && std::thread::hardware_concurrency() > 1) report_round_trip(pool, runs);
     }
     return 0;
 }

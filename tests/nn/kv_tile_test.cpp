@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <type_traits>
 #include <vector>
@@ -126,9 +127,9 @@ struct Setup {
                     sum += product;
                     size += std::abs(product);
                 }
-                // Blocks as bf16, or shares of 1/32767 of a block's largest scale.
+                // Blocks and floats as bf16, or shares of 1/32767 of a row's largest.
                 const bool rounds = a == Arithmetic::fast && !std::is_same_v<Element, P>;
-                const double bound = size * 0x1p-20 + (rounds ? size * 0x1p-8 + 0.01 : 0);
+                const double bound = size * (rounds ? 0x1p-8 : 0x1p-20);
                 const double error = std::abs(static_cast<double>(y[r * lanes + i]) - sum);
                 wrong += error <= bound + 1e-9 ? 0u : 1u;
             }
@@ -169,6 +170,31 @@ TEST_CASE("scores with a tile's keys and sums of its values are those of a plain
     check<bf16, Arithmetic::fast, 2, 6, 16, 18, 64>();
     check<q8_0, Arithmetic::fast, 2, 6, 16, 18, 32, 34, 64, 80>();
     check<q4_0, Arithmetic::fast, 2, 16, 18, 32, 34, 64, 80>();
+}
+
+/// A key whose scale is no finite number, among others.
+template <Arithmetic a>
+void check_no_number(float scale) {
+    CAPTURE(scale);
+    Setup<q8_0, a, 64> s;
+    const auto before = s.scores(0, 8, 21);
+    auto key = nn::KvTile<q8_0, 64>::round(s.keys[37].data());
+    key[1].scale = to_f16(scale);
+    s.s->keys.set(37, key);
+    const auto after = s.scores(0, 8, 21);
+    std::size_t wrong = 0;
+    for (std::size_t i = 0; i < after.size(); ++i) {
+        const bool hit = i % nn::kv_tile == 37;
+        wrong += (hit ? !std::isfinite(after[i]) : after[i] == before[i]) ? 0u : 1u;
+    }
+    CHECK(wrong == 0);
+}
+TEST_CASE("a scale that is no finite number makes its key's scores none, and no others") {
+    constexpr float inf = std::numeric_limits<float>::infinity();
+    for (const float scale : {inf, -inf, std::numeric_limits<float>::quiet_NaN()}) {
+        check_no_number<Arithmetic::exact>(scale);
+        check_no_number<Arithmetic::fast>(scale);
+    }
 }
 
 }  // namespace

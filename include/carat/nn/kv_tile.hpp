@@ -168,13 +168,11 @@ struct KvTile<Format, head_dim, tile> {
         }
     }
 
-    using Whole = std::array<float, blocks * quant_block>;
-    using Activations = std::array<q8_activation, blocks>;
+    // Sizes are written out: g++ 12 takes no constants of the class in its alias templates.
+    using Whole = std::array<float, whole<quant_block>(head_dim)>;
+    using Activations = std::array<q8_activation, whole<quant_block>(head_dim) / quant_block>;
     template <Arithmetic a>
-    using Query =
-        std::conditional_t<a == Arithmetic::fast,
-                           std::array<q8_activation, whole<quant_block>(head_dim) / quant_block>,
-                           std::array<float, whole<quant_block>(head_dim)>>;
+    using Query = std::conditional_t<a == Arithmetic::fast, Activations, Whole>;
     static void take(const float* q, Whole& query) noexcept {
         std::copy_n(q, head_dim, query.begin());
         std::fill(query.begin() + head_dim, query.end(), 0.0f);

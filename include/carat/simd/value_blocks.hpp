@@ -8,6 +8,8 @@
 #pragma once
 
 #include "carat/simd/lane_panels.hpp"
+#include "carat/simd/load.hpp"
+#include "carat/simd/unroll.hpp"
 #include "carat/tensor/quantized.hpp"
 
 #include <algorithm>
@@ -94,18 +96,12 @@ HWY_INLINE void store_pair(LaneVec first, LaneVec second, bf16* to) {
 template <class Format, std::size_t tokens>
 HWY_INLINE void value_scales(const ValueBlocks<Format, tokens>& block, std::size_t begin,
                              std::size_t end, float* to) {
-    const hn::Rebind<hwy::float16_t, LaneTag> narrow;
-    const hn::RebindToUnsigned<decltype(narrow)> bits;
     const std::size_t from = begin / panel_width * panel_width;
-    std::size_t i = from;
-    for (; i < end; i += panel_width)
-        unroll<lane_parts>([&](auto part) __attribute__((always_inline)) {
-            const std::size_t at = i + part * lane_step;
-            const auto half = hn::BitCast(narrow, hn::LoadU(bits, &block.scale[at].bits));
-            hn::StoreU(widened(hn::PromoteTo(LaneTag(), half)), LaneTag(), to + at);
-        });
+    const std::size_t behind = (end + panel_width - 1) / panel_width * panel_width;
+    for (std::size_t i = from; i < behind; i += lane_step)
+        hn::StoreU(load_f32(block.scale + i), LaneTag(), to + i);
     std::fill(to + from, to + begin, 0.0f);
-    std::fill(to + end, to + std::max(i, end), 0.0f);
+    std::fill(to + end, to + behind, 0.0f);
 }
 
 HWY_INLINE hn::Vec<LaneInts> add_pairs(hn::Vec<LanePairs> a, hn::Vec<LanePairs> b,
