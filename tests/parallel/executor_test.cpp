@@ -84,6 +84,31 @@ TEST_CASE("parallel_for visits every index once, whatever the executor, the size
         }
 }
 
+TEST_CASE("parallel_for_2d visits every index of each once, one after the other") {
+    Backwards executor{3};
+    for (const std::size_t count : {0u, 1u, 2u, 7u})
+        for (const std::size_t n : {0u, 1u, 23u, 24u, 100u, 1001u})
+            for (const std::size_t grain : {1u, 24u, 5000u}) {
+                CAPTURE(count);
+                CAPTURE(n);
+                CAPTURE(grain);
+                std::vector<int> visits(count * n);
+                std::vector<std::size_t> last(3);
+                std::size_t bad = 0;
+                parallel_for_2d(
+                    executor, count, n, grain,
+                    [&](std::size_t i, std::size_t begin, std::size_t end, std::size_t worker) {
+                        bad += i >= count || begin % grain != 0 || begin >= end || end > n ||
+                               worker >= 3 || i * n + begin < last[worker];
+                        if (bad > 0) return;
+                        for (std::size_t j = begin; j < end; ++j) ++visits[i * n + j];
+                        last[worker] = i * n + end;
+                    });
+                CHECK(bad == 0);
+                CHECK(std::all_of(visits.begin(), visits.end(), [](int v) { return v == 1; }));
+            }
+}
+
 TEST_CASE("of much work the threads that are faster do more, and none more than is left of it") {
     // The last comes first, as if the others did not start until it has nothing left to do.
     Backwards executor{4};

@@ -103,12 +103,13 @@ struct ClippedProduct {
     static constexpr std::size_t padded = Product<M, out>::padded;
 
     template <class A, std::size_t columns>
-    void rows(std::size_t begin, std::size_t end, Rows<const A, columns> x) const {
+    void rows(std::size_t begin, std::size_t end, Rows<const A, columns> x,
+              std::size_t first) const {
         end = std::min(end, out);
         if (begin >= end) return;
-        product.rows(begin, end, x);
+        product.rows(begin, end, x, first);
         for (std::size_t t = 0; t < x.rows(); ++t) {
-            float* y = product.y.row(t).data() + begin;
+            float* y = product.y.row(first + t).data() + begin;
             simd::map(y, end - begin, y, clamp);
         }
     }

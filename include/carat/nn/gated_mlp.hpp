@@ -38,6 +38,32 @@ void gated_rows(const M& gate, const M& up, Rows<const A, in_columns> x_gate,
     }
 }
 
+/// Room for the results of a gated product of so many tokens: [workers, 2 · rows · row_grain], as
+/// many rows as a band has.
+template <class Space>
+constexpr View<float, dynamic, dynamic> take_halves(Space& space, std::size_t workers,
+                                                    std::size_t tokens) {
+    return space.template take<float, dynamic, dynamic>(
+        workers, 2 * std::min(tokens, band_rows) * row_grain);
+}
+
+/// gated_rows() of all tokens and rows, in one parallel region.
+template <class M, class A, std::size_t in_columns, class H, std::size_t inner_columns,
+          class Combine>
+void gated_product(ExecutorRef executor, const M& gate, const M& up,
+                   Rows<const A, in_columns> x_gate, Rows<const A, in_columns> x_up,
+                   Rows<H, inner_columns> hidden, View<float, dynamic, dynamic> halves,
+                   const Combine& combine) {
+    const Bands bands(x_gate.rows());
+    parallel_for_2d(executor, bands.count(), inner_columns * values_in<H>, row_grain,
+                    [&](std::size_t band, std::size_t begin, std::size_t end, std::size_t worker) {
+                        const std::size_t first = bands.first(band), n = bands.size(band);
+                        gated_rows(gate, up, x_gate.rows(first, n), x_up.rows(first, n),
+                                   hidden.rows(first, n), begin, end, halves.row(worker).span(),
+                                   combine);
+                    });
+}
+
 /// act(gate) ⊙ up.
 template <class Act>
 struct Gated {
@@ -64,13 +90,13 @@ struct GatedMlp {
     struct Scratch {
         Rounded<A, hidden> input;
         ActivationRows<A, inner> gated;
-        View<float, dynamic, dynamic> halves;  ///< [workers, 2 · tokens · row_grain]
+        View<float, dynamic, dynamic> halves;
 
         template <class Space>
         static constexpr Scratch take(Space& space, std::size_t tokens, std::size_t workers) {
             return {Rounded<A, hidden>::take(space, tokens),
                     space.template take<A, dynamic, inner / values_in<A>>(tokens),
-                    space.template take<float, dynamic, dynamic>(workers, 2 * tokens * row_grain)};
+                    take_halves(space, workers, tokens)};
         }
     };
     [[no_unique_address]] Act act{};
@@ -80,11 +106,8 @@ struct GatedMlp {
                  const Scratch& s, ExecutorRef executor) const {
         const auto input = s.input(x, executor);
         const auto gated = s.gated.rows(0, x.rows());
-        parallel_for(executor, inner, row_grain,
-                     [&](std::size_t begin, std::size_t end, std::size_t worker) {
-                         gated_rows(w.gate_proj, w.up_proj, input, input, gated, begin, end,
-                                    s.halves.row(worker).span(), Gated<Act>{act});
-                     });
+        gated_product(executor, w.gate_proj, w.up_proj, input, input, gated, s.halves,
+                      Gated<Act>{act});
         project(executor, ActivationRows<const A, inner>(gated), Product{w.down_proj, out});
     }
 };

@@ -2,6 +2,7 @@
 /// Linear layers: y = x · Wᵀ, several at a time where they share their input.
 #pragma once
 
+#include "carat/nn/bands.hpp"
 #include "carat/parallel/executor.hpp"
 #include "carat/simd/convert.hpp"
 #include "carat/simd/matmul.hpp"
@@ -71,10 +72,12 @@ struct Product {
     Rows<float, out> y;
     static constexpr std::size_t padded = (out + row_grain - 1) / row_grain * row_grain;
 
+    /// The rows [begin, end) of w with x, the group's input from row `first` on.
     template <class A, std::size_t columns>
-    void rows(std::size_t begin, std::size_t end, Rows<const A, columns> x) const {
+    void rows(std::size_t begin, std::size_t end, Rows<const A, columns> x,
+              std::size_t first) const {
         end = std::min(end, out);
-        if (begin < end) simd::matmul(w, begin, end, x, y.data() + begin, out);
+        if (begin < end) simd::matmul(w, begin, end, x, y.row(first).data() + begin, out);
     }
 };
 template <class M, std::size_t out>
@@ -83,17 +86,21 @@ Product(M, Rows<float, out>) -> Product<M, out>;
 /// All products of the rows x [tokens, in], in the type they take, in one parallel region.
 template <class A, std::size_t columns, class... Products>
 void project(ExecutorRef executor, Rows<const A, columns> x, const Products&... products) {
-    parallel_for(
-        executor, (Products::padded + ...), row_grain, [&](std::size_t begin, std::size_t end) {
-            std::size_t start = 0;
-            const auto part = [&](const auto& p) {
-                const std::size_t padded = p.padded;
-                if (begin < start + padded && end > start)
-                    p.rows(std::max(begin, start) - start, std::min(end - start, padded), x);
-                start += padded;
-            };
-            (part(products), ...);
-        });
+    const Bands bands(x.rows());
+    parallel_for_2d(executor, bands.count(), (Products::padded + ...), row_grain,
+                    [&](std::size_t band, std::size_t begin, std::size_t end, std::size_t) {
+                        const std::size_t first = bands.first(band);
+                        const auto input = x.rows(first, bands.size(band));
+                        std::size_t start = 0;
+                        const auto part = [&](const auto& p) {
+                            const std::size_t padded = p.padded;
+                            if (begin < start + padded && end > start)
+                                p.rows(std::max(begin, start) - start,
+                                       std::min(end - start, padded), input, first);
+                            start += padded;
+                        };
+                        (part(products), ...);
+                    });
 }
 
 /// f(row) for each row of a call, on the executor.

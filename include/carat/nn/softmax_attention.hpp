@@ -12,6 +12,7 @@
 /// tokens that do not see it, as 0 · ∞.
 #pragma once
 
+#include "carat/nn/bands.hpp"
 #include "carat/nn/kv_cache.hpp"
 #include "carat/nn/mask.hpp"
 #include "carat/parallel/executor.hpp"
@@ -174,20 +175,23 @@ struct SoftmaxAttention {
                          });
         }
 
-        /// Blocks of queries of one key/value head are independent. Threads take turns, because
-        /// later ones see more keys.
+        /// Blocks of queries of one key/value head are independent. In a band of them a thread
+        /// stays with a head, whose keys and values its cache holds.
         void many(ExecutorRef executor) const {
             const std::size_t workers = executor.concurrency();
             const std::size_t even = (q.rows() * kv_heads + 2 * workers - 1) / (2 * workers);
             const std::size_t some = std::clamp<std::size_t>(even, 1, block_tokens);
             const std::size_t blocks = (q.rows() + some - 1) / some;
-            parallel_for(
-                executor, workers, 1, [&](std::size_t begin, std::size_t end, std::size_t worker) {
-                    for (std::size_t w = begin; w < end; ++w)
-                        for (std::size_t i = w; i < blocks * kv_heads; i += workers) {
-                            const std::size_t t = i % blocks * some;
-                            block(i / blocks, t, std::min(some, q.rows() - t), s.workers[worker]);
-                        }
+            const std::size_t bands = std::max<std::size_t>(1, Bands(q.rows()).count());
+            const std::size_t each = (blocks + bands - 1) / bands;
+            parallel_for_2d(
+                executor, bands, kv_heads * each, 1,
+                [&](std::size_t band, std::size_t begin, std::size_t end, std::size_t worker) {
+                    for (std::size_t i = begin; i < end; ++i) {
+                        const std::size_t t = (band * each + i % each) * some;
+                        if (t < q.rows())
+                            block(i / each, t, std::min(some, q.rows() - t), s.workers[worker]);
+                    }
                 });
         }
         void block(std::size_t kv, std::size_t first, std::size_t tokens, Work& work) const {

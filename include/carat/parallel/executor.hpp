@@ -132,4 +132,21 @@ void parallel_for(ExecutorRef executor, std::size_t n, std::size_t grain, F&& f)
                          const_cast<void*>(static_cast<const void*>(std::addressof(f))));
 }
 
+/// f(i, begin, end, worker) for each i below `count` over [0, n), one i after the other: threads
+/// share all count · n as parallel_for shares n, cut at multiples of `grain` of each.
+template <class F>
+void parallel_for_2d(ExecutorRef executor, std::size_t count, std::size_t n, std::size_t grain,
+                     F&& f) {
+    const std::size_t each = (n + grain - 1) / grain;
+    parallel_for(executor, count * each, 1,
+                 [&](std::size_t begin, std::size_t end, std::size_t worker) {
+                     while (begin < end) {
+                         const std::size_t from = begin % each;
+                         const std::size_t to = std::min(from + (end - begin), each);
+                         f(begin / each, from * grain, std::min(to * grain, n), worker);
+                         begin += to - from;
+                     }
+                 });
+}
+
 }  // namespace carat::inline CARAT_ABI

@@ -33,10 +33,6 @@ struct GatedMlp {
     using Up = ClippedLinear<inner, hidden, clipped, Policy>;
     using Down = ClippedLinear<hidden, inner, clipped, Policy>;
 
-    /// Rows computed at once: enough that reading the weights again costs nothing beside the
-    /// arithmetic, few enough that the inner rows stay near.
-    static constexpr std::size_t block = 512;
-
     struct Weights {
         typename Up::Weights gate_proj, up_proj;
         typename Down::Weights down_proj;
@@ -44,14 +40,13 @@ struct GatedMlp {
     struct Scratch {
         typename Up::Scratch gate, up;
         Rows<A, inner> gated;
-        View<float, dynamic, dynamic> halves;  ///< [workers, 2 · rows · row_grain]
+        View<float, dynamic, dynamic> halves;
 
         template <class Space>
         static constexpr Scratch take(Space& space, std::size_t patches, std::size_t workers) {
-            const std::size_t rows = std::min(patches, block);
-            return {Up::Scratch::take(space, rows), Up::Scratch::take(space, rows),
-                    space.template take<A, dynamic, inner>(rows),
-                    space.template take<float, dynamic, dynamic>(workers, 2 * rows * row_grain)};
+            return {Up::Scratch::take(space, patches), Up::Scratch::take(space, patches),
+                    space.template take<A, dynamic, inner>(patches),
+                    take_halves(space, workers, patches)};
         }
     };
     [[no_unique_address]] Act act{};
@@ -59,23 +54,11 @@ struct GatedMlp {
     /// x, out [patches, hidden].
     void forward(const Weights& w, Rows<const float, hidden> x, Rows<float, hidden> out,
                  const Scratch& s, ExecutorRef executor) const {
-        for (std::size_t first = 0; first < x.rows(); first += block) {
-            const std::size_t n = std::min(block, x.rows() - first);
-            forward_block(w, x.rows(first, n), out.rows(first, n), s, executor);
-        }
-    }
-
-  private:
-    void forward_block(const Weights& w, Rows<const float, hidden> x, Rows<float, hidden> out,
-                       const Scratch& s, ExecutorRef executor) const {
         const Rows<const A, hidden> for_gate = s.gate(w.gate_proj, x, executor);
         const Rows<A, inner> gated = s.gated.rows(0, x.rows());
         const auto both = [&](Rows<const A, hidden> for_up, const auto& combine) {
-            parallel_for(executor, inner, row_grain,
-                         [&](std::size_t begin, std::size_t end, std::size_t worker) {
-                             gated_rows(w.gate_proj.weight, w.up_proj.weight, for_gate, for_up,
-                                        gated, begin, end, s.halves.row(worker).span(), combine);
-                         });
+            gated_product(executor, w.gate_proj.weight, w.up_proj.weight, for_gate, for_up, gated,
+                          s.halves, combine);
         };
         const Rows<const A, inner> middle(gated);
         if constexpr (clipped) {
