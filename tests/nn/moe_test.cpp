@@ -64,6 +64,16 @@ void check_mixture() {
         Experts{}.forward(w.experts, f.rows(input).rows(t, 1), view.rows(t, 1),
                           f.rows(again).rows(t, 1), experts, f.pool);
     CHECK(again == out);
+    // Any number of threads gives the same bits, whatever parts the experts' rows fall into.
+    for (const std::size_t threads : {1u, 3u, 8u}) {
+        CAPTURE(threads);
+        ThreadPool pool(threads);
+        const auto room =
+            f.taken([&](auto& space) { return Experts::Scratch::take(space, f.taps, threads); });
+        std::fill(again.begin(), again.end(), 0.0f);
+        Experts{}.forward(w.experts, f.rows(input), view, f.rows(again), room, pool);
+        CHECK(again == out);
+    }
 }
 
 TEST_CASE("router and experts are the reference's") {

@@ -65,11 +65,11 @@ struct Router {
         });
         project(executor, Rows<const float, hidden>(s.normed.rows(0, x.rows())),
                 Product{w.proj, s.probabilities});
-        for (std::size_t t = 0; t < x.rows(); ++t) {
+        for_rows(executor, x.rows(), [&](std::size_t t) {
             float* p = s.probabilities.row(t).data();
             simd::softmax(p, experts);
             routes[t] = choose(p, w.per_expert_scale.data());
-        }
+        });
     }
 
   private:
@@ -130,20 +130,27 @@ struct Experts {
     [[no_unique_address]] Act act{};
 
     /// x, out [tokens, hidden]. Experts run in ascending order and only if chosen; each reads its
-    /// weights once for all its tokens, and threads share every expert's rows.
+    /// weights once for all its tokens. Threads share the work, however tokens are spread.
     void forward(const Weights& w, Rows<const float, hidden> x, Routes routes,
                  Rows<float, hidden> out, const Scratch& s, ExecutorRef executor) const {
-        group(x, routes, s);
+        group(x, routes, s, executor);
+        // A piece of an expert's rows counts once for each of its tokens.
+        constexpr std::size_t pieces = (inner + row_grain - 1) / row_grain;
         parallel_for(
-            executor, inner, row_grain,
+            executor, s.begin[experts] * pieces, 1,
             [&](std::size_t begin, std::size_t end, std::size_t worker) {
                 for (std::size_t e = 0; e < experts; ++e) {
                     const std::size_t first = s.begin[e], count = s.begin[e + 1] - first;
-                    if (count == 0) continue;
+                    const auto piece = [&](std::size_t at) {  // the first at or behind this place
+                        const std::size_t past = at - std::min(at, first * pieces);
+                        return std::min((past + count - 1) / count, pieces);
+                    };
+                    if (count == 0 || piece(begin) == piece(end)) continue;
                     const ActivationRows<const A, hidden> input(s.input.rows(first, count));
                     gated_rows(w.gate_up_proj.row(2 * e), w.gate_up_proj.row(2 * e + 1), input,
-                               input, s.gated.rows(first, count), begin, end,
-                               s.halves.row(worker).span(), Gated<Act>{act});
+                               input, s.gated.rows(first, count), piece(begin) * row_grain,
+                               std::min(piece(end) * row_grain, inner), s.halves.row(worker).span(),
+                               Gated<Act>{act});
                 }
             });
         parallel_for(executor, hidden, row_grain,
@@ -162,7 +169,8 @@ struct Experts {
 
   private:
     /// Slots sorted by expert, and the input row of each.
-    static void group(Rows<const float, hidden> x, Routes routes, const Scratch& s) {
+    static void group(Rows<const float, hidden> x, Routes routes, const Scratch& s,
+                      ExecutorRef executor) {
         std::fill_n(s.begin.data(), experts + 1, 0u);
         for (std::size_t t = 0; t < x.rows(); ++t)
             for (std::uint32_t e : routes[t].expert) ++s.begin[e + 1];
@@ -171,10 +179,14 @@ struct Experts {
             for (std::size_t i = 0; i < top_k; ++i) {
                 const std::uint32_t slot = s.begin[routes[t].expert[i]]++;
                 s.slots[slot] = {static_cast<std::uint32_t>(t), routes[t].weight[i]};
-                simd::convert(x.row(t).data(), hidden, s.input.row(slot).data());
             }
         for (std::size_t e = experts; e > 0; --e) s.begin[e] = s.begin[e - 1];
         s.begin[0] = 0;
+        // Few are not worth a second thread.
+        parallel_for(executor, s.begin[experts], 16, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t slot = begin; slot < end; ++slot)
+                simd::convert(x.row(s.slots[slot].token).data(), hidden, s.input.row(slot).data());
+        });
     }
     /// out[token, r … r + n) += weight · (down_proj_e · gated) for the tokens of expert e.
     static void add_expert(const Weights& w, std::size_t e, std::size_t r, std::size_t n,
