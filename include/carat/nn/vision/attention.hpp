@@ -100,12 +100,12 @@ struct Attention {
   private:
     static constexpr auto eps = static_cast<float>(C.rms_norm_eps);
 
-    /// f(patch, head), a thread taking whole heads: it writes memory that no other writes near.
+    /// f(patch, head), a thread taking whole panels of the cache: no other writes near.
     template <class F>
     static void for_heads(ExecutorRef executor, std::size_t n, F&& f) {
-        parallel_for(executor, kv_heads, 1, [&](std::size_t begin, std::size_t end) {
-            for (std::size_t h = begin; h < end; ++h)
-                for (std::size_t i = 0; i < n; ++i) f(i, h);
+        parallel_for(executor, n, simd::panel_width, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t i = begin; i < end; ++i)
+                for (std::size_t h = 0; h < kv_heads; ++h) f(i, h);
         });
     }
 };
