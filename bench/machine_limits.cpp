@@ -4,7 +4,7 @@
 //
 //   machine_limits [--gib 2] [--runs 5] [--threads N]      prints one JSON line a figure
 #include "carat/parallel/thread_pool.hpp"
-#include "carat/simd/target.hpp"
+#include "carat/simd/load.hpp"
 #include "carat/simd/tiles.hpp"
 #include "carat/simd/unroll.hpp"
 #include "carat/tensor/arena.hpp"
@@ -100,21 +100,21 @@ std::size_t int8() {
     });
 }
 
-/// Eight streams at once, as a matrix-vector product reads that takes a few rows together.
+/// As many streams at once as a product of one token reads, and asked for as far ahead.
 void read(const std::byte* data, std::size_t bytes) {
     const hn::ScalableTag<std::uint64_t> d;
-    constexpr std::size_t rows = 8;
+    constexpr std::size_t rows = carat::simd::reading_places;
     const std::size_t row = bytes / rows;
     hn::Vec<decltype(d)> sum[rows];
-#pragma GCC unroll 8
-    for (std::size_t r = 0; r < rows; ++r) sum[r] = hn::Zero(d);
+    carat::simd::unroll<rows>([&](auto r) __attribute__((always_inline)) { sum[r] = hn::Zero(d); });
     for (std::size_t c = 0; c < row; c += 8 * hn::Lanes(d))
-#pragma GCC unroll 8
-        for (std::size_t r = 0; r < rows; ++r)
-            sum[r] = hn::Add(
-                sum[r], hn::Load(d, reinterpret_cast<const std::uint64_t*>(data + r * row + c)));
-#pragma GCC unroll 8
-    for (std::size_t r = 0; r < rows; ++r) keep(sum[r]);
+        carat::simd::unroll<rows>([&](auto r) __attribute__((always_inline)) {
+            const std::byte* from = data + r * row + c;
+            if constexpr (carat::simd::reading_ahead > 0)
+                carat::simd::prefetch(from, carat::simd::reading_ahead);
+            sum[r] = hn::Add(sum[r], hn::Load(d, reinterpret_cast<const std::uint64_t*>(from)));
+        });
+    carat::simd::unroll<rows>([&](auto r) __attribute__((always_inline)) { keep(sum[r]); });
 }
 
 /// Prints the median of the runs, in 1e9 of what work(thread) counts, a second.

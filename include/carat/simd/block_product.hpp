@@ -36,10 +36,11 @@ inline constexpr std::size_t parts_together = std::min<std::size_t>(2, panel_par
 inline constexpr std::size_t few_tokens = 4;
 /// Panels that a few tokens take together, as registers allow. They wait for memory, and several
 /// places at once keep more of it under way: the machine's prefetchers run ahead of each, and begin
-/// anew with each page. With AVX-512 eight places give 1.05 to 1.1 times what four give.
+/// anew with each page.
 inline constexpr std::size_t most_places = many_registers ? (panel_parts == 1 ? 8 : 4) : 2;
 template <std::size_t columns>
-inline constexpr std::size_t panel_places = std::max<std::size_t>(1, most_places / columns);
+inline constexpr std::size_t panel_places = std::clamp<std::size_t>(most_places / columns, 1,
+                                                                    reading_places);
 
 /// tile(places, w, stride, y, y_panel, rows) over the panels of `rows` rows, of `blocks` blocks
 /// each: `places` of them, their first blocks `stride` blocks apart and their sums y_panel; what is

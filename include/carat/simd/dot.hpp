@@ -73,8 +73,9 @@ struct Products<bf16, bf16> {
 }  // namespace detail
 
 /// y[c * y_stride + r] = Σ_k w[r * w_stride + k] · x[c * x_stride + k] for r < rows, c < columns.
-/// Rows are weights (or keys), columns are tokens (or queries). Any k, any alignment.
-template <std::size_t rows, std::size_t columns, class W, class X>
+/// Rows are weights (or keys), columns are tokens (or queries). Any k, any alignment. Weights are
+/// asked for `ahead` bytes before they are read, whether or not they are there.
+template <std::size_t rows, std::size_t columns, std::size_t ahead = 0, class W, class X>
 HWY_INLINE void dot_tile(const W* HWY_RESTRICT w, std::size_t w_stride, const X* HWY_RESTRICT x,
                          std::size_t x_stride, std::size_t k, float* HWY_RESTRICT y,
                          std::size_t y_stride) {
@@ -87,7 +88,9 @@ HWY_INLINE void dot_tile(const W* HWY_RESTRICT w, std::size_t w_stride, const X*
     // The operands of the shorter side wait in registers for each of the other's.
     const auto add = [&](auto... part) __attribute__((always_inline)) {
         const auto row = [&](std::size_t r) __attribute__((always_inline)) {
-            return in_register(P::load(w + r * w_stride + i, part...));
+            const W* from = w + r * w_stride + i;
+            if constexpr (ahead > 0) prefetch(from, ahead / sizeof(W));
+            return in_register(P::load(from, part...));
         };
         const auto column = [&](std::size_t c) __attribute__((always_inline)) {
             return in_register(P::load(x + c * x_stride + i, part...));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "carat/simd/target.hpp"
+#include "carat/simd/tiles.hpp"
 #include "carat/tensor/element.hpp"
 
 #include <hwy/cache_control.h>
@@ -53,6 +54,15 @@ template <class T>
 HWY_INLINE void prefetch(const T* p, std::size_t n) {
     hwy::Prefetch(reinterpret_cast<const T*>(reinterpret_cast<std::uintptr_t>(p) + n * sizeof(T)));
 }
+/// A product of a token alone waits for its weights: it reads from so many places at once, streams
+/// that the machine's prefetchers follow. Zen 5 reads 1.07 to 1.14 times as fast from four as from
+/// eight, Sapphire Rapids 1.05 to 1.1 times as fast from eight as from four.
+inline constexpr std::size_t reading_places = has_tiles ? 8 : 4;
+/// And asks for rows of elements so many bytes ahead: Zen 5 reads them 1.08 to 1.1 times as fast
+/// then. Quantised panels gain nothing; with AVX2 some products lose; elsewhere it was not
+/// measured.
+inline constexpr std::size_t reading_ahead =
+    HWY_ARCH_X86 && many_registers && !has_tiles ? 1024 : 0;
 
 /// Lanes(F32Tag()) elements from p as f32.
 HWY_INLINE F32Vec load_f32(const float* p) { return hn::LoadU(F32Tag(), p); }

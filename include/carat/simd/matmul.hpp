@@ -18,11 +18,10 @@ inline namespace HWY_NAMESPACE {
 
 namespace detail {
 
-/// Rows that a few tokens take at once, from as many places: streams that the machine's prefetchers
-/// follow from row to row. As many as registers hold sums for; with AVX-512 a token alone reads
-/// 1.1 times as fast from eight places as from four.
+/// Rows that a few tokens take at once, from as many places: of more than one token as many as
+/// registers hold sums for.
 template <std::size_t columns, class W, class X>
-inline constexpr std::size_t places = columns == 1 ? (many_registers ? 8 : 4)
+inline constexpr std::size_t places = columns == 1 ? reading_places
                                                    : 4 * sizeof(F32Vec) /
                                                          sizeof(typename Products<W, X>::Sum);
 /// Tile of bf16 activations that are too few to pack: sums plus operands fit the registers.
@@ -52,7 +51,8 @@ HWY_INLINE void few_columns(const W* w, std::size_t w_stride, std::size_t rows, 
     const std::size_t each = rows / n;
     for (std::size_t r = 0; r < each; ++r) {
         float sums[n * columns];
-        dot_tile<n, columns>(w + r * w_stride, each * w_stride, x, x_stride, k, sums, n);
+        dot_tile<n, columns, reading_ahead>(w + r * w_stride, each * w_stride, x, x_stride, k, sums,
+                                            n);
         for (std::size_t c = 0; c < columns; ++c)
             for (std::size_t place = 0; place < n; ++place)
                 y[c * y_stride + place * each + r] = sums[c * n + place];
