@@ -56,9 +56,11 @@ HWY_INLINE void panel_tile(const PanelBlock<Format>* w, std::size_t stride, std:
                     products[v * columns + c].start(activation(c));
                 });
             });
+            constexpr bool ahead = columns == 1 && reading_ahead > 0;
             unroll<block_steps<Format>>([&](auto step) __attribute__((always_inline)) {
                 hn::Vec<PanelU8> bytes[vectors];
                 unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+                    if constexpr (ahead) prefetch(&weights(v).q[step][0][0], reading_ahead);
                     bytes[v] = load_step(weights(v), step, first + v % together);
                 });
                 unroll<step_quads<Format>>([&](auto half) __attribute__((always_inline)) {
@@ -76,6 +78,7 @@ HWY_INLINE void panel_tile(const PanelBlock<Format>* w, std::size_t stride, std:
                 });
             });
             unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+                if constexpr (ahead) prefetch(weights(v).scale, reading_ahead / sizeof(f16));
                 const auto scale = load_scales(weights(v), first + v % together);
                 unroll<columns>([&](auto c) __attribute__((always_inline)) {
                     auto& sum = sums[v * columns + c];
