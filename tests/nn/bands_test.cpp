@@ -75,6 +75,26 @@ TEST_CASE("a product of several bands is each row's own, on any number of thread
     }
 }
 
+TEST_CASE("a rounded product of several bands is the same bits on any number of threads") {
+    constexpr std::size_t in = 40, out = 130;
+    const auto w = Elements<bf16>::random(out * in, 1), x = Elements<bf16>::random(rows * in, 2);
+    const auto product = [&](ExecutorRef executor) {
+        std::vector<float> y(rows * out);
+        nn::project(
+            executor, Rows<const bf16, in>(x.data(), rows),
+            nn::Product{View<const bf16, out, in>(w.data()), Rows<float, out>(y.data(), rows)});
+        return y;
+    };
+    Serial serial;
+    const auto alone = product(serial);
+    CHECK(std::count(alone.begin(), alone.end(), 0.0f) == 0);
+    for (const std::size_t threads : {2u, 5u}) {
+        CAPTURE(threads);
+        ThreadPool pool(threads);
+        CHECK(product(pool) == alone);
+    }
+}
+
 TEST_CASE("a gated product of several bands is each row's own, on any number of threads") {
     constexpr std::size_t in = 24, inner = 136;
     const auto gate = Elements<bf16>::random(inner * in, 1),
