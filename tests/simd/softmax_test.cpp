@@ -132,11 +132,33 @@ TEST_CASE("rounded exponentials are their formula's to half a step of bf16, for 
                 // Half a step, what the polynomial costs, and one rounding in the exponent; the
                 // smallest numbers are zero.
                 const double allowed =
-                    expected * (0x1p-8 + 4e-6 + 0x1p-23 * (static_cast<double>(top) - x.real(i)));
+                    expected * (0x1p-8 + 1.1e-4 + 0x1p-23 * (static_cast<double>(top) - x.real(i)));
                 CHECK(std::abs(out.real(i) - expected) <= allowed + 2.4e-38);
                 expected_sum += expected;
             }
-            CHECK(std::abs(static_cast<double>(sum) - expected_sum) <= 2e-5 * expected_sum);
+            CHECK(std::abs(static_cast<double>(sum) - expected_sum) <= 1.3e-4 * expected_sum);
+        }
+}
+
+TEST_CASE("a rounded exponential of the largest score is one, and of all that are as large") {
+    for (const float top : {0.0f, 1.0f, -37.7f, 1e4f})
+        for (const std::size_t n : {1u, 16u, 37u}) {
+            const std::vector<float> x(n, top);
+            const Elements<bf16> out(n);
+            CHECK(simd::exp_below(x.data(), n, top, out.data()) == static_cast<float>(n));
+            for (std::size_t i = 0; i < n; ++i) CHECK(to_f32(out[i]) == 1.0f);
+        }
+}
+
+TEST_CASE("hidden scores around others leave the sum of rounded exponentials the same bits") {
+    const auto x = Elements<float>::random(48, 3, 1, 5.0f);
+    Elements<bf16> out(200);
+    const float expected = simd::exp_below(x.data(), 48, 5.0f, out.data());
+    for (std::size_t before = 0; before <= 96; before += 16)
+        for (const std::size_t behind : {0u, 16u, 32u, 48u}) {
+            std::vector<float> around(before + 48 + behind, lowest);
+            std::copy(x.begin(), x.end(), around.begin() + static_cast<std::ptrdiff_t>(before));
+            CHECK(simd::exp_below(around.data(), around.size(), 5.0f, out.data()) == expected);
         }
 }
 
