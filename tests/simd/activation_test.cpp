@@ -41,7 +41,7 @@ void check_activation(double (*expected)(double)) {
     for (std::size_t i = 0; i < x.size(); ++i) {
         CAPTURE(x[i]);
         const double exact = expected(static_cast<double>(x[i]));
-        // 1 + tanh cancels where x is negative: what is left of it is off by an ulp of 1.
+        // 1 + erf cancels where x is negative: what is left of it is off by an ulp of 1.
         const double allowed =
             4e-7 * std::abs(exact) + 1.2e-7 * std::min(10.0, std::abs(static_cast<double>(x[i])));
         CHECK(std::abs(static_cast<double>(y[i]) - exact) <= allowed);

@@ -10,13 +10,13 @@
 namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 
-/// 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))). Source: spec/text.md section 10.
+/// 0.5 x (1 + tanh u) = x / (1 + exp(-2 u)), u = √(2/π) (x + 0.044715 x³). The second form is less
+/// work, and loses nothing where tanh u is nearly -1. Source: spec/text.md section 10.
 struct GeluTanh {
     template <class V>
     V operator()(V x) const {
-        using std::tanh;
-        const V inner = V(0.7978845608028654f) * (x + V(0.044715f) * x * x * x);
-        return V(0.5f) * x * (V(1.0f) + tanh(inner));
+        using std::exp;
+        return x / (V(1.0f) + exp(V(-1.5957691216057308f) * (x + V(0.044715f) * x * x * x)));
     }
 };
 
