@@ -28,6 +28,13 @@ namespace carat::inline CARAT_ABI::simd {
 inline namespace HWY_NAMESPACE {
 namespace detail {
 
+/// Bytes that a few tokens ask for weights ahead: the farther the fewer places they come from. Zen
+/// 5 reads q4_0 1.2 to 1.3 times as fast with three or four tokens then, q8_0 1.1 times.
+template <std::size_t panels, std::size_t columns>
+inline constexpr std::size_t panel_ahead = columns > few_tokens      ? 0
+                                           : panels < reading_places ? 4 * reading_ahead
+                                                                     : reading_ahead;
+
 /// In integers: `panels` panels, their first blocks `stride` blocks apart, with `columns` tokens,
 /// `together` parts of each panel at a time. A panel's sums go to y + its number · y_panel, those
 /// of its first `rows` rows.
@@ -38,6 +45,7 @@ HWY_INLINE void panel_tile(const PanelBlock<Format>* w, std::size_t stride, std:
     using Product = BlockProduct<Format>;
     const PanelF32 d;
     constexpr std::size_t vectors = panels * together;
+    constexpr std::size_t ahead = panel_ahead<panels, columns>;
     for (std::size_t first = 0; first < panel_parts; first += together) {
         hn::Vec<PanelF32> sums[vectors * columns];
         unroll<vectors * columns>([&](auto i)
@@ -56,11 +64,10 @@ HWY_INLINE void panel_tile(const PanelBlock<Format>* w, std::size_t stride, std:
                     products[v * columns + c].start(activation(c));
                 });
             });
-            constexpr bool ahead = columns == 1 && reading_ahead > 0;
             unroll<block_steps<Format>>([&](auto step) __attribute__((always_inline)) {
                 hn::Vec<PanelU8> bytes[vectors];
                 unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-                    if constexpr (ahead) prefetch(&weights(v).q[step][0][0], reading_ahead);
+                    if constexpr (ahead > 0) prefetch(&weights(v).q[step][0][0], ahead);
                     bytes[v] = load_step(weights(v), step, first + v % together);
                 });
                 unroll<step_quads<Format>>([&](auto half) __attribute__((always_inline)) {
@@ -78,7 +85,7 @@ HWY_INLINE void panel_tile(const PanelBlock<Format>* w, std::size_t stride, std:
                 });
             });
             unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-                if constexpr (ahead) prefetch(weights(v).scale, reading_ahead / sizeof(f16));
+                if constexpr (ahead > 0) prefetch(weights(v).scale, ahead / sizeof(f16));
                 const auto scale = load_scales(weights(v), first + v % together);
                 unroll<columns>([&](auto c) __attribute__((always_inline)) {
                     auto& sum = sums[v * columns + c];

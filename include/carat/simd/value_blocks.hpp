@@ -216,7 +216,11 @@ HWY_INLINE void value_tile(const ValueBlocks<Format, tokens>& block,
     unroll<rows * count>([&](auto i)
                              __attribute__((always_inline)) { sums[i] = hn::Zero(LaneInts()); });
     for (std::size_t pair = begin; pair < end; ++pair) {
-        if constexpr (ahead) prefetch(&block.q[pair][0][0], sizeof(block));
+        if constexpr (ahead) {
+            prefetch(&block.q[pair][0][0], sizeof(block));
+            if (pair % (cache_line / sizeof(f16) / 2) == 0)
+                prefetch(block.scale + 2 * pair, sizeof(block) / sizeof(f16));
+        }
         hn::Vec<LanePairs> levels[count];
         unroll<count>([&](auto v) __attribute__((always_inline)) {
             levels[v] = in_register(value_levels<part + v>(block, pair));
