@@ -29,7 +29,7 @@ inline namespace HWY_NAMESPACE {
 namespace detail {
 
 /// Bytes that a few tokens ask for weights ahead: the farther the fewer places they come from. Zen
-/// 5 reads q4_0 1.2 to 1.3 times as fast with three or four tokens then, q8_0 1.1 times.
+/// 5 reads q4_0 1.2 to 1.3 times as fast with three or four tokens then, q8_0 up to 1.1 times.
 template <std::size_t panels, std::size_t columns>
 inline constexpr std::size_t panel_ahead = columns > few_tokens      ? 0
                                            : panels < reading_places ? 4 * reading_ahead
